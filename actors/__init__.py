@@ -1,0 +1,1 @@
+"""Who remembers and carries: journal, dispatcher, token log, topics, puller."""

@@ -1,0 +1,108 @@
+"""What the rest of the system may ask of the journal. The plain `Journal` and the handle to its Ray actor both answer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from pipelines.commands import Answer, Cancel, Claim, Finish, Submit
+from pipelines.jobs import ClaimedJob, Job, Reference, Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """A worker that pulls from a topic. `handle` lets the journal ask whether its process still lives."""
+
+    id: str
+    topic: str
+    slots: int
+    engine_fingerprint: str = ""
+    can_continue: bool = False
+    handle: Any = None
+
+
+class Heartbeat(NamedTuple):
+    """`known` is false after a restart of the journal: register again. `revoked` are (job, fence) to abort."""
+
+    known: bool
+    revoked: list[tuple[str, int]]
+
+
+class StoreInfo(NamedTuple):
+    """Which store this is, and the folder of the blobs that are too large for it ("" where there is none)."""
+
+    uuid: str
+    epoch: int
+    blob_folder: str
+
+
+class Depth(NamedTuple):
+    """The work of a topic. Age is that of the oldest ready step, in seconds."""
+
+    ready: int
+    claimed: int
+    waiting: int
+    oldest_age_s: float
+    workers: int
+
+
+class JobQuery(NamedTuple):
+    """A page of a tenant's jobs, newest first unless `ascending`."""
+
+    tenant: str
+    status: Status | None = None
+    model: str | None = None
+    after: str | None = None
+    limit: int = 20
+    ascending: bool = False
+
+
+class JournalApi(Protocol):
+    """Every call is for many; every mutation may be repeated by id. Events are serialised `Envelope`s."""
+
+    async def info(self) -> StoreInfo:
+        """Which store answers."""
+
+    async def register(self, worker: Worker) -> None:
+        """A worker offers its slots. Repeat after `Heartbeat.known` was false."""
+
+    async def deregister(self, worker_id: str) -> None:
+        """A worker leaves in order; what it still holds is offered again."""
+
+    async def heartbeat(self, worker_id: str, wait_s: float) -> Heartbeat:
+        """Long poll: answers after `wait_s` seconds, or at once when a job of this worker is revoked."""
+
+    async def submit(self, batch: Sequence[Submit]) -> list[Answer]:
+        """Accept jobs. An answer means: on disk."""
+
+    async def claim(self, claim: Claim) -> list[ClaimedJob]:
+        """The best ready steps of a topic, now this worker's."""
+
+    async def finish(self, batch: Sequence[Finish]) -> list[Answer]:
+        """Take outcomes."""
+
+    async def cancel(self, batch: Sequence[Cancel]) -> list[Answer]:
+        """End jobs."""
+
+    async def jobs(self, tenant: str, ids: Sequence[str]) -> list[Job | None]:
+        """Jobs by id; None for unknown ones and another tenant's."""
+
+    async def list_jobs(self, query: JobQuery) -> list[Job]:
+        """At most `limit` jobs after the cursor. Raises LookupError where the cursor is unknown."""
+
+    async def events(self, tenant: str, job_id: str, after: str | None, limit: int) -> list[bytes]:
+        """A job's events, ascending, after an event id. Raises LookupError where the cursor is unknown."""
+
+    async def blobs(self, tenant: str, references: Sequence[Reference]) -> list[bytes | None]:
+        """Small blobs from the journal's own table."""
+
+    async def follow(
+        self, session: str, add: dict[str, int], remove: Sequence[str], wait_s: float
+    ) -> dict[str, tuple[int, list[bytes]]]:
+        """Long poll of a reader's process: by job, the cursor to go on from and the events since the last answer.
+
+        `add` gives new job ids with the number of events to skip. The answer after the last one repeats
+        nothing that was answered; a new session starts from its `add`.
+        """
+
+    async def depth(self) -> dict[str, Depth]:
+        """The work of every topic."""

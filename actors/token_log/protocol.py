@@ -1,0 +1,74 @@
+"""What may be asked of the token log. The plain `TokenLog` and the handle to its Ray actor both answer.
+
+Chunks and seals are serialised `events.v1.tokens_pb2` messages. A log belongs to a job; its fence is the job's.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+from pipelines.jobs import Fault, Status
+
+
+class Logged(NamedTuple):
+    """A log, whole or from a cursor: its chunks in order, and its seal once it has ended."""
+
+    chunks: list[bytes]
+    seal: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Append:
+    """One chunk of a job. `sequence` is that of its first operation, `next_sequence` the one after its last."""
+
+    job_id: str
+    fence: int
+    sequence: int
+    next_sequence: int
+    chunk: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealRequest:
+    """End a log. `end` is the last sequence number to show (None: all that is there)."""
+
+    job_id: str
+    status: Status
+    fault: Fault | None = None
+    end: int | None = None
+
+
+class AppendVerdict(StrEnum):
+    """The answer to an append; anything but DONE means: stop writing."""
+
+    DONE = "done"  # on disk, also for a repeat
+    STALE = "stale"  # a higher fence has opened the log
+    SEALED = "sealed"  # the log has ended
+    GAP = "gap"  # the sequence is not the log's next one
+    ERROR = "error"  # this row alone failed
+
+
+class TokenLogApi(Protocol):
+    """Every call is for many; every mutation may be repeated."""
+
+    async def open(self, batch: Sequence[tuple[str, int]]) -> list[Logged | None]:
+        """(job, fence): shut out lower fences, then read. None where the fence is stale."""
+
+    async def append(self, batch: Sequence[Append]) -> list[AppendVerdict]:
+        """Add chunks. Written before shown."""
+
+    async def seal(self, batch: Sequence[SealRequest]) -> list[bytes]:
+        """The seals: new ones, or those that were there."""
+
+    async def read(self, job_id: str, after: int) -> Logged:
+        """What has a sequence number above `after` (-1: all), as far as it is there now."""
+
+    async def follow(
+        self, session: str, add: dict[str, int], remove: Sequence[str], wait_s: float
+    ) -> dict[str, Logged]:
+        """Long poll of a reader's process: by job, what is new since the last answer.
+
+        `add` gives new job ids with the last sequence number already seen. A sealed log is answered once and
+        then forgotten for this session.
+        """

@@ -1,0 +1,59 @@
+"""The only reader of the environment and of the files in this folder. Imports nothing else of the project.
+
+`deployments/app.py` and the command line hand plain values from here to everything else.
+"""
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+CONFIGS = Path(__file__).parent
+
+
+class Settings(BaseModel):
+    """Base: unknown keys are errors, so that a typing mistake is seen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class ModelProfile(Settings):
+    """One model, as `configs/models/NAME.yaml` describes it."""
+
+    name: str
+    engine: Literal["vllm", "scripted"]
+    source: str = ""  # a folder, a hub's name, or the name of the packaged model; "" for `scripted`
+    context: int = 2048  # tokens, prompt and output together
+    default_max_output_tokens: int = 512
+    slots: int = 64  # generations at once per replica
+    num_gpus: float = 0
+    num_cpus: float = 1
+    engine_args: dict[str, Any] = Field(default_factory=dict)  # handed to vLLM's AsyncEngineArgs
+
+
+def load_profile(name: str) -> ModelProfile:
+    """The profile of a model. Raises FileNotFoundError, naming the known ones, where there is none."""
+    path = CONFIGS / "models" / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml")))
+        raise FileNotFoundError(f"no model profile {name!r} in {path.parent}; there are: {known}")
+    return ModelProfile.model_validate({"name": name, **yaml.safe_load(path.read_text())})
+
+
+def model_cache() -> Path:
+    """Where `heliograph model add` keeps models: HELIOGRAPH_MODELS, or the user's cache folder."""
+    default = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "heliograph" / "models"
+    return Path(os.environ.get("HELIOGRAPH_MODELS", default)).expanduser()
+
+
+def model_folder(profile: ModelProfile) -> Path:
+    """The folder with the model's files, whether or not it is there yet."""
+    source = Path(profile.source).expanduser()
+    return source if source.is_dir() else model_cache() / profile.name
+
+
+def prompts_folder() -> Path:
+    """The built-in prompt templates."""
+    return CONFIGS / "prompts"

@@ -1,0 +1,1 @@
+"""Who works: ingestion, prompting, inference, history; `app.py` wires them."""

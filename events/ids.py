@@ -1,0 +1,44 @@
+"""Identifiers that sort by time: a prefix, the shard, 48 bits of milliseconds, 80 random bits.
+
+Within a shard ids grow with time, so inserts append to every index on them. The alphabet is Crockford's
+base 32 in lower case: `resp_` + 2 characters of shard + 10 of time + 16 of chance.
+"""
+
+import re
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]  # ten bits at a time
+ENTROPY_BYTES = 10
+MAX_SHARDS = 1024
+_BODY = re.compile(rf"[a-z]+_[{_ALPHABET}]{{28}}")
+
+
+def make_id(prefix: str, *, shard: int, milliseconds: int, entropy: bytes) -> str:
+    """The id for a moment (Unix time in milliseconds) and 10 random bytes."""
+    return f"{prefix}_{_encode(shard, 2)}{_encode(milliseconds, 10)}{_encode(int.from_bytes(entropy), 16)}"
+
+
+def shard_of(identifier: str) -> int:
+    """The shard that owns the object. Raises ValueError where the text is no id of ours."""
+    if not is_id(identifier):
+        raise ValueError(f"not an id: {identifier!r}")
+    return _PAIRS.index(identifier.partition("_")[2][:2])
+
+
+def is_id(text: str) -> bool:
+    """Whether the text has the shape of an id."""
+    return _BODY.fullmatch(text) is not None
+
+
+def derived_id(prefix: str, job_id: str, index: int = 0) -> str:
+    """The id of a part of a job, the same in every process: `msg_…` of `resp_…`."""
+    body = job_id.partition("_")[2]
+    return f"{prefix}_{body}" if index == 0 else f"{prefix}_{body}{_encode(index, 2)}"
+
+
+def _encode(value: int, characters: int) -> str:
+    pairs = []
+    for _ in range(characters // 2):
+        pairs.append(_PAIRS[value & 1023])
+        value >>= 10
+    return "".join(reversed(pairs))

@@ -1,0 +1,166 @@
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Reference(_message.Message):
+    __slots__ = ("hash", "size")
+    HASH_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    hash: str
+    size: int
+    def __init__(self, hash: _Optional[str] = ..., size: _Optional[int] = ...) -> None: ...
+
+class Usage(_message.Message):
+    __slots__ = ("input_tokens", "output_tokens", "cached_tokens")
+    INPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    CACHED_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+    def __init__(self, input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., cached_tokens: _Optional[int] = ...) -> None: ...
+
+class Error(_message.Message):
+    __slots__ = ("code", "message")
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    code: str
+    message: str
+    def __init__(self, code: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
+
+class Envelope(_message.Message):
+    __slots__ = ("id", "type", "job_id", "step", "attempt", "tenant", "time_us", "traceparent", "schema_version", "job_submitted", "prompt_rendered", "inference_started", "inference_completed", "result_stored", "job_retried", "job_failed", "job_incomplete", "job_cancelled", "job_dead_lettered")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    TIME_US_FIELD_NUMBER: _ClassVar[int]
+    TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
+    SCHEMA_VERSION_FIELD_NUMBER: _ClassVar[int]
+    JOB_SUBMITTED_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_RENDERED_FIELD_NUMBER: _ClassVar[int]
+    INFERENCE_STARTED_FIELD_NUMBER: _ClassVar[int]
+    INFERENCE_COMPLETED_FIELD_NUMBER: _ClassVar[int]
+    RESULT_STORED_FIELD_NUMBER: _ClassVar[int]
+    JOB_RETRIED_FIELD_NUMBER: _ClassVar[int]
+    JOB_FAILED_FIELD_NUMBER: _ClassVar[int]
+    JOB_INCOMPLETE_FIELD_NUMBER: _ClassVar[int]
+    JOB_CANCELLED_FIELD_NUMBER: _ClassVar[int]
+    JOB_DEAD_LETTERED_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    type: str
+    job_id: str
+    step: str
+    attempt: int
+    tenant: str
+    time_us: int
+    traceparent: str
+    schema_version: int
+    job_submitted: JobSubmitted
+    prompt_rendered: PromptRendered
+    inference_started: InferenceStarted
+    inference_completed: InferenceCompleted
+    result_stored: ResultStored
+    job_retried: JobRetried
+    job_failed: JobFailed
+    job_incomplete: JobIncomplete
+    job_cancelled: JobCancelled
+    job_dead_lettered: JobDeadLettered
+    def __init__(self, id: _Optional[str] = ..., type: _Optional[str] = ..., job_id: _Optional[str] = ..., step: _Optional[str] = ..., attempt: _Optional[int] = ..., tenant: _Optional[str] = ..., time_us: _Optional[int] = ..., traceparent: _Optional[str] = ..., schema_version: _Optional[int] = ..., job_submitted: _Optional[_Union[JobSubmitted, _Mapping]] = ..., prompt_rendered: _Optional[_Union[PromptRendered, _Mapping]] = ..., inference_started: _Optional[_Union[InferenceStarted, _Mapping]] = ..., inference_completed: _Optional[_Union[InferenceCompleted, _Mapping]] = ..., result_stored: _Optional[_Union[ResultStored, _Mapping]] = ..., job_retried: _Optional[_Union[JobRetried, _Mapping]] = ..., job_failed: _Optional[_Union[JobFailed, _Mapping]] = ..., job_incomplete: _Optional[_Union[JobIncomplete, _Mapping]] = ..., job_cancelled: _Optional[_Union[JobCancelled, _Mapping]] = ..., job_dead_lettered: _Optional[_Union[JobDeadLettered, _Mapping]] = ...) -> None: ...
+
+class JobSubmitted(_message.Message):
+    __slots__ = ("pipeline", "model", "request", "deadline_us", "priority")
+    PIPELINE_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_US_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    pipeline: str
+    model: str
+    request: Reference
+    deadline_us: int
+    priority: int
+    def __init__(self, pipeline: _Optional[str] = ..., model: _Optional[str] = ..., request: _Optional[_Union[Reference, _Mapping]] = ..., deadline_us: _Optional[int] = ..., priority: _Optional[int] = ...) -> None: ...
+
+class PromptRendered(_message.Message):
+    __slots__ = ("prompt", "input_tokens", "worker", "waited_us")
+    PROMPT_FIELD_NUMBER: _ClassVar[int]
+    INPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    WAITED_US_FIELD_NUMBER: _ClassVar[int]
+    prompt: Reference
+    input_tokens: int
+    worker: str
+    waited_us: int
+    def __init__(self, prompt: _Optional[_Union[Reference, _Mapping]] = ..., input_tokens: _Optional[int] = ..., worker: _Optional[str] = ..., waited_us: _Optional[int] = ...) -> None: ...
+
+class InferenceStarted(_message.Message):
+    __slots__ = ("worker", "waited_us")
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    WAITED_US_FIELD_NUMBER: _ClassVar[int]
+    worker: str
+    waited_us: int
+    def __init__(self, worker: _Optional[str] = ..., waited_us: _Optional[int] = ...) -> None: ...
+
+class InferenceCompleted(_message.Message):
+    __slots__ = ("result", "usage", "finish_reason", "end", "worker")
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    USAGE_FIELD_NUMBER: _ClassVar[int]
+    FINISH_REASON_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    result: Reference
+    usage: Usage
+    finish_reason: str
+    end: int
+    worker: str
+    def __init__(self, result: _Optional[_Union[Reference, _Mapping]] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., finish_reason: _Optional[str] = ..., end: _Optional[int] = ..., worker: _Optional[str] = ...) -> None: ...
+
+class ResultStored(_message.Message):
+    __slots__ = ("result", "usage")
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    USAGE_FIELD_NUMBER: _ClassVar[int]
+    result: Reference
+    usage: Usage
+    def __init__(self, result: _Optional[_Union[Reference, _Mapping]] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ...) -> None: ...
+
+class JobRetried(_message.Message):
+    __slots__ = ("error", "ready_us", "worker")
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    READY_US_FIELD_NUMBER: _ClassVar[int]
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    error: Error
+    ready_us: int
+    worker: str
+    def __init__(self, error: _Optional[_Union[Error, _Mapping]] = ..., ready_us: _Optional[int] = ..., worker: _Optional[str] = ...) -> None: ...
+
+class JobFailed(_message.Message):
+    __slots__ = ("error",)
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    error: Error
+    def __init__(self, error: _Optional[_Union[Error, _Mapping]] = ...) -> None: ...
+
+class JobIncomplete(_message.Message):
+    __slots__ = ("result", "usage", "reason")
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    USAGE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    result: Reference
+    usage: Usage
+    reason: str
+    def __init__(self, result: _Optional[_Union[Reference, _Mapping]] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class JobCancelled(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class JobDeadLettered(_message.Message):
+    __slots__ = ("error",)
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    error: Error
+    def __init__(self, error: _Optional[_Union[Error, _Mapping]] = ...) -> None: ...

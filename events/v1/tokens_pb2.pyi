@@ -1,0 +1,88 @@
+from events.v1 import events_pb2 as _events_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Operation(_message.Message):
+    __slots__ = ("sequence", "count", "in_progress", "open_item", "delta", "close_item")
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    IN_PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    OPEN_ITEM_FIELD_NUMBER: _ClassVar[int]
+    DELTA_FIELD_NUMBER: _ClassVar[int]
+    CLOSE_ITEM_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    count: int
+    in_progress: InProgress
+    open_item: OpenItem
+    delta: Delta
+    close_item: CloseItem
+    def __init__(self, sequence: _Optional[int] = ..., count: _Optional[int] = ..., in_progress: _Optional[_Union[InProgress, _Mapping]] = ..., open_item: _Optional[_Union[OpenItem, _Mapping]] = ..., delta: _Optional[_Union[Delta, _Mapping]] = ..., close_item: _Optional[_Union[CloseItem, _Mapping]] = ...) -> None: ...
+
+class InProgress(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class OpenItem(_message.Message):
+    __slots__ = ("index", "item_id")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    ITEM_ID_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    item_id: str
+    def __init__(self, index: _Optional[int] = ..., item_id: _Optional[str] = ...) -> None: ...
+
+class Delta(_message.Message):
+    __slots__ = ("index", "text")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    text: str
+    def __init__(self, index: _Optional[int] = ..., text: _Optional[str] = ...) -> None: ...
+
+class CloseItem(_message.Message):
+    __slots__ = ("index", "item_id", "status", "text")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    ITEM_ID_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    item_id: str
+    status: str
+    text: str
+    def __init__(self, index: _Optional[int] = ..., item_id: _Optional[str] = ..., status: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
+
+class Chunk(_message.Message):
+    __slots__ = ("operations", "token_ids", "finish_reason", "engine_fingerprint")
+    OPERATIONS_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_IDS_FIELD_NUMBER: _ClassVar[int]
+    FINISH_REASON_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    operations: _containers.RepeatedCompositeFieldContainer[Operation]
+    token_ids: _containers.RepeatedScalarFieldContainer[int]
+    finish_reason: str
+    engine_fingerprint: str
+    def __init__(self, operations: _Optional[_Iterable[_Union[Operation, _Mapping]]] = ..., token_ids: _Optional[_Iterable[int]] = ..., finish_reason: _Optional[str] = ..., engine_fingerprint: _Optional[str] = ...) -> None: ...
+
+class Seal(_message.Message):
+    __slots__ = ("end", "closing", "terminal")
+    END_FIELD_NUMBER: _ClassVar[int]
+    CLOSING_FIELD_NUMBER: _ClassVar[int]
+    TERMINAL_FIELD_NUMBER: _ClassVar[int]
+    end: int
+    closing: _containers.RepeatedCompositeFieldContainer[Operation]
+    terminal: Terminal
+    def __init__(self, end: _Optional[int] = ..., closing: _Optional[_Iterable[_Union[Operation, _Mapping]]] = ..., terminal: _Optional[_Union[Terminal, _Mapping]] = ...) -> None: ...
+
+class Terminal(_message.Message):
+    __slots__ = ("sequence", "status", "error")
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    status: str
+    error: _events_pb2.Error
+    def __init__(self, sequence: _Optional[int] = ..., status: _Optional[str] = ..., error: _Optional[_Union[_events_pb2.Error, _Mapping]] = ...) -> None: ...

@@ -1,0 +1,1 @@
+"""How you talk to it: the command line and the Python SDK."""

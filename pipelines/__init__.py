@@ -1,0 +1,1 @@
+"""In what order: pure decisions about jobs. No Ray, no I/O, no clock."""

@@ -1,0 +1,142 @@
+"""What can be asked of the journal. Every command may be repeated: the repeat gets the first answer."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from pipelines.jobs import Fault, Reference, Status, Usage
+
+
+class Payload(NamedTuple):
+    """A reference, and the bytes themselves where they are small enough for the journal's own table."""
+
+    reference: Reference
+    data: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submit:
+    """Accept a job under an id that the caller chose."""
+
+    job_id: str
+    tenant: str
+    pipeline: str
+    model: str
+    request: Payload
+    deadline_s: float
+    priority: int = 0
+    traceparent: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Give this worker the best ready steps of a topic, `slots` at the most."""
+
+    claim_id: str
+    topic: str
+    worker: str
+    slots: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendered:
+    """The prompt is rendered."""
+
+    prompt: Payload
+    input_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generated:
+    """The generation ended by itself: `status` is completed or incomplete."""
+
+    result: Payload
+    status: Status
+    usage: Usage
+    finish_reason: str  # stop, length
+    end: int  # last sequence number in the token log
+
+
+class Remedy(StrEnum):
+    """What to do about a fault."""
+
+    TRANSIENT = "transient"  # a known passing fault: back off until the deadline
+    RETRY = "retry"  # anything else: a bounded number of attempts, then a dead letter
+    REJECT = "reject"  # the input is at fault: fail at once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """The step failed."""
+
+    fault: Fault
+    remedy: Remedy
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Released:
+    """The worker hands the claim back; spends no attempt."""
+
+
+Outcome = Rendered | Generated | Failed | Released
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """A worker's outcome of a step, good for the fence of its claim only."""
+
+    job_id: str
+    fence: int
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancel:
+    """End the job. Final at once."""
+
+    job_id: str
+    tenant: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Orphan:
+    """A worker is gone: offer its claims again. `crashed` where its death is known, else its lease has run out."""
+
+    worker: str
+    crashed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tick:
+    """Let time act: wake steps that waited long enough, fail jobs whose deadline has passed; `limit` of each."""
+
+    limit: int = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkSealed:
+    """The token logs of these jobs are sealed."""
+
+    job_ids: tuple[str, ...]
+
+
+Command = Submit | Claim | Finish | Cancel | Orphan | Tick | MarkSealed
+
+
+class Verdict(StrEnum):
+    """The answer to a command."""
+
+    DONE = "done"
+    STALE = "stale"  # the fence is no longer the job's
+    UNKNOWN = "unknown"  # no such job
+    TERMINAL = "terminal"  # the job has ended another way
+    ERROR = "error"  # this row alone failed; nothing was written
+
+
+class Answer(NamedTuple):
+    """A verdict, the job's status after it, and why where it is an error."""
+
+    verdict: Verdict
+    status: Status | None = None
+    detail: str = ""

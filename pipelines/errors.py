@@ -1,0 +1,49 @@
+"""One error tree, split by what the caller does.
+
+HeliographError
+├── RejectError      the input is at fault: 4xx at the door, JobFailed behind it
+├── TransientError   a known passing fault: back off and try again until the deadline
+└── StaleFenceError  this worker no longer owns the job: drop it and say nothing
+Any other exception in a worker is tried again a bounded number of times.
+"""
+
+from pipelines.commands import Failed, Remedy
+from pipelines.jobs import Fault
+
+
+class HeliographError(Exception):
+    """Base of all errors of ours."""
+
+
+class RejectError(HeliographError):
+    """The input is at fault; the message is for the client."""
+
+    def __init__(self, message: str, *, code: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.param = param
+
+
+class TransientError(HeliographError):
+    """A known passing fault."""
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class StaleFenceError(HeliographError):
+    """Another claim of this job has been made since."""
+
+
+def outcome_of(error: Exception) -> Failed:
+    """What a worker reports when a step raised."""
+    match error:
+        case RejectError():
+            return Failed(fault=Fault(error.code, str(error)), remedy=Remedy.REJECT)
+        case TransientError():
+            return Failed(
+                fault=Fault("transient", str(error)), remedy=Remedy.TRANSIENT, retry_after_s=error.retry_after_s
+            )
+        case _:
+            return Failed(fault=Fault("server_error", f"{type(error).__name__}: {error}"), remedy=Remedy.RETRY)

@@ -1,0 +1,115 @@
+"""A job as the journal's projection has it, and what a worker is given of it."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Reference(NamedTuple):
+    """The claim check of a payload: SHA-256 in hexadecimal and the size in bytes."""
+
+    hash: str
+    size: int
+
+    def __str__(self) -> str:
+        return f"{self.hash}:{self.size}"
+
+
+def parse_reference(text: str) -> Reference:
+    """The inverse of `str(reference)`."""
+    digest, _, size = text.partition(":")
+    return Reference(digest, int(size))
+
+
+class Status(StrEnum):
+    """Where a job stands, in OpenAI's words. The last four are terminal and never change."""
+
+    QUEUED = "queued"
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    INCOMPLETE = "incomplete"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def terminal(self) -> bool:
+        """Whether nothing can change any more."""
+        return self not in (Status.QUEUED, Status.IN_PROGRESS)
+
+
+class StepState(StrEnum):
+    """Where the job's present step stands."""
+
+    READY = "ready"  # may be claimed
+    WAITING = "waiting"  # may be claimed from `ready_at` on
+    CLAIMED = "claimed"  # a worker holds it
+    DONE = "done"  # the job is terminal
+
+
+class Fault(NamedTuple):
+    """Why a step or a job failed: a code for machines, a sentence for people."""
+
+    code: str
+    message: str
+
+
+class Usage(NamedTuple):
+    """Tokens."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class Job:
+    """One row of the projection. Times are Unix seconds. Transitions make a new one; nobody changes it in place."""
+
+    id: str
+    tenant: str
+    pipeline: str
+    model: str
+    status: Status = Status.QUEUED
+    step: str
+    step_state: StepState = StepState.READY
+    topic: str
+    priority: int = 0  # higher goes first
+    ready_at: float
+    deadline_at: float
+    attempt: int = 0  # of the present step, counted before work
+    releases: int = 0  # of the present step
+    fence: int = 0  # rises with every claim of any step
+    settled: int = 0  # the fence whose outcome was taken last
+    worker: str = ""
+    claim_id: str = ""
+    created_at: float
+    started_at: float | None = None
+    finished_at: float | None = None
+    fault: Fault | None = None
+    request: Reference
+    rendered: Reference | None = None
+    result: Reference | None = None
+    usage: Usage | None = None
+    end: int | None = None  # last sequence number that the worker logged
+    reason: str = ""  # why incomplete
+    traceparent: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimedJob:
+    """What a worker gets when it claims a step. `payloads` holds the small blobs among its references."""
+
+    job_id: str
+    tenant: str
+    model: str
+    step: str
+    attempt: int
+    fence: int
+    deadline_at: float
+    created_at: float
+    ready_at: float
+    claimed_at: float
+    traceparent: str
+    request: Reference
+    rendered: Reference | None
+    payloads: dict[Reference, bytes] = field(default_factory=dict)

@@ -5,7 +5,7 @@ The real ones are in `actors/system.py`; a simulation brings its own.
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from random import Random
+from random import Random  # noqa: TID251 - the port itself
 from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")

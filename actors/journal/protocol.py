@@ -1,4 +1,4 @@
-"""What the rest of the system may ask of the journal. The plain `Journal` and the handle to its Ray actor both answer."""
+"""What the rest of the system may ask of the journal: of the plain `Journal` or of the handle to its Ray actor."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,0 +1,1 @@
+"""The token log: what readers see of a generation, durable."""

@@ -1,0 +1,1 @@
+"""Topics: where tickets travel."""

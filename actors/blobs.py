@@ -1,0 +1,92 @@
+"""The claim check: payloads are kept apart and events carry references.
+
+A payload is keyed by its tenant and hash. Up to `INLINE_BYTES` it travels inside the command and lives in the
+journal's own table, in the transaction that refers to it; a larger one is a file that is on disk before the
+reference leaves this process. It is the one store that all services share.
+"""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from actors.journal.protocol import JournalApi
+from pipelines.commands import Payload
+from pipelines.jobs import Reference
+
+INLINE_BYTES = 8 * 1024
+
+
+class Blobs:
+    """Packs and fetches payloads for one process."""
+
+    def __init__(self, journal: JournalApi, folder: Path) -> None:
+        self._journal = journal
+        self._folder = folder
+
+    async def pack_many(self, items: Sequence[tuple[str, bytes]]) -> list[Payload]:
+        """References for (tenant, bytes); when it returns, large ones are on disk."""
+        payloads = [_payload(data) for _, data in items]
+        large = [
+            (self._path(tenant, payload.reference), data)
+            for (tenant, data), payload in zip(items, payloads, strict=True)
+            if payload.data is None
+        ]
+        if large:
+            await asyncio.to_thread(_write_files, large)
+        return payloads
+
+    async def get_many(self, items: Sequence[tuple[str, Reference, bytes | None]]) -> list[bytes]:
+        """The bytes for (tenant, reference, bytes if already at hand). Raises LookupError for what is not there."""
+        found = [data for _, _, data in items]
+        missing = [i for i, data in enumerate(found) if data is None]
+        for i in missing:
+            tenant, reference, _ = items[i]
+            if reference.size > INLINE_BYTES:
+                found[i] = await asyncio.to_thread(_read_file, self._path(tenant, reference))
+            else:
+                found[i] = (await self._journal.blobs(tenant, [reference]))[0]
+        if any(data is None for data in found):
+            raise LookupError("a payload is gone")
+        return [data for data in found if data is not None]
+
+    def _path(self, tenant: str, reference: Reference) -> Path:
+        owner = hashlib.sha256(tenant.encode()).hexdigest()[:16]  # a tenant's name may hold any character
+        return self._folder / owner / reference.hash[:2] / reference.hash
+
+
+def _payload(data: bytes) -> Payload:
+    reference = Reference(hashlib.sha256(data).hexdigest(), len(data))
+    return Payload(reference, data if len(data) <= INLINE_BYTES else None)
+
+
+def _write_files(files: list[tuple[Path, bytes]]) -> None:
+    for path, data in files:
+        if path.exists():
+            os.utime(path)  # touched on put: a sweep spares it
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.{os.getpid()}.{id(data)}")
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    for folder in {path.parent for path, _ in files}:
+        _sync_folder(folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _read_file(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,101 @@
+"""What every SQLite store shares: how the file is opened, migrated, identified and fenced.
+
+A commit is on disk when it returns (WAL, synchronous=FULL). The epoch row is checked in every write
+transaction, so an actor that was replaced can never write again. The store's UUID stands in the file and in
+a text file beside it; an empty or foreign file is refused.
+"""
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+
+
+class ForeignStoreError(RuntimeError):
+    """The file is not the store that this folder had: empty, replaced, or another's."""
+
+
+class StaleEpochError(RuntimeError):
+    """A newer writer has taken over this store; this one must end."""
+
+
+def load_queries(path: Path) -> dict[str, str]:
+    """The statements of a .sql file by the name in the comment `-- name: …` above each."""
+    parts = _NAME.split(path.read_text())
+    return {name: text.strip().rstrip(";") for name, text in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+class SqliteFile:
+    """One database file with one writer. Blocking; use it from one thread."""
+
+    def __init__(self, path: Path, migrations: Path, *, new_uuid: str) -> None:
+        marker = path.with_suffix(".uuid")
+        if marker.exists() != path.exists():
+            raise ForeignStoreError(f"of {path.name} and {marker.name} in {path.parent} only one is there")
+        self.path = path
+        self.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
+        self._set_up(migrations)
+        self.uuid = self._identify(marker, new_uuid)
+        self.epoch = self._take_over()
+
+    def reader(self) -> sqlite3.Connection:
+        """A further connection that only reads; it never blocks the writer."""
+        connection = sqlite3.connect(
+            f"file:{self.path}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+        )
+        connection.execute("PRAGMA query_only = ON")
+        return connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """One write transaction of this epoch. Raises StaleEpochError where a newer writer exists."""
+        self.connection.execute("BEGIN IMMEDIATE")
+        try:
+            self._check_epoch()
+            yield self.connection
+            self.connection.execute("COMMIT")
+        except BaseException:
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+            raise
+
+    def close(self) -> None:
+        """Close the file."""
+        self.connection.close()
+
+    def _set_up(self, migrations: Path) -> None:
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 5000"):
+            self.connection.execute(f"PRAGMA {pragma}")
+        self.connection.execute("CREATE TABLE IF NOT EXISTS store (key TEXT PRIMARY KEY, value) WITHOUT ROWID")
+        done = self.connection.execute("PRAGMA user_version").fetchone()[0]
+        for script in sorted(migrations.glob("*.sql"))[done:]:
+            done += 1
+            self.connection.executescript(
+                f"BEGIN IMMEDIATE;\n{script.read_text()}\nPRAGMA user_version = {done};\nCOMMIT;"
+            )
+
+    def _identify(self, marker: Path, new_uuid: str) -> str:
+        row = self.connection.execute("SELECT value FROM store WHERE key = 'uuid'").fetchone()
+        if marker.exists():
+            expected = marker.read_text().strip()
+            if row is None or row[0] != expected:
+                raise ForeignStoreError(f"{self.path} is not the store {expected}")
+            return expected
+        self.connection.execute("INSERT INTO store VALUES ('uuid', ?)", [new_uuid])
+        marker.write_text(new_uuid + "\n")
+        return new_uuid
+
+    def _take_over(self) -> int:
+        self.connection.execute("INSERT OR IGNORE INTO store VALUES ('epoch', 0)")
+        row = self.connection.execute(
+            "UPDATE store SET value = value + 1 WHERE key = 'epoch' RETURNING value"
+        ).fetchone()
+        return int(row[0])
+
+    def _check_epoch(self) -> None:
+        row = self.connection.execute("SELECT value FROM store WHERE key = 'epoch'").fetchone()
+        if row[0] != self.epoch:
+            raise StaleEpochError(f"epoch {self.epoch} of {self.path.name} was replaced by {row[0]}")

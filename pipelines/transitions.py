@@ -1,0 +1,201 @@
+"""How a job changes: one pure function per cause, each giving the new row and the events that say so.
+
+A terminal job never changes: callers check `status.terminal` first. The fence rises with every claim, and an
+outcome is taken only for the fence of the claim that is in force.
+"""
+
+from dataclasses import replace
+from random import Random  # noqa: TID251 - a generator is handed in
+from typing import Any, NamedTuple
+
+from events.v1 import events_pb2 as pb
+from pipelines.commands import Claim, Failed, Generated, Orphan, Outcome, Released, Remedy, Rendered, Submit
+from pipelines.generate import INFER, first_step, next_step
+from pipelines.jobs import Fault, Job, Reference, Status, StepState, Usage
+from pipelines.retry import MAX_ATTEMPTS, MAX_FREE_RELEASES, backoff_s, delay_s
+
+DEADLINE_PASSED = Fault("deadline_exceeded", "The job's deadline has passed.")
+
+
+class Change(NamedTuple):
+    """A job's new row and what has happened, as messages of `events.v1`."""
+
+    job: Job
+    facts: list[Any]
+
+
+def submit(command: Submit, now: float) -> Change:
+    """A job is accepted and its first step is ready."""
+    step = first_step(command.model)
+    job = Job(
+        id=command.job_id,
+        tenant=command.tenant,
+        pipeline=command.pipeline,
+        model=command.model,
+        step=step.name,
+        topic=step.topic,
+        priority=command.priority,
+        ready_at=now,
+        deadline_at=now + command.deadline_s,
+        created_at=now,
+        request=command.request.reference,
+        traceparent=command.traceparent,
+    )
+    fact = pb.JobSubmitted(
+        pipeline=job.pipeline,
+        model=job.model,
+        request=_reference(job.request),
+        deadline_us=_micros(job.deadline_at),
+        priority=job.priority,
+    )
+    return Change(job, [fact])
+
+
+def claim(job: Job, command: Claim, now: float) -> Change:
+    """A worker holds the step; for inference this is also its start."""
+    claimed = replace(
+        job,
+        step_state=StepState.CLAIMED,
+        attempt=job.attempt + 1,
+        fence=job.fence + 1,
+        worker=command.worker,
+        claim_id=command.claim_id,
+    )
+    if job.step != INFER:
+        return Change(claimed, [])
+    claimed.status = Status.IN_PROGRESS
+    claimed.started_at = job.started_at or now
+    return Change(claimed, [pb.InferenceStarted(worker=command.worker, waited_us=_micros(now - job.ready_at))])
+
+
+def settle(job: Job, outcome: Outcome, now: float, random: Random) -> Change:
+    """The worker that holds the step reports its outcome; a repeat is known by `settled`."""
+    match outcome:
+        case Rendered():
+            change = _rendered(job, outcome, now)
+        case Generated():
+            change = _generated(job, outcome, now)
+        case Failed():
+            change = _failed(job, outcome, now, random)
+        case Released():
+            change = _released(job, now, random)
+    change.job.settled = job.fence
+    return change
+
+
+def cancel(job: Job, now: float) -> Change:
+    """The client ends the job."""
+    return Change(_ended(job, Status.CANCELLED, now), [pb.JobCancelled()])
+
+
+def expire(job: Job, now: float) -> Change:
+    """The deadline has passed."""
+    return _fail(job, DEADLINE_PASSED, now)
+
+
+def wake(job: Job, now: float) -> Change:
+    """The step has waited long enough."""
+    return Change(replace(job, step_state=StepState.READY, ready_at=now), [])
+
+
+def orphan(job: Job, command: Orphan, now: float) -> Change:
+    """The worker that holds the step is gone."""
+    fault = (
+        Fault("worker_crashed", f"Worker {command.worker} died.")
+        if command.crashed
+        else Fault("worker_lost", f"Worker {command.worker} fell silent.")
+    )
+    if job.attempt >= MAX_ATTEMPTS:
+        return _dead_letter(job, fault, now)
+    return _retry(job, fault, now, now)
+
+
+def _rendered(job: Job, outcome: Rendered, now: float) -> Change:
+    step = next_step(job)
+    if step is None:
+        raise ValueError(f"step {job.step!r} renders no prompt")
+    waited = now - job.ready_at
+    job = replace(
+        job,
+        step=step.name,
+        topic=step.topic,
+        step_state=StepState.READY,
+        ready_at=now,
+        attempt=0,
+        releases=0,
+        rendered=outcome.prompt.reference,
+    )
+    fact = pb.PromptRendered(
+        prompt=_reference(outcome.prompt.reference),
+        input_tokens=outcome.input_tokens,
+        worker=job.worker,
+        waited_us=_micros(waited),
+    )
+    return Change(job, [fact])
+
+
+def _generated(job: Job, outcome: Generated, now: float) -> Change:
+    job = _ended(job, outcome.status, now)
+    job.result, job.usage, job.end = outcome.result.reference, outcome.usage, outcome.end
+    reference, usage = _reference(outcome.result.reference), _usage(outcome.usage)
+    completed = pb.InferenceCompleted(
+        result=reference, usage=usage, finish_reason=outcome.finish_reason, end=outcome.end, worker=job.worker
+    )
+    if outcome.status is Status.COMPLETED:
+        return Change(job, [completed, pb.ResultStored(result=reference, usage=usage)])
+    job.reason = "max_output_tokens"
+    return Change(job, [completed, pb.JobIncomplete(result=reference, usage=usage, reason=job.reason)])
+
+
+def _failed(job: Job, outcome: Failed, now: float, random: Random) -> Change:
+    delay = delay_s(outcome, job.attempt, random)
+    if delay is not None:
+        return _retry(job, outcome.fault, now, now + delay)
+    if outcome.remedy is Remedy.REJECT:
+        return _fail(job, outcome.fault, now)
+    return _dead_letter(job, outcome.fault, now)
+
+
+def _released(job: Job, now: float, random: Random) -> Change:
+    releases = job.releases + 1
+    waits = releases >= MAX_FREE_RELEASES
+    ready_at = now + backoff_s(releases - MAX_FREE_RELEASES + 1, random) if waits else now
+    state = StepState.WAITING if waits else StepState.READY
+    job = replace(
+        job, step_state=state, ready_at=ready_at, attempt=job.attempt - 1, releases=releases, settled=job.fence
+    )
+    return Change(job, [])
+
+
+def _retry(job: Job, fault: Fault, now: float, ready_at: float) -> Change:
+    state = StepState.WAITING if ready_at > now else StepState.READY
+    fact = pb.JobRetried(error=_error(fault), ready_us=_micros(ready_at), worker=job.worker)
+    return Change(replace(job, step_state=state, ready_at=ready_at), [fact])
+
+
+def _fail(job: Job, fault: Fault, now: float) -> Change:
+    return Change(_ended(job, Status.FAILED, now, fault), [pb.JobFailed(error=_error(fault))])
+
+
+def _dead_letter(job: Job, fault: Fault, now: float) -> Change:
+    return Change(_ended(job, Status.FAILED, now, fault), [pb.JobDeadLettered(error=_error(fault))])
+
+
+def _ended(job: Job, status: Status, now: float, fault: Fault | None = None) -> Job:
+    return replace(job, status=status, step_state=StepState.DONE, finished_at=now, fault=fault, claim_id="")
+
+
+def _reference(reference: Reference) -> pb.Reference:
+    return pb.Reference(hash=reference.hash, size=reference.size)
+
+
+def _usage(usage: Usage) -> pb.Usage:
+    return pb.Usage(**usage._asdict())
+
+
+def _error(fault: Fault) -> pb.Error:
+    return pb.Error(code=fault.code, message=fault.message)
+
+
+def _micros(seconds: float) -> int:
+    return int(seconds * 1e6)

@@ -1,6 +1,6 @@
 """What an engine is: token ids in, token ids out. The contract suite in `tests/contract` judges every engine."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -39,7 +39,7 @@ class Engine(Protocol):
     async def start(self) -> None:
         """Load what it needs; returns when it can generate."""
 
-    def generate(self, generation: Generation) -> AsyncIterator[Tokens]:
+    def generate(self, generation: Generation) -> AsyncGenerator[Tokens, None]:
         """The tokens after `logged_ids`. Raises EngineDeadError when the engine is gone for good."""
         ...
 

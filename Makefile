@@ -1,0 +1,50 @@
+# `make help` lists what there is. Every target makes the environment first; that is quick when nothing has changed.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+BIN := .venv/bin
+CONFIG ?= configs/event-driven.yaml
+PORT ?= 8000
+DATA ?= .heliograph
+
+.PHONY: help setup demo serve test check format events requirements bench-pipeline bench-engine bench-start
+
+help: ## Show this list
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Make .venv from the pinned requirements, and install missing system packages where that is possible
+	@setup/environment.sh
+
+demo: setup ## One real job from submit to result, and a question, on a local Ray
+	@$(BIN)/python -m heliograph.demo
+
+serve: setup ## Serve CONFIG on PORT, with the data in DATA
+	@$(BIN)/heliograph serve --config $(CONFIG) --port $(PORT) --data $(DATA)
+
+test: setup ## Run all tests
+	@$(BIN)/pytest
+
+check: setup ## Lint, format, types, import directions, schemas
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@setup/events.sh check
+
+format: setup ## Put the code into its format
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+events: setup ## Generate the code of the events from their definitions
+	@setup/events.sh generate
+
+requirements: setup ## Pin the requirement sets again, from pyproject.toml
+	@setup/requirements.sh
+
+bench-pipeline: setup ## Jobs per second, beside Ray Serve's asynchronous inference and a constant endpoint
+	@$(BIN)/python -m benchmarks.pipeline
+
+bench-engine: setup ## Tokens per second and time to the first token, beside vLLM driven directly
+	@$(BIN)/python -m benchmarks.engine
+
+bench-start: setup ## Time from start to ready, beside vLLM driven directly
+	@$(BIN)/python -m benchmarks.start

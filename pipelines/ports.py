@@ -41,7 +41,7 @@ class Task(Protocol):
 
 
 class Metrics(Protocol):
-    """Counts, distributions and levels by name; `actors/metrics.py` has the table of names and units."""
+    """Counts, distributions and levels by name; `actors/telemetry/table.py` has their names and units."""
 
     def count(self, name: str, value: float = 1, **labels: str) -> None:
         """Add to a counter."""

@@ -1,0 +1,1 @@
+"""What is told about the system while it runs: metrics, traces, logs."""

@@ -49,8 +49,8 @@ find_uv() {
 
 system_packages() {
     local missing=()
-    ldconfig -p 2>/dev/null | grep -q 'libnuma\.so\.1' || missing+=(libnuma1) # vLLM's CPU build links to it
-    command -v redis-server >/dev/null || missing+=(redis-server)             # the peer of `make bench-pipeline`
+    [[ $(ldconfig -p 2>/dev/null) == *libnuma.so.1* ]] || missing+=(libnuma1) # vLLM's CPU build links to it
+    command -v redis-server >/dev/null || missing+=(redis-server)           # the peer of `make bench-pipeline`
     command -v uv >/dev/null || python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
     [ "${#missing[@]}" -gt 0 ] || return 0
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

@@ -161,9 +161,7 @@ def _released(job: Job, now: float, random: Random) -> Change:
     waits = releases >= MAX_FREE_RELEASES
     ready_at = now + backoff_s(releases - MAX_FREE_RELEASES + 1, random) if waits else now
     state = StepState.WAITING if waits else StepState.READY
-    job = replace(
-        job, step_state=state, ready_at=ready_at, attempt=job.attempt - 1, releases=releases, settled=job.fence
-    )
+    job = replace(job, step_state=state, ready_at=ready_at, attempt=job.attempt - 1, releases=releases)
     return Change(job, [])
 
 

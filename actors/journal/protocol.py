@@ -36,12 +36,12 @@ class StoreInfo(NamedTuple):
 
 
 class Depth(NamedTuple):
-    """The work of a topic. Age is that of the oldest ready step, in seconds."""
+    """The work of a topic. Age is that of the step that would be claimed next, in seconds."""
 
     ready: int
     claimed: int
     waiting: int
-    oldest_age_s: float
+    age_s: float
     workers: int
 
 

@@ -1,0 +1,126 @@
+"""The dispatcher: puts tickets where work is, seals what has ended, lets time act, notices who has died.
+
+It lives in the journal's process. It keeps min(ready steps, workers with room) tickets on each topic. Everything
+it knows can be lost: the sweep each second serves any topic that has work and saw no claim, and seals what is open.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from actors.journal.journal import Journal
+from actors.journal.ledger import Effects
+from actors.supervision import supervise
+from actors.token_log.protocol import SealRequest, TokenLogApi
+from actors.topics.protocol import Topic
+from pipelines.jobs import Job
+from pipelines.ports import Ports, Task
+
+log = logging.getLogger("heliograph")
+SWEEP_S = 1.0
+SEALS_PER_CALL = 500
+MOST_KEPT = 10_000
+
+
+class Dispatcher:
+    """Drives one journal. `open_topic` finds or makes a topic; `is_dead` knows of a worker's handle."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        token_log: TokenLogApi,
+        *,
+        open_topic: Callable[[str], Topic],
+        is_dead: Callable[[Any], Awaitable[bool]],
+        ports: Ports,
+    ) -> None:
+        self._journal = journal
+        self._token_log = token_log
+        self._open_topic = open_topic
+        self._is_dead = is_dead
+        self._ports = ports
+        self._topics: dict[str, Topic] = {}
+        self._tickets: Counter[str] = Counter()  # out, by topic
+        self._claimed: set[str] = set()  # topics with a claim since the last sweep
+        self._to_seal: dict[str, Job] = {}
+        self._work = asyncio.Event()
+        self._seals = asyncio.Event()
+        self._tasks: list[Task] = []
+
+    def start(self) -> None:
+        """Begin; leftovers of an earlier life come first."""
+        self._journal.on_commit = self._hear
+        self._seals.set()
+        for turn in (self._hand_out, self._seal, self._sweep, self._bury):
+            self._tasks.append(supervise(turn, name=turn.__name__.strip("_"), ports=self._ports))
+
+    def stop(self) -> None:
+        """End all loops."""
+        for task in self._tasks:
+            task.cancel()
+
+    def _hear(self, effects: Effects) -> None:
+        for topic, used in effects.tickets.items():
+            self._tickets[topic] = max(0, self._tickets[topic] - used)
+            self._claimed.add(topic)
+        if effects.ended:
+            if len(self._to_seal) < MOST_KEPT:  # the sweep finds the others in the store
+                self._to_seal.update((job.id, job) for job in effects.ended)
+            self._seals.set()
+        self._work.set()
+
+    async def _hand_out(self) -> None:
+        await self._work.wait()
+        self._work.clear()
+        for name, ready in list(self._journal.ready.items()):
+            missing = min(ready, self._journal.workers.with_room(name)) - self._tickets[name]
+            if missing > 0:
+                self._tickets[name] += missing
+                await self._topic(name).put(missing)
+
+    async def _seal(self) -> None:
+        await self._seals.wait()
+        self._seals.clear()
+        jobs, self._to_seal = list(self._to_seal.values()), {}
+        jobs = jobs or self._journal.unsealed(SEALS_PER_CALL)
+        for start in range(0, len(jobs), SEALS_PER_CALL):
+            part = jobs[start : start + SEALS_PER_CALL]
+            await self._token_log.seal([seal_request(job) for job in part])
+            await self._journal.mark_sealed([job.id for job in part])
+
+    async def _sweep(self) -> None:
+        await self._ports.sleep(SWEEP_S)
+        for topic in [name for name in self._tickets if name not in self._claimed]:
+            self._tickets[topic] = 0
+        self._claimed.clear()
+        await self._journal.tick()
+        if self._journal.unsealed(1):
+            self._seals.set()
+        self._work.set()
+        for name, depth in (await self._journal.depth()).items():
+            self._ports.metrics.level("queue_depth", depth.ready, topic=name)
+            self._ports.metrics.level("queue_age_seconds", depth.age_s, topic=name)
+
+    async def _bury(self) -> None:
+        await self._ports.sleep(SWEEP_S)
+        workers = [worker for worker in self._journal.workers.registered() if worker.handle is not None]
+        dead = await asyncio.gather(*(self._is_dead(worker.handle) for worker in workers))
+        for worker in (worker for worker, gone in zip(workers, dead, strict=True) if gone):
+            log.warning("worker died", extra={"worker": worker.id, "topic": worker.topic})
+            await self._journal.orphan(worker.id, crashed=True)
+        for worker_id in self._journal.workers.silent():
+            log.warning("lease ran out", extra={"worker": worker_id})
+            self._ports.metrics.count("lease_expiries")
+            await self._journal.orphan(worker_id, crashed=False)
+
+    def _topic(self, name: str) -> Topic:
+        if name not in self._topics:
+            self._topics[name] = self._open_topic(name)
+        return self._topics[name]
+
+
+def seal_request(job: Job) -> SealRequest:
+    """How the log of a terminal job ends."""
+    return SealRequest(job_id=job.id, status=job.status, fault=job.fault, end=job.end)

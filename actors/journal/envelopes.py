@@ -1,0 +1,38 @@
+"""Events on the wire: a fact of `events.v1` inside its envelope, and back."""
+
+from typing import Any
+
+from events.v1 import events_pb2 as pb
+from pipelines.jobs import Job
+
+SCHEMA_VERSION = 1
+_FIELDS = {
+    field.message_type.name: field.name
+    for field in pb.Envelope.DESCRIPTOR.oneofs_by_name["data"].fields
+    if field.message_type is not None
+}
+
+
+def seal_envelope(job: Job, fact: Any, *, step: str, attempt: int, event_id: str, now: float) -> bytes:
+    """The event that says `fact` of this job, serialised. Step and attempt are those in which it happened."""
+    name = fact.DESCRIPTOR.name
+    envelope = pb.Envelope(
+        id=event_id,
+        type=name,
+        job_id=job.id,
+        step=step,
+        attempt=attempt,
+        tenant=job.tenant,
+        time_us=int(now * 1e6),
+        traceparent=job.traceparent,
+        schema_version=SCHEMA_VERSION,
+    )
+    getattr(envelope, _FIELDS[name]).CopyFrom(fact)
+    return envelope.SerializeToString()
+
+
+def open_envelope(data: bytes) -> tuple[pb.Envelope, Any]:
+    """The envelope and the fact in it."""
+    envelope = pb.Envelope.FromString(data)
+    name = envelope.WhichOneof("data")
+    return envelope, getattr(envelope, name) if name else None

@@ -1,0 +1,184 @@
+"""The journal: the truth about every job. A plain class; `actors/shells.py` makes it a Ray actor.
+
+Invariants: an answer is given only after its commit is on disk; commit order is read order; every mutation may be
+repeated; one epoch writes. Batches are what was waiting while the last commit ran, never a timer's.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from actors.coalescer import Coalescer
+from actors.followers import Followers
+from actors.journal.ledger import Effects, Ledger, Reply
+from actors.journal.protocol import Depth, Heartbeat, JobQuery, StoreInfo, Worker
+from actors.journal.store import Store
+from actors.journal.workers import Workers
+from events.v1 import events_pb2 as pb
+from pipelines.commands import Answer, Cancel, Claim, Command, Finish, MarkSealed, Orphan, Submit, Tick
+from pipelines.jobs import ClaimedJob, Job, Reference
+from pipelines.ports import Ports
+
+
+class Journal:
+    """Answers `JournalApi` on a store. `on_commit` hears of every committed batch, on the event loop."""
+
+    def __init__(self, store: Store, *, ports: Ports, blob_folder: str = "", shard: int = 0) -> None:
+        self._store = store
+        self._ports = ports
+        self._blob_folder = blob_folder
+        self._shard = shard
+        self._commits: Coalescer[Command, Reply] = Coalescer(self._commit, name="journal", ports=ports)
+        self._followers = Followers(ports.clock)
+        self.workers = Workers(ports.clock)
+        self.ready: Counter[str] = Counter()  # by topic
+        self.waiting: Counter[str] = Counter()
+        self.on_commit: Callable[[Effects], None] = lambda _: None
+        self._take_stock()
+
+    async def info(self) -> StoreInfo:
+        """Which store answers."""
+        return StoreInfo(self._store.uuid, self._store.epoch, self._blob_folder)
+
+    async def register(self, worker: Worker) -> None:
+        """A worker offers its slots."""
+        self.workers.register(worker)
+        self.on_commit(Effects())
+
+    async def deregister(self, worker_id: str) -> None:
+        """A worker leaves in order."""
+        await self.orphan(worker_id, crashed=False)
+
+    async def heartbeat(self, worker_id: str, wait_s: float) -> Heartbeat:
+        """Long poll for revoked claims."""
+        return await self.workers.heartbeat(worker_id, wait_s)
+
+    async def submit(self, batch: Sequence[Submit]) -> list[Answer]:
+        """Accept jobs."""
+        return await self._answers(batch)
+
+    async def claim(self, claim: Claim) -> list[ClaimedJob]:
+        """The best ready steps of a topic."""
+        (reply,) = await self._commits.do([claim])
+        if not isinstance(reply, list):
+            raise TypeError("a claim is answered with claims")
+        for job in reply:
+            self._ports.metrics.observe("step_wait_seconds", max(0.0, job.claimed_at - job.ready_at), step=job.step)
+        return reply
+
+    async def finish(self, batch: Sequence[Finish]) -> list[Answer]:
+        """Take outcomes."""
+        return await self._answers(batch)
+
+    async def cancel(self, batch: Sequence[Cancel]) -> list[Answer]:
+        """End jobs."""
+        return await self._answers(batch)
+
+    async def orphan(self, worker_id: str, *, crashed: bool) -> None:
+        """A worker is gone: offer its claims again."""
+        await self._answers([Orphan(worker=worker_id, crashed=crashed)])
+        self.workers.remove(worker_id)
+
+    async def tick(self) -> None:
+        """Let time act."""
+        await self._answers([Tick()])
+
+    async def mark_sealed(self, job_ids: Sequence[str]) -> None:
+        """The logs of these jobs are sealed."""
+        await self._answers([MarkSealed(job_ids=tuple(job_ids))])
+
+    async def jobs(self, tenant: str, ids: Sequence[str]) -> list[Job | None]:
+        """Jobs by id."""
+        return self._store.jobs(tenant, ids)
+
+    async def list_jobs(self, query: JobQuery) -> list[Job]:
+        """A page of jobs."""
+        return self._store.list_jobs(query)
+
+    async def events(self, tenant: str, job_id: str, after: str | None, limit: int) -> list[bytes]:
+        """A job's events after a cursor."""
+        events = self._store.events(job_id, tenant)
+        if after is None:
+            return events[:limit]
+        ids = [pb.Envelope.FromString(event).id for event in events]
+        if after not in ids:
+            raise LookupError(after)
+        start = ids.index(after) + 1
+        return events[start : start + limit]
+
+    async def blobs(self, tenant: str, references: Sequence[Reference]) -> list[bytes | None]:
+        """Small payloads."""
+        return self._store.blobs(tenant, references)
+
+    async def follow(
+        self, session: str, add: dict[str, int], remove: Sequence[str], wait_s: float
+    ) -> dict[str, tuple[int, list[bytes]]]:
+        """Long poll for events."""
+        self._followers.update(session, add, remove)
+        news = {}
+        for job_id, seen in (await self._followers.wait(session, wait_s)).items():
+            events = self._store.events(job_id)
+            self._followers.advance(session, job_id, len(events))
+            if len(events) > seen:
+                news[job_id] = (len(events), events[seen:])
+        return news
+
+    async def depth(self) -> dict[str, Depth]:
+        """The work of every topic."""
+        topics = {worker.topic for worker in self.workers.registered()}
+        return {topic: self._depth(topic) for topic in sorted({*topics, *self.ready, *self.waiting})}
+
+    def unsealed(self, limit: int) -> list[Job]:
+        """Terminal jobs whose logs are still to be sealed."""
+        return self._store.unsealed(limit)
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self._store.close()
+
+    def _depth(self, topic: str) -> Depth:
+        since = self._store.next_ready(topic)
+        return Depth(
+            ready=self.ready[topic],
+            claimed=self.workers.claimed(topic),
+            waiting=self.waiting[topic],
+            age_s=0.0 if since is None else max(0.0, self._ports.clock.now() - since),
+            workers=len(self.workers.of(topic)),
+        )
+
+    def _take_stock(self) -> None:
+        census = self._store.census()
+        self.ready.update(census.ready)
+        self.waiting.update(census.waiting)
+        self.workers.count(Counter(census.claimed))
+        self.workers.expect({worker for _, worker in census.claimed})
+
+    async def _answers(self, commands: Sequence[Command]) -> list[Answer]:
+        replies = await self._commits.do(commands)
+        return [reply for reply in replies if isinstance(reply, Answer)]
+
+    async def _commit(self, commands: list[Command]) -> list[Reply]:
+        started = self._ports.clock.monotonic()
+        replies, effects = await self._ports.run_blocking(lambda: self._write(commands))
+        self._ports.metrics.observe("journal_commit_seconds", self._ports.clock.monotonic() - started)
+        self._announce(effects)
+        return replies  # type: ignore[no-any-return]  # run_blocking gives what the call gave
+
+    def _write(self, commands: list[Command]) -> tuple[list[Reply], Effects]:
+        with self._store.transaction() as transaction:
+            ledger = Ledger(
+                transaction,
+                now=self._ports.clock.now(),
+                random=self._ports.random,
+                new_event_id=lambda: self._ports.ids.new("evt", self._shard),
+            )
+            replies = ledger.apply(commands)
+        return replies, ledger.effects
+
+    def _announce(self, effects: Effects) -> None:
+        self.ready.update(effects.ready)
+        self.waiting.update(effects.waiting)
+        self.workers.count(effects.claimed)
+        for worker, job_id, fence in effects.revoked:
+            self.workers.revoke(worker, job_id, fence)
+        self._followers.mark(effects.followed)
+        self.on_commit(effects)

@@ -1,0 +1,229 @@
+"""Applies commands to a store: the one place where the rules of the protocol meet the rows.
+
+A batch is one transaction: commands act in their order on the rows as the earlier ones left them, and each gets
+its own answer. What followers, dispatcher and workers must hear of is gathered in `Effects`, which counts
+only once the transaction has committed.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from random import Random  # noqa: TID251 - a generator is handed in
+
+from actors.blobs import INLINE_BYTES
+from actors.journal.envelopes import seal_envelope
+from actors.journal.store import EventRow, Transaction
+from pipelines import transitions
+from pipelines.commands import (
+    Answer,
+    Cancel,
+    Claim,
+    Command,
+    Finish,
+    Generated,
+    MarkSealed,
+    Orphan,
+    Payload,
+    Rendered,
+    Submit,
+    Tick,
+    Verdict,
+)
+from pipelines.generate import RENDER
+from pipelines.jobs import ClaimedJob, Job, Reference, StepState
+from pipelines.transitions import Change
+
+Reply = Answer | list[ClaimedJob]
+
+
+@dataclass(slots=True)
+class Effects:
+    """What a committed batch changed."""
+
+    ready: Counter[str] = field(default_factory=Counter)  # by topic; may be negative
+    waiting: Counter[str] = field(default_factory=Counter)
+    claimed: Counter[tuple[str, str]] = field(default_factory=Counter)  # by (topic, worker)
+    tickets: Counter[str] = field(default_factory=Counter)  # used, by topic; a claim that found nothing counts too
+    followed: dict[str, None] = field(default_factory=dict)  # jobs with new events, in order
+    ended: list[Job] = field(default_factory=list)
+    revoked: list[tuple[str, str, int]] = field(default_factory=list)  # worker, job, fence
+
+
+class Ledger:
+    """One batch in one transaction. Make a new one for each."""
+
+    def __init__(
+        self, transaction: Transaction, *, now: float, random: Random, new_event_id: Callable[[], str]
+    ) -> None:
+        self._transaction = transaction
+        self._now = now
+        self._random = random
+        self._new_event_id = new_event_id
+        self._jobs: dict[str, Job] = {}  # as they are now
+        self._before: dict[str, Job | None] = {}  # as the store has them; None: not yet there
+        self._events: list[EventRow] = []
+        self._blobs: list[tuple[str, Reference, bytes]] = []
+        self._sealed: list[str] = []
+        self.effects = Effects()
+
+    def apply(self, commands: Sequence[Command]) -> list[Reply]:
+        """The answers, one for one."""
+        self._load({command.job_id for command in commands if isinstance(command, (Submit, Finish, Cancel))})
+        replies = [self._apply(command) for command in commands]
+        self._flush()
+        return replies
+
+    def _apply(self, command: Command) -> Reply:  # noqa: PLR0911 - one per command
+        match command:
+            case Submit():
+                return self._submit(command)
+            case Claim():
+                return self._claim(command)
+            case Finish():
+                return self._finish(command)
+            case Cancel():
+                return self._cancel(command)
+            case Orphan():
+                return self._orphan(command)
+            case Tick():
+                return self._tick(command)
+            case MarkSealed():
+                self._sealed.extend(command.job_ids)
+                return Answer(Verdict.DONE)
+
+    def _submit(self, command: Submit) -> Answer:
+        job = self._jobs.get(command.job_id)
+        if job is None:
+            self._before[command.job_id] = None
+            self._keep(command.tenant, command.request)
+            job = self._change(transitions.submit(command, self._now))
+        return Answer(Verdict.DONE, job.status)
+
+    def _claim(self, command: Claim) -> list[ClaimedJob]:
+        self._flush()  # the queries must see what this batch has done so far
+        self.effects.tickets[command.topic] += 1
+        mine = [job for job in self._transaction.held(command.worker) if job.claim_id == command.claim_id]
+        if not mine:
+            ready = self._adopt(self._transaction.ready(command.topic, command.slots))
+            waits = {job.id: job.ready_at for job in ready}
+            mine = [self._change(transitions.claim(job, command, self._now)) for job in ready]
+            return [self._claimed(job, waits[job.id]) for job in mine]
+        return [self._claimed(job, job.ready_at) for job in mine]
+
+    def _finish(self, command: Finish) -> Answer:
+        job = self._jobs.get(command.job_id)
+        if job is None:
+            return Answer(Verdict.UNKNOWN)
+        if job.settled == command.fence:
+            return Answer(Verdict.DONE, job.status)  # a repeat
+        if job.step_state is not StepState.CLAIMED or job.fence != command.fence:
+            return Answer(Verdict.STALE, job.status)
+        match command.outcome:
+            case Rendered(prompt=payload) | Generated(result=payload):
+                self._keep(job.tenant, payload)
+        changed = self._change(transitions.settle(job, command.outcome, self._now, self._random))
+        return Answer(Verdict.DONE, changed.status)
+
+    def _cancel(self, command: Cancel) -> Answer:
+        job = self._jobs.get(command.job_id)
+        if job is None or job.tenant != command.tenant:
+            return Answer(Verdict.UNKNOWN)
+        if job.status.terminal:
+            return Answer(Verdict.TERMINAL, job.status)
+        self._revoke(job)
+        return Answer(Verdict.DONE, self._change(transitions.cancel(job, self._now)).status)
+
+    def _orphan(self, command: Orphan) -> Answer:
+        self._flush()
+        for job in self._adopt(self._transaction.held(command.worker)):
+            self._revoke(job)
+            self._change(transitions.orphan(job, command, self._now))
+        return Answer(Verdict.DONE)
+
+    def _tick(self, command: Tick) -> Answer:
+        self._flush()
+        for job in self._adopt(self._transaction.overdue(self._now, command.limit)):
+            self._revoke(job)
+            self._change(transitions.expire(job, self._now))
+        self._flush()
+        for job in self._adopt(self._transaction.due(self._now, command.limit)):
+            self._change(transitions.wake(job, self._now))
+        return Answer(Verdict.DONE)
+
+    def _load(self, ids: Iterable[str]) -> None:
+        self._adopt(self._transaction.load(ids).values())
+
+    def _adopt(self, jobs: Iterable[Job]) -> list[Job]:
+        adopted = list(jobs)
+        for job in adopted:
+            self._jobs[job.id] = self._before[job.id] = job
+        return adopted
+
+    def _change(self, change: Change) -> Job:
+        job = change.job
+        before = self._jobs.get(job.id, job)
+        attempt = job.attempt if job.step == before.step else before.attempt
+        for fact in change.facts:
+            event = seal_envelope(
+                job, fact, step=before.step, attempt=attempt, event_id=self._new_event_id(), now=self._now
+            )
+            self._events.append(EventRow(job.id, job.tenant, event))
+        self._jobs[job.id] = job
+        return job
+
+    def _keep(self, tenant: str, payload: Payload) -> None:
+        if payload.data is not None:
+            self._blobs.append((tenant, payload.reference, payload.data))
+
+    def _revoke(self, job: Job) -> None:
+        if job.step_state is StepState.CLAIMED:
+            self.effects.revoked.append((job.worker, job.id, job.fence))
+
+    def _claimed(self, job: Job, ready_at: float) -> ClaimedJob:
+        needed = job.request if job.step == RENDER else job.rendered
+        data = self._transaction.blob(job.tenant, needed) if needed and needed.size <= INLINE_BYTES else None
+        return ClaimedJob(
+            job_id=job.id,
+            tenant=job.tenant,
+            model=job.model,
+            step=job.step,
+            attempt=job.attempt,
+            fence=job.fence,
+            deadline_at=job.deadline_at,
+            created_at=job.created_at,
+            ready_at=ready_at,
+            claimed_at=self._now,
+            traceparent=job.traceparent,
+            request=job.request,
+            rendered=job.rendered,
+            payloads={needed: data} if needed is not None and data is not None else {},
+        )
+
+    def _flush(self) -> None:
+        """Write what has changed since the last flush, and note the effects."""
+        changed = [(self._before[i], job) for i, job in self._jobs.items() if self._before[i] is not job]
+        self._transaction.insert([job for before, job in changed if before is None])
+        self._transaction.update([job for before, job in changed if before is not None])
+        self._transaction.append(self._events)
+        self._transaction.put_blobs(self._blobs, self._now)
+        ended = [job for before, job in changed if job.status.terminal and not (before and before.status.terminal)]
+        self._transaction.open_seals(ended)
+        self._transaction.drop_seals(self._sealed)
+        for before, job in changed:
+            self._count(before, -1)
+            self._count(job, +1)
+        self.effects.ended.extend(ended)
+        self.effects.followed.update(dict.fromkeys(row.job_id for row in self._events))
+        self._before = dict(self._jobs)
+        self._events, self._blobs, self._sealed = [], [], []
+
+    def _count(self, job: Job | None, by: int) -> None:
+        if job is None:
+            return
+        match job.step_state:
+            case StepState.READY:
+                self.effects.ready[job.topic] += by
+            case StepState.WAITING:
+                self.effects.waiting[job.topic] += by
+            case StepState.CLAIMED:
+                self.effects.claimed[job.topic, job.worker] += by

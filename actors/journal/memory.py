@@ -1,0 +1,175 @@
+"""The memory store of the journal, for tests and simulations. See `store.py` for the invariants.
+
+`Disk` is what outlives a store object: a new store on the same disk is a restart.
+"""
+
+import copy
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from actors.journal.protocol import JobQuery
+from actors.journal.store import Census, EventRow
+from actors.sqlite import StaleEpochError
+from pipelines.jobs import Job, Reference, StepState
+
+
+@dataclass(slots=True)
+class Disk:
+    """The committed state."""
+
+    uuid: str
+    epoch: int = 0
+    jobs: dict[str, Job] = field(default_factory=dict)
+    events: list[EventRow] = field(default_factory=list)
+    blobs: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    seals: dict[str, None] = field(default_factory=dict)
+    schemas: bytes | None = None
+
+
+class MemoryTransaction:
+    """See `store.Transaction`. Works on a copy of the disk that replaces it at the commit."""
+
+    def __init__(self, disk: Disk) -> None:
+        self.disk = disk
+
+    def load(self, ids: Iterable[str]) -> dict[str, Job]:
+        """Those of the jobs that exist."""
+        return {job_id: replace(self.disk.jobs[job_id]) for job_id in ids if job_id in self.disk.jobs}
+
+    def ready(self, topic: str, limit: int) -> list[Job]:
+        """Ready steps, best first."""
+        jobs = [job for job in self._in(StepState.READY) if job.topic == topic]
+        return sorted(jobs, key=lambda job: (-job.priority, job.ready_at, job.id))[:limit]
+
+    def held(self, worker: str) -> list[Job]:
+        """What the worker has claimed."""
+        return [job for job in self._in(StepState.CLAIMED) if job.worker == worker]
+
+    def due(self, now: float, limit: int) -> list[Job]:
+        """Waiting steps whose time has come."""
+        jobs = [job for job in self._in(StepState.WAITING) if job.ready_at <= now]
+        return sorted(jobs, key=lambda job: job.ready_at)[:limit]
+
+    def overdue(self, now: float, limit: int) -> list[Job]:
+        """Jobs past their deadline."""
+        jobs = [replace(job) for job in self.disk.jobs.values() if not job.status.terminal and job.deadline_at <= now]
+        return sorted(jobs, key=lambda job: job.deadline_at)[:limit]
+
+    def insert(self, jobs: Sequence[Job]) -> None:
+        """New rows."""
+        for job in jobs:
+            if job.id in self.disk.jobs:
+                raise ValueError(f"job {job.id} is there already")
+        self.update(jobs)
+
+    def update(self, jobs: Sequence[Job]) -> None:
+        """Rows that exist."""
+        self.disk.jobs.update({job.id: replace(job) for job in jobs})
+
+    def append(self, events: Sequence[EventRow]) -> None:
+        """Events, in this order."""
+        self.disk.events.extend(events)
+
+    def put_blobs(self, blobs: Sequence[tuple[str, Reference, bytes]], now: float) -> None:
+        """Small payloads."""
+        del now  # memory is not swept
+        self.disk.blobs.update({(tenant, reference.hash): data for tenant, reference, data in blobs})
+
+    def blob(self, tenant: str, reference: Reference) -> bytes | None:
+        """A small payload."""
+        return self.disk.blobs.get((tenant, reference.hash))
+
+    def open_seals(self, jobs: Sequence[Job]) -> None:
+        """Logs still to be sealed."""
+        self.disk.seals.update(dict.fromkeys(job.id for job in jobs))
+
+    def drop_seals(self, job_ids: Sequence[str]) -> None:
+        """Logs that are sealed."""
+        for job_id in job_ids:
+            self.disk.seals.pop(job_id, None)
+
+    def _in(self, state: StepState) -> Iterator[Job]:
+        return (replace(job) for job in self.disk.jobs.values() if job.step_state is state)
+
+
+class MemoryStore:
+    """See `store.Store`."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+        disk.epoch += 1
+        self.uuid = disk.uuid
+        self.epoch = disk.epoch
+
+    @contextmanager
+    def transaction(self) -> Iterator[MemoryTransaction]:
+        """One write transaction of this epoch."""
+        self._check_epoch()
+        draft = copy.copy(self._disk)
+        for name in ("jobs", "events", "blobs", "seals"):
+            setattr(draft, name, copy.copy(getattr(self._disk, name)))
+        yield MemoryTransaction(draft)
+        self._check_epoch()
+        for name in ("jobs", "events", "blobs", "seals"):
+            setattr(self._disk, name, getattr(draft, name))
+
+    def jobs(self, tenant: str, ids: Sequence[str]) -> list[Job | None]:
+        """Committed jobs by id."""
+        found = [self._disk.jobs.get(job_id) for job_id in ids]
+        return [replace(job) if job is not None and job.tenant == tenant else None for job in found]
+
+    def list_jobs(self, query: JobQuery) -> list[Job]:
+        """A page of jobs."""
+        if query.after is not None and self.jobs(query.tenant, [query.after]) == [None]:
+            raise LookupError(query.after)
+        page = []
+        for job in sorted(self._disk.jobs.values(), key=lambda job: job.id, reverse=not query.ascending):
+            after = query.after is None or (job.id > query.after if query.ascending else job.id < query.after)
+            wanted = query.status in (None, job.status) and query.model in (None, job.model)
+            if job.tenant == query.tenant and after and wanted:
+                page.append(replace(job))
+        return page[: query.limit]
+
+    def events(self, job_id: str, tenant: str | None = None) -> list[bytes]:
+        """All committed events of a job."""
+        return [row.data for row in self._disk.events if row.job_id == job_id and tenant in (None, row.tenant)]
+
+    def blobs(self, tenant: str, references: Sequence[Reference]) -> list[bytes | None]:
+        """Small payloads."""
+        return [self._disk.blobs.get((tenant, reference.hash)) for reference in references]
+
+    def unsealed(self, limit: int) -> list[Job]:
+        """Terminal jobs whose logs are still open."""
+        return [replace(self._disk.jobs[job_id]) for job_id in sorted(self._disk.seals)[:limit]]
+
+    def census(self) -> Census:
+        """Counts, for a journal that starts."""
+        jobs = self._disk.jobs.values()
+        return Census(
+            Counter(job.topic for job in jobs if job.step_state is StepState.READY),
+            Counter(job.topic for job in jobs if job.step_state is StepState.WAITING),
+            Counter((job.topic, job.worker) for job in jobs if job.step_state is StepState.CLAIMED),
+        )
+
+    def next_ready(self, topic: str) -> float | None:
+        """Since when the step that is next is ready."""
+        ready = MemoryTransaction(self._disk).ready(topic, 1)
+        return ready[0].ready_at if ready else None
+
+    def load_schemas(self) -> bytes | None:
+        """The schemas that were registered last."""
+        return self._disk.schemas
+
+    def save_schemas(self, schemas: bytes) -> None:
+        """Register schemas."""
+        self._check_epoch()
+        self._disk.schemas = schemas
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+    def _check_epoch(self) -> None:
+        if self._disk.epoch != self.epoch:
+            raise StaleEpochError(f"epoch {self.epoch} was replaced by {self._disk.epoch}")

@@ -1,0 +1,108 @@
+"""The narrow protocol between the journal and a store. A store keeps rows and knows no rules.
+
+Invariants: a transaction is all or nothing and on disk when it ends; events are read in commit order; every row
+has a tenant; a store object of an older epoch can never write again.
+"""
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import NamedTuple, Protocol
+
+from actors.journal.protocol import JobQuery
+from pipelines.jobs import Job, Reference
+
+
+class EventRow(NamedTuple):
+    """One event, as a serialised `Envelope`."""
+
+    job_id: str
+    tenant: str
+    data: bytes
+
+
+class Census(NamedTuple):
+    """What a journal must know when it starts: ready steps per topic, and claims per (topic, worker)."""
+
+    ready: dict[str, int]
+    waiting: dict[str, int]
+    claimed: dict[tuple[str, str], int]
+
+
+class Transaction(Protocol):
+    """One write transaction. Later reads in it see its earlier writes."""
+
+    def load(self, ids: Iterable[str]) -> dict[str, Job]:
+        """Those of the jobs that exist."""
+
+    def ready(self, topic: str, limit: int) -> list[Job]:
+        """Ready steps, best first: priority, then the longest wait."""
+
+    def held(self, worker: str) -> list[Job]:
+        """The jobs whose step this worker has claimed."""
+
+    def due(self, now: float, limit: int) -> list[Job]:
+        """Waiting steps whose time has come."""
+
+    def overdue(self, now: float, limit: int) -> list[Job]:
+        """Jobs that are not terminal and past their deadline."""
+
+    def insert(self, jobs: Sequence[Job]) -> None:
+        """New rows."""
+
+    def update(self, jobs: Sequence[Job]) -> None:
+        """Rows that exist."""
+
+    def append(self, events: Sequence[EventRow]) -> None:
+        """Events, in this order."""
+
+    def put_blobs(self, blobs: Sequence[tuple[str, Reference, bytes]], now: float) -> None:
+        """Small payloads by (tenant, reference); one that is there is touched."""
+
+    def blob(self, tenant: str, reference: Reference) -> bytes | None:
+        """A small payload."""
+
+    def open_seals(self, jobs: Sequence[Job]) -> None:
+        """The logs of these jobs are still to be sealed."""
+
+    def drop_seals(self, job_ids: Sequence[str]) -> None:
+        """The logs of these jobs are sealed."""
+
+
+class Store(Protocol):
+    """Where the journal lives. `transaction` belongs to one thread, the reads to another."""
+
+    uuid: str
+    epoch: int
+
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        """A write transaction; raises StaleEpochError where a newer writer exists."""
+
+    def jobs(self, tenant: str, ids: Sequence[str]) -> list[Job | None]:
+        """Committed jobs by id; None for unknown ones and another tenant's."""
+
+    def list_jobs(self, query: JobQuery) -> list[Job]:
+        """A page. Raises LookupError where the cursor is unknown."""
+
+    def events(self, job_id: str, tenant: str | None = None) -> list[bytes]:
+        """All committed events of a job, in commit order; none where the tenant is given and another."""
+
+    def blobs(self, tenant: str, references: Sequence[Reference]) -> list[bytes | None]:
+        """Small payloads."""
+
+    def unsealed(self, limit: int) -> list[Job]:
+        """Terminal jobs whose logs are still to be sealed, oldest first."""
+
+    def census(self) -> Census:
+        """Counts, for a journal that starts."""
+
+    def next_ready(self, topic: str) -> float | None:
+        """Since when the step that would be claimed next is ready, Unix seconds; None where none is."""
+
+    def load_schemas(self) -> bytes | None:
+        """The schemas that were registered last."""
+
+    def save_schemas(self, schemas: bytes) -> None:
+        """Register schemas."""
+
+    def close(self) -> None:
+        """Let go of it."""

@@ -1,0 +1,98 @@
+"""Who works for this journal: registrations, leases, revocations. In memory only.
+
+A lease is kept by polling and runs on the monotonic clock. After a restart of the journal every holder of a
+claim gets a fresh full term: an outage of the journal is not a crash of the workers.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from actors.journal.protocol import Heartbeat, Worker
+from pipelines.ports import Clock
+
+LEASE_S = 20.0  # a worker silent for so long has lost its claims
+
+
+@dataclass(slots=True)
+class _Seat:
+    worker: Worker | None  # None: holds claims from before a restart and has not registered yet
+    seen_at: float
+    revoked: list[tuple[str, int]] = field(default_factory=list)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Workers:
+    """The registered workers, and what each holds."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._seats: dict[str, _Seat] = {}
+        self._held: Counter[tuple[str, str]] = Counter()  # claims by (topic, worker)
+
+    def register(self, worker: Worker) -> None:
+        """A worker offers its slots."""
+        seat = self._seats.get(worker.id)
+        self._seats[worker.id] = _Seat(worker, self._clock.monotonic(), seat.revoked if seat else [])
+
+    def expect(self, worker_ids: Iterable[str]) -> None:
+        """These hold claims; give them a full term to register."""
+        for worker_id in worker_ids:
+            self._seats.setdefault(worker_id, _Seat(None, self._clock.monotonic()))
+
+    def remove(self, worker_id: str) -> None:
+        """A worker is gone."""
+        seat = self._seats.pop(worker_id, None)
+        if seat is not None:
+            seat.news.set()
+
+    async def heartbeat(self, worker_id: str, wait_s: float) -> Heartbeat:
+        """Renew the lease; answer at once when there is something to revoke."""
+        seat = self._seats.get(worker_id)
+        if seat is None or seat.worker is None:
+            return Heartbeat(known=False, revoked=[])
+        seat.seen_at = self._clock.monotonic()
+        try:
+            await asyncio.wait_for(seat.news.wait(), wait_s)
+        except TimeoutError:
+            pass
+        finally:
+            seat.seen_at = self._clock.monotonic()
+        seat.news.clear()
+        revoked, seat.revoked = seat.revoked, []
+        return Heartbeat(known=worker_id in self._seats, revoked=revoked)
+
+    def revoke(self, worker_id: str, job_id: str, fence: int) -> None:
+        """The worker must abort this claim."""
+        seat = self._seats.get(worker_id)
+        if seat is not None:
+            seat.revoked.append((job_id, fence))
+            seat.news.set()
+
+    def count(self, claimed: Counter[tuple[str, str]]) -> None:
+        """Claims taken (positive) and given up (negative)."""
+        self._held.update(claimed)
+        for key in [key for key in claimed if self._held[key] <= 0]:
+            del self._held[key]
+
+    def claimed(self, topic: str) -> int:
+        """Claims of a topic that are in force."""
+        return sum(count for (name, _), count in self._held.items() if name == topic)
+
+    def of(self, topic: str) -> list[Worker]:
+        """The registered workers of a topic."""
+        return [worker for worker in self.registered() if worker.topic == topic]
+
+    def with_room(self, topic: str) -> int:
+        """How many workers of a topic have a free slot."""
+        return sum(self._held[topic, worker.id] < worker.slots for worker in self.of(topic))
+
+    def registered(self) -> list[Worker]:
+        """All registered workers."""
+        return [seat.worker for seat in self._seats.values() if seat.worker is not None]
+
+    def silent(self) -> list[str]:
+        """Those whose lease has run out."""
+        limit = self._clock.monotonic() - LEASE_S
+        return [worker_id for worker_id, seat in self._seats.items() if seat.seen_at < limit]

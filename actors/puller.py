@@ -1,0 +1,127 @@
+"""The one pull loop of every worker: free slots, a ticket, a claim for many, the handler.
+
+Invariants: nothing is claimed without a free slot; a claim whose answer was lost is repeated under the same id; when
+the journal forgot this worker, it registers again. The heartbeat runs in a thread of its own, because tokenising
+or prefill may stall the event loop.
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from actors.journal.protocol import Heartbeat, JournalApi, Worker
+from actors.supervision import supervise
+from actors.topics.protocol import Topic
+from pipelines.commands import Claim
+from pipelines.jobs import ClaimedJob
+from pipelines.ports import Ports, Task
+
+log = logging.getLogger("heliograph")
+TAKE_S = 2.0  # how long one wait for a ticket lasts
+HEARTBEAT_S = 4.0  # how long the journal holds one heartbeat
+
+
+class Handler(Protocol):
+    """What a worker does with its claims."""
+
+    def free_slots(self) -> int:
+        """How many more claims it can take now."""
+
+    async def wait_for_slot(self) -> None:
+        """Returns when `free_slots` may have become positive."""
+
+    async def handle(self, claims: Sequence[ClaimedJob]) -> None:
+        """Work on a batch; may return while it still runs in the background."""
+
+    def revoke(self, job_id: str, fence: int) -> None:
+        """Abort silently: another has decided this job."""
+
+    async def drain(self) -> None:
+        """Stop what runs and hand it back."""
+
+
+class Puller:
+    """Pulls for one worker. `beat` is a blocking call of the journal's heartbeat, safe to use from a thread."""
+
+    def __init__(
+        self,
+        worker: Worker,
+        handler: Handler,
+        *,
+        journal: JournalApi,
+        topic: Topic,
+        beat: Callable[[str, float], Heartbeat],
+        ports: Ports,
+    ) -> None:
+        self._worker = worker
+        self._handler = handler
+        self._journal = journal
+        self._topic = topic
+        self._beat = beat
+        self._ports = ports
+        self._claim: Claim | None = None  # sent, and not yet answered
+        self._loop: Task | None = None
+        self._registered = asyncio.Event()
+        self._stopped = threading.Event()
+
+    async def start(self) -> None:
+        """Register and begin to pull."""
+        await self._journal.register(self._worker)
+        self._registered.set()
+        self._loop = supervise(self._turn, name=f"puller {self._worker.topic}", ports=self._ports)
+        loop = asyncio.get_running_loop()
+        threading.Thread(target=self._keep_alive, args=[loop], name="heartbeat", daemon=True).start()
+
+    async def stop(self) -> None:
+        """Stop pulling, hand back what runs, leave."""
+        self._stopped.set()
+        if self._loop is not None:
+            self._loop.cancel()
+        await self._handler.drain()
+        await self._journal.deregister(self._worker.id)
+
+    async def _turn(self) -> None:
+        await self._registered.wait()
+        if self._handler.free_slots() <= 0:
+            await self._handler.wait_for_slot()
+            return
+        if self._claim is None:
+            if not await self._topic.take(TAKE_S):
+                return
+            slots = self._handler.free_slots()
+            claim_id = self._ports.ids.new("claim")
+            self._claim = Claim(claim_id=claim_id, topic=self._worker.topic, worker=self._worker.id, slots=slots)
+        claims = await self._journal.claim(self._claim)
+        self._claim = None
+        self._ports.metrics.observe("claim_size", len(claims), topic=self._worker.topic)
+        if claims:
+            await self._handler.handle(claims)
+
+    def _keep_alive(self, loop: asyncio.AbstractEventLoop) -> None:
+        while not self._stopped.is_set():
+            try:
+                heartbeat = self._beat(self._worker.id, HEARTBEAT_S)
+            except Exception:
+                log.exception("heartbeat failed", extra={"worker": self._worker.id})
+                self._ports.metrics.count("loop_failures", loop="heartbeat")
+                self._stopped.wait(1.0)
+                continue
+            if loop.is_closed():
+                return
+            loop.call_soon_threadsafe(self._take_in, heartbeat)
+            if not heartbeat.known:
+                self._stopped.wait(0.5)  # until the registration is through
+
+    def _take_in(self, heartbeat: Heartbeat) -> None:
+        for job_id, fence in heartbeat.revoked:
+            self._handler.revoke(job_id, fence)
+        if not heartbeat.known and not self._stopped.is_set():
+            self._ports.spawn(self._register_again(), "register again")
+
+    async def _register_again(self) -> None:
+        try:
+            await self._journal.register(self._worker)
+        except Exception:
+            log.exception("registration failed", extra={"worker": self._worker.id})

@@ -1,0 +1,166 @@
+"""Handles to the shared actors, answering the same protocols as the plain classes.
+
+A call that meets a dead or restarting actor finds it anew and is repeated: every call is repeatable by id. When
+the actor stays away longer than `PATIENCE_S` the caller gets `UnreachableError`.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, cast
+
+import ray
+from ray.exceptions import ActorDiedError, ActorUnavailableError, GetTimeoutError, RayActorError
+
+from actors.journal.protocol import Depth, Heartbeat, JobQuery, StoreInfo, Worker
+from actors.naming import NAMESPACE
+from actors.token_log.protocol import Append, AppendVerdict, Logged, SealRequest
+from pipelines.commands import Answer, Cancel, Claim, Finish, Submit
+from pipelines.errors import TransientError
+from pipelines.jobs import ClaimedJob, Job, Reference
+from pipelines.ports import Ports
+
+PATIENCE_S = 20.0
+_PAUSE_S = 0.1
+_GONE = (ActorDiedError, ActorUnavailableError, RayActorError, ValueError)  # ValueError: no actor of this name
+
+
+class UnreachableError(TransientError):
+    """A shared actor could not be reached; nothing is known about the call."""
+
+
+class RemoteActor:
+    """A named actor, found when first needed."""
+
+    def __init__(self, name: str, ports: Ports) -> None:
+        self._name = name
+        self._ports = ports
+        self._actor: Any = None
+
+    async def call(self, method: str, *arguments: Any) -> Any:
+        """The answer of the actor; waits out a restart."""
+        give_up_at = self._ports.clock.monotonic() + PATIENCE_S
+        while True:
+            try:
+                actor = self._actor or await asyncio.to_thread(self._find)
+                return await getattr(actor, method).remote(*arguments)
+            except _GONE as error:
+                if isinstance(error, ray.exceptions.RayTaskError):  # raised by the method itself
+                    raise
+                self._actor = None
+                if self._ports.clock.monotonic() > give_up_at:
+                    raise UnreachableError(f"{self._name} is not reachable", retry_after_s=1.0) from error
+                await self._ports.sleep(_PAUSE_S)
+
+    def call_blocking(self, method: str, *arguments: Any, timeout_s: float) -> Any:
+        """One try from a thread, without waiting for a restart."""
+        actor = self._actor or self._find()
+        try:
+            return ray.get(getattr(actor, method).remote(*arguments), timeout=timeout_s)
+        except (*_GONE, GetTimeoutError) as error:
+            self._actor = None
+            raise UnreachableError(f"{self._name} is not reachable") from error
+
+    def _find(self) -> Any:
+        self._actor = ray.get_actor(self._name, namespace=NAMESPACE)
+        return self._actor
+
+
+class RemoteJournal:
+    """See `JournalApi`."""
+
+    def __init__(self, name: str, ports: Ports) -> None:
+        self._remote = RemoteActor(name, ports)
+
+    async def info(self) -> StoreInfo:
+        """Which store answers."""
+        return cast("StoreInfo", await self._remote.call("info"))
+
+    async def register(self, worker: Worker) -> None:
+        """A worker offers its slots."""
+        await self._remote.call("register", worker)
+
+    async def deregister(self, worker_id: str) -> None:
+        """A worker leaves."""
+        await self._remote.call("deregister", worker_id)
+
+    async def heartbeat(self, worker_id: str, wait_s: float) -> Heartbeat:
+        """A worker lives."""
+        return cast("Heartbeat", await self._remote.call("heartbeat", worker_id, wait_s))
+
+    def beat(self, worker_id: str, wait_s: float) -> Heartbeat:
+        """The heartbeat from a thread."""
+        return cast(
+            "Heartbeat", self._remote.call_blocking("heartbeat", worker_id, wait_s, timeout_s=wait_s + PATIENCE_S)
+        )
+
+    async def submit(self, batch: Sequence[Submit]) -> list[Answer]:
+        """Accept jobs."""
+        return cast("list[Answer]", await self._remote.call("submit", batch))
+
+    async def claim(self, claim: Claim) -> list[ClaimedJob]:
+        """Steps for this worker."""
+        return cast("list[ClaimedJob]", await self._remote.call("claim", claim))
+
+    async def finish(self, batch: Sequence[Finish]) -> list[Answer]:
+        """Report outcomes."""
+        return cast("list[Answer]", await self._remote.call("finish", batch))
+
+    async def cancel(self, batch: Sequence[Cancel]) -> list[Answer]:
+        """End jobs."""
+        return cast("list[Answer]", await self._remote.call("cancel", batch))
+
+    async def jobs(self, tenant: str, ids: Sequence[str]) -> list[Job | None]:
+        """Jobs by id."""
+        return cast("list[Job | None]", await self._remote.call("jobs", tenant, ids))
+
+    async def list_jobs(self, query: JobQuery) -> list[Job]:
+        """A page."""
+        return cast("list[Job]", await self._remote.call("list_jobs", query))
+
+    async def events(self, tenant: str, job_id: str, after: str | None, limit: int) -> list[bytes]:
+        """A job's events."""
+        return cast("list[bytes]", await self._remote.call("events", tenant, job_id, after, limit))
+
+    async def blobs(self, tenant: str, references: Sequence[Reference]) -> list[bytes | None]:
+        """Small payloads."""
+        return cast("list[bytes | None]", await self._remote.call("blobs", tenant, references))
+
+    async def follow(
+        self, session: str, add: dict[str, int], remove: Sequence[str], wait_s: float
+    ) -> dict[str, tuple[int, list[bytes]]]:
+        """New events."""
+        answer = await self._remote.call("follow", session, add, remove, wait_s)
+        return cast("dict[str, tuple[int, list[bytes]]]", answer)
+
+    async def depth(self) -> dict[str, Depth]:
+        """The work of every topic."""
+        return cast("dict[str, Depth]", await self._remote.call("depth"))
+
+
+class RemoteTokenLog:
+    """See `TokenLogApi`."""
+
+    def __init__(self, name: str, ports: Ports) -> None:
+        self._remote = RemoteActor(name, ports)
+
+    async def open(self, batch: Sequence[tuple[str, int]]) -> list[Logged | None]:
+        """Shut out lower fences, then read."""
+        return cast("list[Logged | None]", await self._remote.call("open", batch))
+
+    async def append(self, batch: Sequence[Append]) -> list[AppendVerdict]:
+        """Add chunks."""
+        return cast("list[AppendVerdict]", await self._remote.call("append", batch))
+
+    async def seal(self, batch: Sequence[SealRequest]) -> list[bytes]:
+        """End logs."""
+        return cast("list[bytes]", await self._remote.call("seal", batch))
+
+    async def read(self, job_id: str, after: int) -> Logged:
+        """Read a log."""
+        return cast("Logged", await self._remote.call("read", job_id, after))
+
+    async def follow(
+        self, session: str, add: dict[str, int], remove: Sequence[str], wait_s: float
+    ) -> dict[str, Logged]:
+        """New chunks."""
+        return cast("dict[str, Logged]", await self._remote.call("follow", session, add, remove, wait_s))

@@ -1,0 +1,235 @@
+"""The Ray actors around the plain classes: one journal with its dispatcher, one token log, per shard.
+
+They are named, detached, restarted for ever and outside any placement group. An actor starts its loops with the
+first call that reaches it; one whose epoch was replaced exits for good.
+"""
+
+import asyncio
+import functools
+import logging
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import ray
+from ray.exceptions import ActorDiedError, RayError
+
+from actors.dispatcher import Dispatcher
+from actors.journal.journal import Journal
+from actors.journal.protocol import Depth, Heartbeat, JobQuery, StoreInfo, Worker
+from actors.journal.sqlite import SqliteStore
+from actors.naming import NAMESPACE, TOPIC_SIZE, journal_name, token_log_name
+from actors.remotes import RemoteTokenLog
+from actors.sqlite import StaleEpochError
+from actors.system import real_ports
+from actors.telemetry.setup import process_telemetry
+from actors.token_log.protocol import Append, AppendVerdict, Logged, SealRequest
+from actors.token_log.sqlite import SqliteTokenStore
+from actors.token_log.token_log import TokenLog
+from actors.topics.ray_queue import RayTopic
+from pipelines.commands import Answer, Cancel, Claim, Finish, Submit
+from pipelines.jobs import ClaimedJob, Job, Reference
+
+log = logging.getLogger("heliograph")
+ASK_S = 1.0  # a worker that does not answer for so long is busy, not dead
+P = ParamSpec("P")
+R = TypeVar("R")
+S = TypeVar("S", bound="Shell")
+
+
+def served(method: Callable[Concatenate[S, P], Awaitable[R]]) -> Callable[Concatenate[S, P], Awaitable[R]]:
+    """A method of an actor: starts the loops before the first call, ends the process of a replaced writer."""
+
+    @functools.wraps(method)
+    async def call(self: S, *args: P.args, **kwargs: P.kwargs) -> R:
+        self.start()
+        try:
+            return await method(self, *args, **kwargs)
+        except StaleEpochError:
+            log.critical("replaced by a newer writer; this process ends")
+            os._exit(1)
+
+    return call
+
+
+class Shell:
+    """Base of the actors."""
+
+    _started = False
+
+    def start(self) -> None:
+        """Start the loops, once, on the actor's event loop."""
+        if not self._started:
+            self._started = True
+            self._start()
+
+    def _start(self) -> None:
+        """What to start."""
+
+    async def ready(self) -> int:
+        """The process id, once the actor serves."""
+        self.start()
+        return os.getpid()
+
+
+class JournalActor(Shell):
+    """A shard's journal and its dispatcher."""
+
+    def __init__(self, folder: str, new_uuid: str, shard: int, telemetry: dict[str, Any]) -> None:
+        self._ports = real_ports(**process_telemetry("journal", **telemetry))
+        store = SqliteStore(Path(folder) / f"journal-{shard}.sqlite", new_uuid=new_uuid)
+        self._journal = Journal(store, ports=self._ports, blob_folder=str(Path(folder) / "blobs"), shard=shard)
+        self._dispatcher = Dispatcher(
+            self._journal,
+            RemoteTokenLog(token_log_name(shard), self._ports),
+            open_topic=lambda name: RayTopic(name, size=TOPIC_SIZE),
+            is_dead=is_dead,
+            ports=self._ports,
+        )
+
+    def _start(self) -> None:
+        self._dispatcher.start()
+
+    @served
+    async def info(self) -> StoreInfo:
+        """See `JournalApi`, as for all that follow."""
+        return await self._journal.info()
+
+    @served
+    async def register(self, worker: Worker) -> None:
+        """A worker offers its slots."""
+        await self._journal.register(worker)
+
+    @served
+    async def deregister(self, worker_id: str) -> None:
+        """A worker leaves."""
+        await self._journal.deregister(worker_id)
+
+    @served
+    async def heartbeat(self, worker_id: str, wait_s: float) -> Heartbeat:
+        """A worker lives."""
+        return await self._journal.heartbeat(worker_id, wait_s)
+
+    @served
+    async def submit(self, batch: Sequence[Submit]) -> list[Answer]:
+        """Accept jobs."""
+        return await self._journal.submit(batch)
+
+    @served
+    async def claim(self, claim: Claim) -> list[ClaimedJob]:
+        """Give out steps."""
+        return await self._journal.claim(claim)
+
+    @served
+    async def finish(self, batch: Sequence[Finish]) -> list[Answer]:
+        """Take outcomes."""
+        return await self._journal.finish(batch)
+
+    @served
+    async def cancel(self, batch: Sequence[Cancel]) -> list[Answer]:
+        """End jobs."""
+        return await self._journal.cancel(batch)
+
+    @served
+    async def jobs(self, tenant: str, ids: Sequence[str]) -> list[Job | None]:
+        """Jobs by id."""
+        return await self._journal.jobs(tenant, ids)
+
+    @served
+    async def list_jobs(self, query: JobQuery) -> list[Job]:
+        """A page."""
+        return await self._journal.list_jobs(query)
+
+    @served
+    async def events(self, tenant: str, job_id: str, after: str | None, limit: int) -> list[bytes]:
+        """A job's events."""
+        return await self._journal.events(tenant, job_id, after, limit)
+
+    @served
+    async def blobs(self, tenant: str, references: Sequence[Reference]) -> list[bytes | None]:
+        """Small payloads."""
+        return await self._journal.blobs(tenant, references)
+
+    @served
+    async def follow(
+        self, session: str, add: dict[str, int], remove: Sequence[str], wait_s: float
+    ) -> dict[str, tuple[int, list[bytes]]]:
+        """New events."""
+        return await self._journal.follow(session, add, remove, wait_s)
+
+    @served
+    async def depth(self) -> dict[str, Depth]:
+        """The work of every topic."""
+        return await self._journal.depth()
+
+
+class TokenLogActor(Shell):
+    """A shard's token log."""
+
+    def __init__(self, folder: str, new_uuid: str, shard: int, telemetry: dict[str, Any]) -> None:
+        ports = real_ports(**process_telemetry("token_log", **telemetry))
+        store = SqliteTokenStore(Path(folder) / f"tokens-{shard}.sqlite", new_uuid=new_uuid)
+        self._log = TokenLog(store, ports=ports)
+
+    @served
+    async def open(self, batch: Sequence[tuple[str, int]]) -> list[Logged | None]:
+        """See `TokenLogApi`, as for all that follow."""
+        return await self._log.open(batch)
+
+    @served
+    async def append(self, batch: Sequence[Append]) -> list[AppendVerdict]:
+        """Add chunks."""
+        return await self._log.append(batch)
+
+    @served
+    async def seal(self, batch: Sequence[SealRequest]) -> list[bytes]:
+        """End logs."""
+        return await self._log.seal(batch)
+
+    @served
+    async def read(self, job_id: str, after: int) -> Logged:
+        """Read a log."""
+        return await self._log.read(job_id, after)
+
+    @served
+    async def follow(
+        self, session: str, add: dict[str, int], remove: Sequence[str], wait_s: float
+    ) -> dict[str, Logged]:
+        """New chunks."""
+        return await self._log.follow(session, add, remove, wait_s)
+
+
+async def is_dead(handle: Any) -> bool:
+    """Whether the actor's process is known to be gone; silence means busy."""
+    try:
+        await asyncio.wait_for(handle.__ray_ready__.remote(), ASK_S)
+    except ActorDiedError:
+        return True
+    except (RayError, TimeoutError):
+        return False
+    return False
+
+
+def ensure_actor(shell: type[Shell], name: str, *arguments: Any) -> int:
+    """Find or make a shared actor; returns its process id. Blocking; raises what its constructor raised."""
+    options: dict[str, Any] = {
+        "name": name,
+        "namespace": NAMESPACE,
+        "lifetime": "detached",
+        "get_if_exists": True,
+        "max_restarts": -1,
+        "max_concurrency": 10_000,
+        "num_cpus": 0,
+        "scheduling_strategy": "DEFAULT",
+    }
+    actor = ray.remote(shell).options(**options).remote(*arguments)
+    pid: int = ray.get(actor.ready.remote())
+    return pid
+
+
+def ensure_shard(folder: Path, *, shard: int, new_uuid: Callable[[], str], telemetry: dict[str, Any]) -> None:
+    """The actors of one shard."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ensure_actor(TokenLogActor, token_log_name(shard), str(folder), new_uuid(), shard, telemetry)
+    ensure_actor(JournalActor, journal_name(shard), str(folder), new_uuid(), shard, telemetry)

@@ -1,0 +1,39 @@
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from actors.journal.journal import Journal
+from actors.journal.store import Store
+from tests.contract.journal_stores import KINDS
+from tests.factories import ManualClock, make_ports
+
+
+@pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
+def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Store]]:
+    """Opens the same store again and again, as restarts do."""
+    make = request.param.make(tmp_path)
+    opened = []
+
+    def open_one() -> Store:
+        opened.append(make())
+        return opened[-1]
+
+    yield open_one
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def open_journal(open_store: Callable[[], Store], clock: ManualClock) -> Callable[[], Journal]:
+    return lambda: Journal(open_store(), ports=make_ports(clock))
+
+
+@pytest.fixture
+def journal(open_journal: Callable[[], Journal]) -> Journal:
+    return open_journal()

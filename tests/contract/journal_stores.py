@@ -1,0 +1,26 @@
+"""The journal's stores, each with what outlives a store object."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from actors.journal.memory import Disk, MemoryStore
+from actors.journal.sqlite import SqliteStore
+from actors.journal.store import Store
+
+
+class StoreKind(NamedTuple):
+    name: str
+    make: Callable[[Path], Callable[[], Store]]  # a folder -> a function that opens the store there
+
+
+def _memory(_: Path) -> Callable[[], Store]:
+    disk = Disk(uuid="store-1")
+    return lambda: MemoryStore(disk)
+
+
+def _sqlite(folder: Path) -> Callable[[], Store]:
+    return lambda: SqliteStore(folder / "journal-0.sqlite", new_uuid="store-1")
+
+
+KINDS: list[Any] = [StoreKind("memory", _memory), StoreKind("sqlite", _sqlite)]

@@ -1,0 +1,96 @@
+"""How many inference replicas there should be: what the work that waits or is claimed needs, from zero to the most.
+
+Serve's controller makes one policy per deployment and calls it on its event loop ten times a second, for all
+applications in turn. So a call neither waits nor raises: it answers from the last depth that it heard and, once
+a second, starts one poll of the journal. Serve applies the delays and the bounds of the configuration.
+"""
+
+import asyncio
+import logging
+import math
+import time
+from typing import Any, Protocol
+
+import ray
+
+from actors.journal.protocol import Depth
+
+log = logging.getLogger("heliograph")
+JOURNAL, NAMESPACE = "journal-0", "heliograph"
+POLL_S = 1.0
+TIMEOUT_S = 5.0
+STALE_S = 10.0  # of silence, after which the depth says nothing about now
+
+
+class Scale(Protocol):
+    """What is read of Serve's AutoscalingContext."""
+
+    current_num_replicas: int  # running
+    target_num_replicas: int
+    capacity_adjusted_max_replicas: int
+
+
+def wanted_replicas(depth: Depth, *, slots: int, running: int, target: int, most: int) -> int:
+    """Replicas for all that is ready or claimed; never fewer than the target while some of it still start."""
+    needed = math.ceil((depth.ready + depth.claimed) / slots)
+    floor = target if running < target else 0  # lowering the target now would only stop what is about to be ready
+    return min(max(needed, floor), most)
+
+
+class QueueDepthPolicy:
+    """Serve's autoscaling policy for the workers of one topic.
+
+    Args:
+        topic: Whose work is counted.
+        slots: Steps that one replica works on at once.
+    """
+
+    def __init__(self, *, topic: str, slots: int) -> None:
+        self._topic = topic
+        self._slots = slots
+        self._depth: Depth | None = None
+        self._heard_at = -math.inf
+        self._asked_at = -math.inf
+        self._poll: asyncio.Task[None] | None = None
+        self._journal: Any = None
+
+    def __call__(self, scale: Scale) -> tuple[int, dict[str, Any]]:
+        """The number of replicas, and the state that Serve keeps for a policy (none). Never raises."""
+        try:
+            return self._answer(scale, time.monotonic()), {}
+        except Exception:  # Serve would drop this turn of every application
+            log.exception("autoscaling failed", extra={"topic": self._topic})
+            return scale.target_num_replicas, {}
+
+    def _answer(self, scale: Scale, now: float) -> int:
+        self._ask(now)
+        if self._depth is None or now - self._heard_at > STALE_S:
+            return scale.target_num_replicas
+        return wanted_replicas(
+            self._depth,
+            slots=self._slots,
+            running=scale.current_num_replicas,
+            target=scale.target_num_replicas,
+            most=scale.capacity_adjusted_max_replicas,
+        )
+
+    def _ask(self, now: float) -> None:
+        """Start a poll when it is time. One short task at a time: a dropped policy leaves no loop behind."""
+        if now - self._asked_at >= POLL_S and (self._poll is None or self._poll.done()):
+            self._asked_at = now
+            self._poll = asyncio.get_running_loop().create_task(self._hear())
+
+    async def _hear(self) -> None:
+        try:
+            self._depth = (await asyncio.wait_for(self._depths(), TIMEOUT_S)).get(self._topic, Depth(0, 0, 0, 0.0, 0))
+            self._heard_at = time.monotonic()
+        except Exception as error:  # noqa: BLE001 - no journal, no news: the target stays
+            self._journal = None
+            log.warning("journal does not answer", extra={"topic": self._topic, "error": type(error).__name__})
+
+    async def _depths(self) -> dict[str, Depth]:
+        if self._journal is None:  # `get_actor` waits, so it must not run on the controller's loop
+            find = asyncio.get_running_loop().run_in_executor
+            self._journal = await find(None, ray.get_actor, JOURNAL, NAMESPACE)
+        depths: dict[str, Depth] = await self._journal.depth.remote()
+        return depths

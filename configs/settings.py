@@ -33,6 +33,63 @@ class ModelProfile(Settings):
     engine_args: dict[str, Any] = Field(default_factory=dict)  # handed to vLLM's AsyncEngineArgs
 
 
+class Telemetry(Settings):
+    """What a process tells about itself."""
+
+    log_level: str = "INFO"
+    otlp_endpoint: str = Field(
+        default_factory=lambda: os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "")
+    )  # "": no traces
+
+
+class PlaneSettings(Settings):
+    """The shared actors."""
+
+    data: str = "./.heliograph"  # folder of journal, token log and payloads
+    telemetry: Telemetry = Field(default_factory=Telemetry)
+
+
+class PromptingSettings(Settings):
+    """The prompt workers."""
+
+    models: list[str]
+    telemetry: Telemetry = Field(default_factory=Telemetry)
+
+
+class InferenceSettings(Settings):
+    """The inference workers of one model."""
+
+    model: str
+    telemetry: Telemetry = Field(default_factory=Telemetry)
+
+
+class HistorySettings(Settings):
+    """The history service."""
+
+    telemetry: Telemetry = Field(default_factory=Telemetry)
+
+
+class IngestionSettings(Settings):
+    """The HTTP surface."""
+
+    models: list[str]
+    tenants: dict[str, str] = Field(default_factory=dict)  # bearer token: tenant; empty: all are `default`
+    body_limit_bytes: int = 10 * 1024 * 1024
+    telemetry: Telemetry = Field(default_factory=Telemetry)
+
+
+class MonolithSettings(Settings):
+    """The whole system in one process."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    data: str = "./.heliograph"
+    models: list[str]
+    tenants: dict[str, str] = Field(default_factory=dict)
+    body_limit_bytes: int = 10 * 1024 * 1024
+    telemetry: Telemetry = Field(default_factory=Telemetry)
+
+
 def load_profile(name: str) -> ModelProfile:
     """The profile of a model. Raises FileNotFoundError, naming the known ones, where there is none."""
     path = CONFIGS / "models" / f"{name}.yaml"

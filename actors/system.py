@@ -50,7 +50,19 @@ class NoTracer:
 
     enabled = False
 
-    def span(self, name: str, traceparent: str, start: float, end: float, attributes: Mapping[str, str | int]) -> None:
+    def span(
+        self,
+        name: str,
+        traceparent: str,
+        start: float,
+        end: float,
+        attributes: Mapping[str, str | int],
+        *,
+        root: bool = False,
+    ) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
         """Nothing."""
 
 

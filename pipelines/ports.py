@@ -58,8 +58,23 @@ class Tracer(Protocol):
 
     enabled: bool
 
-    def span(self, name: str, traceparent: str, start: float, end: float, attributes: Mapping[str, str | int]) -> None:
-        """One span, a child of the job's root; times are Unix seconds."""
+    def span(
+        self,
+        name: str,
+        traceparent: str,
+        start: float,
+        end: float,
+        attributes: Mapping[str, str | int],
+        *,
+        root: bool = False,
+    ) -> None:
+        """One span, a child of the traceparent; times are Unix seconds.
+
+        `root` is for the one span that the traceparent itself names: the first of a job whose client had no trace.
+        """
+
+    def close(self) -> None:
+        """Send what waits, then stop."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,45 @@
+from pathlib import Path
+
+import pytest
+
+from actors.blobs import INLINE_BYTES, Blobs
+from actors.journal.journal import Journal
+from actors.journal.memory import Disk, MemoryStore
+from tests.factories import make_ports, submit
+
+
+@pytest.fixture
+def journal() -> Journal:
+    return Journal(MemoryStore(Disk(uuid="one")), ports=make_ports())
+
+
+@pytest.fixture
+def blobs(journal: Journal, tmp_path: Path) -> Blobs:
+    return Blobs(journal, tmp_path)
+
+
+async def test_a_small_payload_travels_inline_and_lives_in_the_journal(journal: Journal, blobs: Blobs) -> None:
+    (payload,) = await blobs.pack_many([("default", b"small")])
+    assert payload.data == b"small"
+    await journal.submit([submit(request=payload)])
+    assert await blobs.get_many([("default", payload.reference, None)]) == [b"small"]
+
+
+async def test_a_large_payload_is_a_file(blobs: Blobs, tmp_path: Path) -> None:
+    large = b"x" * (INLINE_BYTES + 1)
+    first, second = await blobs.pack_many([("default", large), ("default", large)])
+    assert first == second
+    assert first.data is None
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 1
+    assert await blobs.get_many([("default", first.reference, None)]) == [large]
+
+
+async def test_another_tenant_cannot_fetch_it(blobs: Blobs) -> None:
+    (payload,) = await blobs.pack_many([("a", b"x" * 9000)])
+    with pytest.raises(LookupError):
+        await blobs.get_many([("b", payload.reference, None)])
+
+
+async def test_bytes_at_hand_are_used(blobs: Blobs) -> None:
+    (payload,) = await blobs.pack_many([("a", b"at hand")])
+    assert await blobs.get_many([("b", payload.reference, b"at hand")]) == [b"at hand"]

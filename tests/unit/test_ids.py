@@ -1,0 +1,41 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.system import RandomIds
+from events.ids import MAX_SHARDS, derived_id, is_id, make_id, shard_of
+
+ENTROPY = st.binary(min_size=10, max_size=10)
+MILLISECONDS = st.integers(0, 2**48 - 1)
+
+
+@given(shard=st.integers(0, MAX_SHARDS - 1), milliseconds=MILLISECONDS, entropy=ENTROPY)
+def test_an_id_names_its_shard(shard: int, milliseconds: int, entropy: bytes) -> None:
+    identifier = make_id("resp", shard=shard, milliseconds=milliseconds, entropy=entropy)
+    assert is_id(identifier)
+    assert shard_of(identifier) == shard
+
+
+@given(earlier=MILLISECONDS, later=MILLISECONDS, entropies=st.tuples(ENTROPY, ENTROPY))
+def test_ids_of_a_shard_sort_by_time(earlier: int, later: int, entropies: tuple[bytes, bytes]) -> None:
+    if earlier < later:
+        first = make_id("resp", shard=0, milliseconds=earlier, entropy=entropies[0])
+        assert first < make_id("resp", shard=0, milliseconds=later, entropy=entropies[1])
+
+
+def test_new_ids_differ() -> None:
+    ids = RandomIds()
+    assert len({ids.new("resp") for _ in range(1000)}) == 1000
+
+
+@pytest.mark.parametrize("text", ["", "resp_", "resp_1", "resp_" + "u" * 28, "RESP_" + "0" * 28, "resp_" + "0" * 29])
+def test_other_texts_are_no_ids(text: str) -> None:
+    assert not is_id(text)
+    with pytest.raises(ValueError, match="not an id"):
+        shard_of(text)
+
+
+def test_the_parts_of_a_job_have_ids_of_their_own() -> None:
+    job = RandomIds().new("resp")
+    assert derived_id("msg", job) == derived_id("msg", job)
+    assert len({derived_id("msg", job), derived_id("msg", job, 1), derived_id("msg", job, 2)}) == 3

@@ -1,0 +1,137 @@
+"""Applies commands to a store: the one place where the rules of the token log meet the rows.
+
+Invariants:
+- A log grows only at its next number, under the highest fence that it has seen, and not at all once it is sealed.
+- Whatever is done twice is answered as the first time: an append that is there already is DONE, the first seal stays.
+- A seal, the removal of what lies past its end and the operations that close what is then open are one commit.
+A batch is one transaction: commands act in their order on what the earlier ones left, and each gets its own answer.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from google.protobuf.message import DecodeError
+
+from actors.token_log.protocol import Append, AppendVerdict, Logged, SealRequest
+from actors.token_log.store import Head, Row, Transaction
+from events.v1.events_pb2 import Error
+from events.v1.tokens_pb2 import Chunk, Operation, Seal, Terminal
+from pipelines.operations import closing, cut, replay, span
+
+
+class Open(NamedTuple):
+    """Shut out lower fences, then read."""
+
+    job_id: str
+    fence: int
+
+
+Command = Open | Append | SealRequest
+Reply = Logged | None | AppendVerdict | bytes  # of Open (None: stale), Append and SealRequest
+
+
+class Ledger:
+    """One batch in one transaction. Make a new one for each."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+        self._heads: dict[str, Head] = {}  # as they are now
+        self._changed: dict[str, Head] = {}  # not yet in the transaction
+        self._rows: dict[tuple[str, int], Row] = {}  # likewise
+
+    def apply(self, commands: Sequence[Command]) -> list[Reply]:
+        """The answers, one for one."""
+        self._heads = self._transaction.heads({command.job_id for command in commands})
+        replies = [self._apply(command) for command in commands]
+        self._flush()
+        return replies
+
+    def _apply(self, command: Command) -> Reply:
+        head = self._heads.get(command.job_id, Head())
+        match command:
+            case Open():
+                return self._open(command, head)
+            case Append():
+                return self._append(command, head)
+            case SealRequest():
+                return head.seal or self._seal(command, head)
+
+    def _open(self, command: Open, head: Head) -> Logged | None:
+        if command.fence < head.fence:
+            return None
+        if command.fence > head.fence and head.seal is None:
+            self._put(command.job_id, head._replace(fence=command.fence))
+        self._flush()
+        return Logged([row.chunk for row in self._transaction.rows(command.job_id)], head.seal)
+
+    def _append(self, command: Append, head: Head) -> AppendVerdict:
+        if command.sequence < head.next_sequence and self._chunk(command) == command.chunk:
+            return AppendVerdict.DONE  # a repeat
+        if head.seal is not None:
+            return AppendVerdict.SEALED
+        if command.fence < head.fence:
+            return AppendVerdict.STALE
+        if command.sequence != head.next_sequence:
+            return AppendVerdict.GAP
+        last = _last_operation(command)
+        if last is None:
+            return AppendVerdict.ERROR
+        row = Row(command.job_id, command.sequence, command.next_sequence, command.chunk)
+        self._rows[row.job_id, row.sequence] = row
+        is_open = last.WhichOneof("kind") in ("open_item", "delta")
+        self._put(command.job_id, Head(command.fence, command.next_sequence, is_open))
+        return AppendVerdict.DONE
+
+    def _seal(self, request: SealRequest, head: Head) -> bytes:
+        last = head.next_sequence - 1
+        end = last if request.end is None else min(request.end, last)
+        operations: list[Operation] = []
+        if head.open or end < last:
+            state = replay(self._cut(request.job_id, end))
+            end = state.next_sequence - 1
+            operations = closing(request.job_id, state, request.status)
+        terminal = Terminal(sequence=end + 1 + sum(operation.count for operation in operations), status=request.status)
+        if request.fault is not None:
+            terminal.error.CopyFrom(Error(code=request.fault.code, message=request.fault.message))
+        seal = Seal(end=end, closing=operations, terminal=terminal).SerializeToString()
+        self._put(request.job_id, Head(head.fence, end + 1, open=False, seal=seal))
+        return seal
+
+    def _cut(self, job_id: str, end: int) -> list[bytes]:
+        """What is left of a log after the removal of all that lies past `end`."""
+        self._flush()
+        kept: list[bytes] = []
+        for row in self._transaction.rows(job_id):
+            if row.next_sequence > end + 1:
+                self._transaction.drop_rows(job_id, row.sequence)
+                part = cut(row.chunk, end)
+                if part:
+                    kept.append(part)
+                    shorter = row._replace(next_sequence=replay(kept).next_sequence, chunk=part)
+                    self._transaction.add_rows([shorter])
+                break
+            kept.append(row.chunk)
+        return kept
+
+    def _chunk(self, command: Append) -> bytes | None:
+        row = self._rows.get((command.job_id, command.sequence))
+        return row.chunk if row else self._transaction.chunk(command.job_id, command.sequence)
+
+    def _put(self, job_id: str, head: Head) -> None:
+        self._heads[job_id] = self._changed[job_id] = head
+
+    def _flush(self) -> None:
+        """Hand the transaction what has changed since the last flush."""
+        self._transaction.put_heads(self._changed)
+        self._transaction.add_rows(list(self._rows.values()))
+        self._changed, self._rows = {}, {}
+
+
+def _last_operation(command: Append) -> Operation | None:
+    """The last operation of a sound chunk; None where it is broken or is not what the append says."""
+    try:
+        operations = Chunk.FromString(command.chunk).operations
+        sound = span(operations) == (command.sequence, command.next_sequence)
+    except (DecodeError, ValueError):
+        return None
+    return operations[-1] if sound else None

@@ -1,0 +1,32 @@
+-- Every statement of the SQLite token log.
+
+-- name: head
+SELECT fence, next_sequence, open, seal FROM logs WHERE job_id = ?;
+
+-- name: put_head
+INSERT INTO logs VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (job_id) DO UPDATE SET
+    fence = excluded.fence, next_sequence = excluded.next_sequence, open = excluded.open, seal = excluded.seal;
+
+-- name: add_row
+INSERT INTO chunks VALUES (?, ?, ?, ?);
+
+-- name: drop_rows
+DELETE FROM chunks WHERE job_id = ? AND sequence >= ?;
+
+-- name: chunk
+SELECT chunk FROM chunks WHERE job_id = ? AND sequence = ?;
+
+-- name: rows
+SELECT job_id, sequence, next_sequence, chunk FROM chunks WHERE job_id = ? ORDER BY sequence;
+
+-- name: seal
+SELECT seal FROM logs WHERE job_id = ?;
+
+-- name: read
+-- From the chunk that holds the number after the cursor; found by its first number, which the key is sorted by.
+SELECT next_sequence, chunk FROM chunks
+WHERE job_id = ?1
+    AND sequence >= COALESCE((SELECT MAX(sequence) FROM chunks WHERE job_id = ?1 AND sequence <= ?2 + 1), 0)
+    AND next_sequence > ?2 + 1
+ORDER BY sequence;

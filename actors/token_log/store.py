@@ -1,0 +1,90 @@
+"""The narrow protocol between the token log and a store. A store keeps rows and knows no rules.
+
+Invariants: a transaction is all or nothing and on disk when it ends; a read sees committed rows only, and a seal
+never without everything before it; a store object of an older epoch can never write again.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import NamedTuple, Protocol
+
+from pipelines.generate import FIRST_OPERATION
+
+
+class Head(NamedTuple):
+    """One log: the highest fence it knows, the next free number, whether an item is open, the seal once it ended."""
+
+    fence: int = 0
+    next_sequence: int = FIRST_OPERATION
+    open: bool = False
+    seal: bytes | None = None
+
+
+class Row(NamedTuple):
+    """One serialised `Chunk`, with its first number and the one after its last."""
+
+    job_id: str
+    sequence: int
+    next_sequence: int
+    chunk: bytes
+
+
+class Page(NamedTuple):
+    """Chunks from a cursor on, and the cursor after them. `seal` comes with the last page only."""
+
+    chunks: list[bytes]
+    cursor: int
+    more: bool
+    seal: bytes | None
+
+
+class Transaction(Protocol):
+    """One write transaction. Later reads in it see its earlier writes."""
+
+    def heads(self, job_ids: Iterable[str]) -> dict[str, Head]:
+        """Those of the logs that exist."""
+
+    def rows(self, job_id: str) -> list[Row]:
+        """All of a log, in order."""
+
+    def chunk(self, job_id: str, sequence: int) -> bytes | None:
+        """The chunk that begins at this number."""
+
+    def put_heads(self, heads: Mapping[str, Head]) -> None:
+        """New or changed heads."""
+
+    def add_rows(self, rows: Sequence[Row]) -> None:
+        """New rows. Raises where one is there already."""
+
+    def drop_rows(self, job_id: str, sequence: int) -> None:
+        """Forget what begins at this number or later."""
+
+
+class Store(Protocol):
+    """Where token logs live. `transaction` belongs to one thread, `read` to another."""
+
+    uuid: str
+    epoch: int
+
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        """A write transaction; raises StaleEpochError where a newer writer exists."""
+
+    def read(self, job_id: str, after: int, limit: int | None = None) -> Page:
+        """Committed chunks with a number above `after`: one at least, then as many as fit into `limit` bytes."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
+def first_page(rows: Iterable[tuple[int, bytes]], seal: bytes | None, after: int, limit: int | None) -> Page:
+    """The first page of what a store found: (number after the chunk, chunk), in order."""
+    chunks: list[bytes] = []
+    room = limit
+    for next_sequence, chunk in rows:
+        if chunks and room is not None and len(chunk) > room:
+            return Page(chunks, after, more=True, seal=None)
+        if room is not None:
+            room -= len(chunk)
+        chunks.append(chunk)
+        after = next_sequence - 1
+    return Page(chunks, after, more=False, seal=seal)

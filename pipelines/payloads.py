@@ -45,6 +45,7 @@ class Prompt(Payload):
 
     messages: list[Message]
     token_ids: list[int] | None = None
+    input_tokens: int = 0  # of the whole prompt; where the engine has no tokenizer, words
     max_tokens: int  # output tokens, after the context's limit was applied
     temperature: float
     top_p: float

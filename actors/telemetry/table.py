@@ -43,11 +43,14 @@ TABLE: dict[str, Metric] = {
     "step_wait_seconds": Metric(Kind.HISTOGRAM, "seconds", "From ready to claimed.", ("step",), SLOW),
     "journal_commit_seconds": Metric(Kind.HISTOGRAM, "seconds", "One transaction, fsync included.", (), QUICK),
     # the token log
+    "token_log_commit_seconds": Metric(Kind.HISTOGRAM, "seconds", "One transaction, fsync included.", (), QUICK),
     "appends_refused": Metric(Kind.COUNTER, "appends", "Appends refused: stale, sealed, gap, error.", ("verdict",)),
     # workers
     "claim_size": Metric(Kind.HISTOGRAM, "steps", "Steps given by one claim.", ("topic",), COUNTS),
     "first_token_seconds": Metric(Kind.HISTOGRAM, "seconds", "From claim to first token.", ("model",), SLOW),
     "token_seconds": Metric(Kind.HISTOGRAM, "seconds", "Mean time per token after the first.", ("model",), QUICK),
+    "output_tokens": Metric(Kind.COUNTER, "tokens", "Tokens generated.", ("model",)),
+    "generations_running": Metric(Kind.GAUGE, "generations", "Claims that a replica holds.", ("model",)),
     # everywhere
     "batch_size": Metric(Kind.HISTOGRAM, "items", "Items handled by one call or commit.", ("batch",), COUNTS),
     "loop_failures": Metric(Kind.COUNTER, "failures", "Exceptions that a background loop survived.", ("loop",)),

@@ -8,25 +8,24 @@ import asyncio
 import functools
 import logging
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import ray
 from ray.exceptions import ActorDiedError, RayError
+from ray.experimental.internal_kv import _internal_kv_get, _internal_kv_put
 
 from actors.dispatcher import Dispatcher
-from actors.journal.journal import Journal
 from actors.journal.protocol import Depth, Heartbeat, JobQuery, StoreInfo, Worker
-from actors.journal.sqlite import SqliteStore
 from actors.naming import NAMESPACE, TOPIC_SIZE, journal_name, token_log_name
 from actors.remotes import RemoteTokenLog
-from actors.sqlite import StaleEpochError
+from actors.shards import journal_file, open_journal, open_token_log, token_log_file
+from actors.sqlite import ForeignStoreError, StaleEpochError, store_uuid
 from actors.system import real_ports
 from actors.telemetry.setup import process_telemetry
 from actors.token_log.protocol import Append, AppendVerdict, Logged, SealRequest
-from actors.token_log.sqlite import SqliteTokenStore
-from actors.token_log.token_log import TokenLog
 from actors.topics.ray_queue import RayTopic
 from pipelines.commands import Answer, Cancel, Claim, Finish, Submit
 from pipelines.jobs import ClaimedJob, Job, Reference
@@ -38,7 +37,9 @@ R = TypeVar("R")
 S = TypeVar("S", bound="Shell")
 
 
-def served(method: Callable[Concatenate[S, P], Awaitable[R]]) -> Callable[Concatenate[S, P], Awaitable[R]]:
+def served(
+    method: Callable[Concatenate[S, P], Awaitable[R]],
+) -> Callable[Concatenate[S, P], Coroutine[Any, Any, R]]:
     """A method of an actor: starts the loops before the first call, ends the process of a replaced writer."""
 
     @functools.wraps(method)
@@ -76,16 +77,16 @@ class Shell:
 class JournalActor(Shell):
     """A shard's journal and its dispatcher."""
 
-    def __init__(self, folder: str, new_uuid: str, shard: int, telemetry: dict[str, Any]) -> None:
-        self._ports = real_ports(**process_telemetry("journal", **telemetry))
-        store = SqliteStore(Path(folder) / f"journal-{shard}.sqlite", new_uuid=new_uuid)
-        self._journal = Journal(store, ports=self._ports, blob_folder=str(Path(folder) / "blobs"), shard=shard)
+    def __init__(self, folder: str, shard: int, telemetry: dict[str, Any]) -> None:
+        ports = real_ports(**process_telemetry("journal", **telemetry))
+        with same_store(journal_file(Path(folder), shard)):
+            self._journal = open_journal(Path(folder), ports=ports, shard=shard)
         self._dispatcher = Dispatcher(
             self._journal,
-            RemoteTokenLog(token_log_name(shard), self._ports),
+            RemoteTokenLog(token_log_name(shard), ports),
             open_topic=lambda name: RayTopic(name, size=TOPIC_SIZE),
             is_dead=is_dead,
-            ports=self._ports,
+            ports=ports,
         )
 
     def _start(self) -> None:
@@ -167,10 +168,10 @@ class JournalActor(Shell):
 class TokenLogActor(Shell):
     """A shard's token log."""
 
-    def __init__(self, folder: str, new_uuid: str, shard: int, telemetry: dict[str, Any]) -> None:
+    def __init__(self, folder: str, shard: int, telemetry: dict[str, Any]) -> None:
         ports = real_ports(**process_telemetry("token_log", **telemetry))
-        store = SqliteTokenStore(Path(folder) / f"tokens-{shard}.sqlite", new_uuid=new_uuid)
-        self._log = TokenLog(store, ports=ports)
+        with same_store(token_log_file(Path(folder), shard)):
+            self._log = open_token_log(Path(folder), ports=ports, shard=shard)
 
     @served
     async def open(self, batch: Sequence[tuple[str, int]]) -> list[Logged | None]:
@@ -198,6 +199,23 @@ class TokenLogActor(Shell):
     ) -> dict[str, Logged]:
         """New chunks."""
         return await self._log.follow(session, add, remove, wait_s)
+
+
+@contextmanager
+def same_store(file: Path) -> Iterator[None]:
+    """Around the opening of a store: what this cluster has opened before must still be there, and be the same.
+
+    The store's UUID is kept in Ray's internal key-value store as well. Raises ForeignStoreError.
+    """
+    key = f"heliograph:{file.name}".encode()
+    expected = _internal_kv_get(key)
+    if expected is not None and not file.exists():
+        raise ForeignStoreError(f"{file} is gone")
+    yield
+    uuid = store_uuid(file).encode()
+    if expected not in (None, uuid):
+        raise ForeignStoreError(f"{file} is another store than {expected.decode()}")
+    _internal_kv_put(key, uuid)
 
 
 async def is_dead(handle: Any) -> bool:
@@ -228,8 +246,8 @@ def ensure_actor(shell: type[Shell], name: str, *arguments: Any) -> int:
     return pid
 
 
-def ensure_shard(folder: Path, *, shard: int, new_uuid: Callable[[], str], telemetry: dict[str, Any]) -> None:
+def ensure_shard(folder: Path, *, shard: int, telemetry: dict[str, Any]) -> None:
     """The actors of one shard."""
     folder.mkdir(parents=True, exist_ok=True)
-    ensure_actor(TokenLogActor, token_log_name(shard), str(folder), new_uuid(), shard, telemetry)
-    ensure_actor(JournalActor, journal_name(shard), str(folder), new_uuid(), shard, telemetry)
+    ensure_actor(TokenLogActor, token_log_name(shard), str(folder), shard, telemetry)
+    ensure_actor(JournalActor, journal_name(shard), str(folder), shard, telemetry)

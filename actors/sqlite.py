@@ -28,6 +28,11 @@ def load_queries(path: Path) -> dict[str, str]:
     return {name: text.strip().rstrip(";") for name, text in zip(parts[1::2], parts[2::2], strict=True)}
 
 
+def store_uuid(path: Path) -> str:
+    """The UUID of the store in this file, from the text file beside it."""
+    return path.with_suffix(".uuid").read_text().strip()
+
+
 class SqliteFile:
     """One database file with one writer. Blocking; use it from one thread."""
 
@@ -80,7 +85,7 @@ class SqliteFile:
     def _identify(self, marker: Path, new_uuid: str) -> str:
         row = self.connection.execute("SELECT value FROM store WHERE key = 'uuid'").fetchone()
         if marker.exists():
-            expected = marker.read_text().strip()
+            expected = store_uuid(self.path)
             if row is None or row[0] != expected:
                 raise ForeignStoreError(f"{self.path} is not the store {expected}")
             return expected

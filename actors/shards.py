@@ -1,0 +1,38 @@
+"""Opens the stores of a shard in a data folder. Raises where one is foreign or was written by an incompatible schema."""
+
+from pathlib import Path
+
+from actors.journal.journal import Journal
+from actors.journal.sqlite import SqliteStore
+from actors.token_log.sqlite import SqliteTokenStore
+from actors.token_log.token_log import TokenLog
+from events.registry import register
+from pipelines.ports import Ports
+
+
+def open_journal(folder: Path, *, ports: Ports, shard: int = 0) -> Journal:
+    """The shard's journal; a folder without one gets a new one."""
+    store = SqliteStore(journal_file(folder, shard), new_uuid=ports.ids.new("store", shard))
+    register(store)
+    return Journal(store, ports=ports, blob_folder=str(blob_folder(folder)), shard=shard)
+
+
+def open_token_log(folder: Path, *, ports: Ports, shard: int = 0) -> TokenLog:
+    """The shard's token log; a folder without one gets a new one."""
+    store = SqliteTokenStore(token_log_file(folder, shard), new_uuid=ports.ids.new("store", shard))
+    return TokenLog(store, ports=ports)
+
+
+def journal_file(folder: Path, shard: int = 0) -> Path:
+    """Where the journal lives."""
+    return folder / f"journal-{shard}.sqlite"
+
+
+def token_log_file(folder: Path, shard: int = 0) -> Path:
+    """Where the token log lives."""
+    return folder / f"tokens-{shard}.sqlite"
+
+
+def blob_folder(folder: Path) -> Path:
+    """Where the payloads live that are too large for the journal."""
+    return folder / "blobs"

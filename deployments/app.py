@@ -1,0 +1,198 @@
+"""The one place that wires: plain classes put together for a replica, or for the whole monolith.
+
+`deployments/serving.py` wraps what is made here into Serve applications; nothing here knows Ray.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from starlette.types import ASGIApp
+
+from actors.blobs import Blobs
+from actors.dispatcher import Dispatcher
+from actors.journal.protocol import Heartbeat, JournalApi, Worker
+from actors.naming import TOPIC_SIZE
+from actors.puller import Handler, Puller
+from actors.shards import blob_folder, open_journal, open_token_log
+from actors.system import real_ports
+from actors.telemetry.metrics import PrometheusMetrics
+from actors.telemetry.setup import process_telemetry
+from actors.token_log.protocol import TokenLogApi
+from actors.topics.in_process import InProcessTopic
+from configs.settings import ModelProfile, MonolithSettings, load_profile, model_folder, prompts_folder
+from deployments.engines.protocol import Engine
+from deployments.engines.scripted import ScriptedEngine
+from deployments.inference.worker import InferenceWorker
+from deployments.ingestion.app import create_app
+from deployments.ingestion.service import IngestionService, ModelCard
+from deployments.prompting.renderer import PromptRenderer
+from deployments.prompting.worker import PromptWorker
+from pipelines.generate import PROMPTING_TOPIC, inference_topic
+from pipelines.ports import Ports
+
+log = logging.getLogger("heliograph")
+PROMPTING_SLOTS = 256  # prompts rendered at once, at the most
+
+
+def make_engine(profile: ModelProfile) -> Engine:
+    """The engine that a profile asks for. Raises FileNotFoundError where the model's files are missing."""
+    if profile.engine == "scripted":
+        return ScriptedEngine(context=profile.context, default_tokens=profile.default_max_output_tokens)
+    folder = model_folder(profile)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder} is missing: run `heliograph model add {profile.name}`")
+    from deployments.engines.vllm.engine import VllmEngine  # noqa: PLC0415 - takes seconds, and only its workers need it
+
+    return VllmEngine(
+        folder=folder, context=profile.context, slots=profile.slots, engine_args=dict(profile.engine_args)
+    )
+
+
+def make_renderer(models: Iterable[str]) -> PromptRenderer:
+    """What renders and counts the prompts of these models."""
+    return PromptRenderer.load(templates=prompts_folder(), profiles=[load_profile(name) for name in models])
+
+
+def make_inference_worker(
+    profile: ModelProfile, engine: Engine, *, journal: JournalApi, token_log: TokenLogApi, blobs: Blobs, ports: Ports
+) -> InferenceWorker:
+    """The worker of a model around a started engine."""
+    return InferenceWorker(
+        model=profile.name,
+        engine=engine,
+        slots=profile.slots,
+        journal=journal,
+        token_log=token_log,
+        blobs=blobs,
+        ports=ports,
+        on_engine_death=end_process,
+    )
+
+
+def make_ingestion(
+    models: Iterable[str], *, journal: JournalApi, token_log: TokenLogApi, blobs: Blobs, ports: Ports
+) -> IngestionService:
+    """What accepts jobs for these models."""
+    profiles = [load_profile(name) for name in models]
+    return IngestionService(
+        journal=journal,
+        token_log=token_log,
+        blobs=blobs,
+        renderer=make_renderer(profile.name for profile in profiles),
+        models={profile.name: ModelCard(name=profile.name, context=profile.context) for profile in profiles},
+        ports=ports,
+    )
+
+
+def prompting_seat(worker_id: str, handle: object = None) -> Worker:
+    """How a prompt worker registers."""
+    return Worker(id=worker_id, topic=PROMPTING_TOPIC, slots=PROMPTING_SLOTS, handle=handle)
+
+
+def inference_seat(worker_id: str, profile: ModelProfile, engine: Engine, handle: object = None) -> Worker:
+    """How an inference worker registers."""
+    return Worker(
+        id=worker_id,
+        topic=inference_topic(profile.name),
+        slots=profile.slots,
+        engine_fingerprint=engine.fingerprint,
+        can_continue=engine.can_continue,
+        handle=handle,
+    )
+
+
+def end_process() -> None:
+    """The engine is dead: end visibly and release nothing, so that the death counts."""
+    log.critical("the engine is dead; this process ends")
+    os._exit(1)
+
+
+class Monolith:
+    """The whole system in one process, on the event loop that starts it."""
+
+    def __init__(self, settings: MonolithSettings) -> None:
+        self._settings = settings
+        self._telemetry = process_telemetry("heliograph", **settings.telemetry.model_dump())
+        folder = Path(settings.data)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._ports = self._new_ports()
+        self._journal = open_journal(folder, ports=self._ports)
+        self._token_log = open_token_log(folder, ports=self._new_ports())
+        self._blobs = Blobs(self._journal, blob_folder(folder))
+        self._topics: dict[str, InProcessTopic] = {}
+        self._pullers: list[Puller] = []
+        self._engines: list[Engine] = []
+        self._dispatcher = Dispatcher(
+            self._journal, self._token_log, open_topic=self._topic, is_dead=_never_dead, ports=self._ports
+        )
+        self._service = make_ingestion(
+            settings.models,
+            journal=self._journal,
+            token_log=self._token_log,
+            blobs=self._blobs,
+            ports=self._new_ports(),
+        )
+        metrics = self._telemetry["metrics"]
+        self.app: ASGIApp = create_app(
+            self._service,
+            ports=self._ports,
+            tenants=settings.tenants,
+            body_limit=settings.body_limit_bytes,
+            exposition=metrics.exposition if isinstance(metrics, PrometheusMetrics) else None,
+        )
+
+    async def start(self) -> None:
+        """Begin to work."""
+        self._dispatcher.start()
+        worker = PromptWorker(
+            renderer=make_renderer(self._settings.models),
+            journal=self._journal,
+            blobs=self._blobs,
+            ports=self._new_ports(),
+        )
+        await self._pull(prompting_seat("prompting"), worker)
+        for name in self._settings.models:
+            await self._start_model(load_profile(name))
+
+    async def stop(self) -> None:
+        """Hand back what runs, then let go of everything."""
+        await asyncio.gather(*(puller.stop() for puller in self._pullers))
+        for engine in self._engines:
+            await engine.close()
+        await self._service.close()
+        self._dispatcher.stop()
+        self._journal.close()
+        self._token_log.close()
+
+    async def _start_model(self, profile: ModelProfile) -> None:
+        engine = make_engine(profile)
+        await engine.start()
+        self._engines.append(engine)
+        worker = make_inference_worker(
+            profile, engine, journal=self._journal, token_log=self._token_log, blobs=self._blobs, ports=self._ports
+        )
+        await self._pull(inference_seat(f"inference.{profile.name}", profile, engine), worker)
+
+    async def _pull(self, worker: Worker, handler: Handler) -> None:
+        loop = asyncio.get_running_loop()
+
+        def beat(worker_id: str, wait_s: float) -> Heartbeat:
+            return asyncio.run_coroutine_threadsafe(self._journal.heartbeat(worker_id, wait_s), loop).result()
+
+        topic = self._topic(worker.topic)
+        puller = Puller(worker, handler, journal=self._journal, topic=topic, beat=beat, ports=self._ports)
+        await puller.start()
+        self._pullers.append(puller)
+
+    def _new_ports(self) -> Ports:
+        return real_ports(**self._telemetry)  # with a thread of its own for blocking work
+
+    def _topic(self, name: str) -> InProcessTopic:
+        return self._topics.setdefault(name, InProcessTopic(name, size=TOPIC_SIZE))
+
+
+async def _never_dead(_: object) -> bool:
+    return False  # a worker of the monolith dies with the journal

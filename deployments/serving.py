@@ -1,0 +1,202 @@
+"""The Serve applications: thin shells around what `app.py` makes. A Serve config file names these builders.
+
+Every application waits for the shared actors that `plane` makes. A replica's pull loop starts at the end of its
+constructor; Serve tells a replica that it must leave by calling `__del__`.
+"""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import serve
+from ray.serve import Application
+from starlette.types import ASGIApp
+
+from actors.blobs import Blobs
+from actors.journal.protocol import Worker
+from actors.naming import TOPIC_SIZE, journal_name, token_log_name
+from actors.puller import Handler, Puller
+from actors.remotes import RemoteJournal, RemoteTokenLog
+from actors.shells import ensure_shard
+from actors.system import real_ports
+from actors.telemetry.setup import process_telemetry
+from actors.topics.ray_queue import RayTopic
+from configs.settings import (
+    InferenceSettings,
+    IngestionSettings,
+    PlaneSettings,
+    PromptingSettings,
+    Telemetry,
+    load_profile,
+)
+from deployments.app import (
+    inference_seat,
+    make_engine,
+    make_inference_worker,
+    make_ingestion,
+    make_renderer,
+    prompting_seat,
+)
+from deployments.inference.placement import replica_options
+from deployments.ingestion.app import create_app
+from deployments.prompting.worker import PromptWorker
+
+SMALL = {"num_cpus": 0.1}
+
+
+class Replica:
+    """What every replica has: ports and handles to the shared actors."""
+
+    def __init__(self, service: str, telemetry: Telemetry) -> None:
+        self._ports = real_ports(**process_telemetry(service, **telemetry.model_dump()))
+        self._journal = RemoteJournal(journal_name(), self._ports)
+        self._token_log = RemoteTokenLog(token_log_name(), self._ports)
+
+    async def _find_blobs(self) -> Blobs:
+        return Blobs(self._journal, Path((await self._journal.info()).blob_folder))
+
+
+class WorkerReplica(Replica):
+    """A replica that pulls."""
+
+    _puller: Puller | None = None
+
+    async def _pull(self, worker: Worker, handler: Handler) -> None:
+        topic = RayTopic(worker.topic, size=TOPIC_SIZE)
+        puller = Puller(worker, handler, journal=self._journal, topic=topic, beat=self._journal.beat, ports=self._ports)
+        await puller.start()
+        self._puller = puller
+
+    async def __del__(self) -> None:
+        if self._puller is not None:
+            puller, self._puller = self._puller, None
+            await puller.stop()
+
+
+@serve.deployment(name="plane", ray_actor_options=SMALL)
+class Plane:
+    """Makes the shared actors; lives so that Serve has an application to show."""
+
+    def __init__(self, settings: PlaneSettings) -> None:
+        process_telemetry("plane", **settings.telemetry.model_dump())
+        ensure_shard(
+            Path(settings.data).absolute(),
+            shard=0,
+            telemetry=settings.telemetry.model_dump(),
+        )
+
+
+@serve.deployment(name="prompting", ray_actor_options=SMALL)
+class Prompting(WorkerReplica):
+    """Renders prompts."""
+
+    async def __init__(self, settings: PromptingSettings) -> None:
+        super().__init__("prompting", settings.telemetry)
+        worker = PromptWorker(
+            renderer=make_renderer(settings.models),
+            journal=self._journal,
+            blobs=await self._find_blobs(),
+            ports=self._ports,
+        )
+        await self._pull(prompting_seat(*replica_identity()), worker)
+
+
+@serve.deployment(name="inference", health_check_period_s=2)
+class Inference(WorkerReplica):
+    """Generates with one model."""
+
+    async def __init__(self, settings: InferenceSettings) -> None:
+        super().__init__(f"inference.{settings.model}", settings.telemetry)
+        profile = load_profile(settings.model)
+        engine = make_engine(profile)
+        await engine.start()
+        worker = make_inference_worker(
+            profile,
+            engine,
+            journal=self._journal,
+            token_log=self._token_log,
+            blobs=await self._find_blobs(),
+            ports=self._ports,
+        )
+        worker_id, handle = replica_identity()
+        self._engine = engine
+        await self._pull(inference_seat(worker_id, profile, engine, handle), worker)
+
+    async def __del__(self) -> None:
+        await super().__del__()
+        await self._engine.close()
+
+
+@serve.deployment(name="ingestion", max_ongoing_requests=10_000, ray_actor_options=SMALL)
+@serve.ingress()
+class Ingestion(Replica):
+    """The HTTP surface; its methods serve the Python client."""
+
+    async def __init__(self, settings: IngestionSettings) -> None:
+        super().__init__("ingestion", settings.telemetry)
+        self._settings = settings
+        self._service = make_ingestion(
+            settings.models,
+            journal=self._journal,
+            token_log=self._token_log,
+            blobs=await self._find_blobs(),
+            ports=self._ports,
+        )
+
+    def __serve_build_asgi_app__(self) -> ASGIApp:
+        """The routes."""
+        return create_app(
+            self._service,
+            ports=self._ports,
+            tenants=self._settings.tenants,
+            body_limit=self._settings.body_limit_bytes,
+        )
+
+    async def submit(self, body: dict[str, Any], tenant: str = "default") -> str:
+        """Accept a job; its id."""
+        return await self._service.submit(body, tenant)
+
+    async def job(self, job_id: str, tenant: str = "default") -> dict[str, Any]:
+        """The view of a job."""
+        return await self._service.job(job_id, tenant)
+
+    async def result(self, job_id: str, tenant: str = "default") -> dict[str, Any]:
+        """The Response of a job."""
+        return await self._service.result(job_id, tenant)
+
+    async def cancel(self, job_id: str, tenant: str = "default") -> dict[str, Any]:
+        """End a job."""
+        return await self._service.cancel(job_id, tenant)
+
+    async def stream(
+        self, job_id: str, starting_after: int = -1, tenant: str = "default"
+    ) -> AsyncIterator[dict[str, Any]]:
+        """The frames of a job."""
+        async for frame in self._service.stream(job_id, starting_after, tenant):
+            yield frame
+
+
+def replica_identity() -> tuple[str, Any]:
+    """This replica's id, and its own handle, by which the journal notices its death."""
+    return serve.get_replica_context().replica_id.to_full_id_str(), ray.get_runtime_context().current_actor
+
+
+def plane(settings: PlaneSettings) -> Application:
+    """The shared actors."""
+    return Plane.bind(settings)
+
+
+def prompting(settings: PromptingSettings) -> Application:
+    """The prompt workers."""
+    return Prompting.bind(settings)
+
+
+def inference(settings: InferenceSettings) -> Application:
+    """The inference workers of one model."""
+    return Inference.options(**replica_options(load_profile(settings.model))).bind(settings)
+
+
+def ingestion(settings: IngestionSettings) -> Application:
+    """The HTTP surface."""
+    return Ingestion.bind(settings)

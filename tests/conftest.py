@@ -1,0 +1,30 @@
+"""What all tests share: one Ray cluster, and an environment without the developer's settings."""
+
+import os
+
+for name in [name for name in os.environ if name.startswith(("RAY_", "HELIOGRAPH_", "OTEL_", "VLLM_"))]:
+    del os.environ[name]
+os.environ.update(
+    HF_HUB_OFFLINE="1",
+    RAY_AUTH_MODE="disabled",
+    RAY_DEDUP_LOGS="0",
+    RAY_USAGE_STATS_ENABLED="0",
+    RAY_enable_metrics_collection="0",
+)
+
+from collections.abc import Iterator  # noqa: E402 - Ray reads its environment when it is imported
+
+import pytest  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[None]:
+    """A local Ray for tests of the thin shells."""
+    import ray  # noqa: PLC0415 - takes seconds, and most tests need none
+
+    ray.init(
+        num_cpus=8, num_gpus=0, include_dashboard=False, object_store_memory=100 * 1024**2, log_to_driver=False,
+        configure_logging=False, namespace="tests",
+    )  # fmt: skip
+    yield
+    ray.shutdown()

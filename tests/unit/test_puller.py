@@ -1,0 +1,101 @@
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+
+from actors.journal.journal import Journal
+from actors.journal.memory import Disk, MemoryStore
+from actors.journal.protocol import Heartbeat, Worker
+from actors.puller import Puller
+from actors.topics.in_process import InProcessTopic
+from pipelines.commands import Cancel
+from pipelines.jobs import ClaimedJob
+from tests.factories import PROMPTING, job_id, make_ports, submit
+
+
+class Hands:
+    """A handler that keeps what it is given until told to let go."""
+
+    def __init__(self, slots: int) -> None:
+        self._slots = slots
+        self.claims: list[ClaimedJob] = []
+        self.batches: list[int] = []
+        self.revoked: asyncio.Queue[str] = asyncio.Queue()
+        self.got = asyncio.Event()
+        self._freed = asyncio.Event()
+
+    def free_slots(self) -> int:
+        return self._slots - len(self.claims)
+
+    async def wait_for_slot(self) -> None:
+        self._freed.clear()
+        await self._freed.wait()
+
+    async def handle(self, claims: Sequence[ClaimedJob]) -> None:
+        self.claims.extend(claims)
+        self.batches.append(len(claims))
+        self.got.set()
+
+    def let_go(self) -> None:
+        self.claims.clear()
+        self.got.clear()
+        self._freed.set()
+
+    def revoke(self, job_id: str, fence: int) -> None:
+        del fence
+        self.revoked.put_nowait(job_id)
+
+    async def drain(self) -> None:
+        self.let_go()
+
+
+@pytest.fixture
+def journal() -> Journal:
+    return Journal(MemoryStore(Disk(uuid="one")), ports=make_ports())
+
+
+@pytest.fixture
+def topic() -> InProcessTopic:
+    return InProcessTopic(PROMPTING, size=10)
+
+
+@pytest.fixture
+async def hands(journal: Journal, topic: InProcessTopic) -> AsyncIterator[Hands]:
+    hands, loop = Hands(2), asyncio.get_running_loop()
+
+    def beat(worker_id: str, wait_s: float) -> Heartbeat:
+        return asyncio.run_coroutine_threadsafe(journal.heartbeat(worker_id, min(wait_s, 0.2)), loop).result()
+
+    worker = Worker(id="w1", topic=PROMPTING, slots=2)
+    puller = Puller(worker, hands, journal=journal, topic=topic, beat=beat, ports=make_ports())
+    await puller.start()
+    yield hands
+    await puller.stop()
+
+
+async def test_a_claim_is_made_for_many_and_never_beyond_the_free_slots(
+    hands: Hands, journal: Journal, topic: InProcessTopic
+) -> None:
+    await journal.submit([submit(n) for n in range(3)])
+    await topic.put(2)
+    await asyncio.wait_for(hands.got.wait(), 10)
+    assert hands.batches == [2]
+    hands.let_go()
+    await asyncio.wait_for(hands.got.wait(), 10)
+    assert hands.batches == [2, 1]
+
+
+async def test_a_cancel_reaches_the_worker(hands: Hands, journal: Journal, topic: InProcessTopic) -> None:
+    await journal.submit([submit()])
+    await topic.put(1)
+    await asyncio.wait_for(hands.got.wait(), 10)
+    await journal.cancel([Cancel(job_id=job_id(), tenant="default")])
+    assert await asyncio.wait_for(hands.revoked.get(), 10) == job_id()
+
+
+async def test_a_worker_that_the_journal_forgot_registers_again(hands: Hands, journal: Journal) -> None:
+    del hands  # it is running
+    journal.workers.remove("w1")
+    async with asyncio.timeout(10):
+        while not journal.workers.registered():
+            await asyncio.sleep(0)

@@ -55,7 +55,8 @@ class Followers:
         """The changed keys of a session with their cursors, oldest change first; empty after `wait_s` seconds."""
         session = self._sessions[session_id]
         try:
-            await asyncio.wait_for(session.news.wait(), wait_s)
+            if not session.news.is_set():  # `wait_for` with 0 seconds would not even look
+                await asyncio.wait_for(session.news.wait(), wait_s)
         except TimeoutError:
             return {}
         finally:

@@ -62,7 +62,10 @@ class TokenLogApi(Protocol):
         """The seals: new ones, or those that were there."""
 
     async def read(self, job_id: str, after: int) -> Logged:
-        """What has a sequence number above `after` (-1: all), as far as it is there now."""
+        """What has a sequence number above `after` (-1: all), as far as it is there now.
+
+        Chunks come whole, here and in `follow`: the first may begin with operations at or below `after`.
+        """
 
     async def follow(
         self, session: str, add: dict[str, int], remove: Sequence[str], wait_s: float

@@ -1,0 +1,99 @@
+"""The token log: what readers of a generation see. A plain class; `actors/shells.py` makes it a Ray actor.
+
+Invariants:
+- Written before shown: readers are woken after the commit and read committed rows only, never past a seal's end.
+- An answer is given only after its commit is on disk. Batches are what was waiting while the last commit ran.
+- Nothing is kept in memory for a log, nor for a reader but its cursors: who is slow is answered in pages.
+"""
+
+from collections.abc import Sequence
+from typing import cast
+
+from actors.coalescer import Coalescer
+from actors.followers import Followers
+from actors.token_log.ledger import Command, Ledger, Open, Reply
+from actors.token_log.protocol import Append, AppendVerdict, Logged, SealRequest
+from actors.token_log.store import Store
+from pipelines.ports import Ports
+
+ANSWER_BYTES = 1 << 20  # of chunks in one answer to `follow`
+
+
+class TokenLog:
+    """Answers `TokenLogApi` on a store."""
+
+    def __init__(self, store: Store, *, ports: Ports) -> None:
+        self._store = store
+        self._ports = ports
+        self._commits: Coalescer[Command, Reply] = Coalescer(self._commit, name="token_log", ports=ports)
+        self._followers = Followers(ports.clock)
+
+    async def open(self, batch: Sequence[tuple[str, int]]) -> list[Logged | None]:
+        """Shut out lower fences, then read."""
+        replies = await self._commits.do([Open(job_id, fence) for job_id, fence in batch])
+        return cast("list[Logged | None]", replies)
+
+    async def append(self, batch: Sequence[Append]) -> list[AppendVerdict]:
+        """Add chunks."""
+        verdicts = cast("list[AppendVerdict]", await self._commits.do(batch))
+        for verdict in verdicts:
+            if verdict is not AppendVerdict.DONE:
+                self._ports.metrics.count("appends_refused", verdict=verdict)
+        return verdicts
+
+    async def seal(self, batch: Sequence[SealRequest]) -> list[bytes]:
+        """End logs."""
+        return cast("list[bytes]", await self._commits.do(batch))
+
+    async def read(self, job_id: str, after: int) -> Logged:
+        """What is there after a cursor."""
+        page = self._store.read(job_id, after)
+        return Logged(page.chunks, page.seal)
+
+    async def follow(
+        self, session: str, add: dict[str, int], remove: Sequence[str], wait_s: float
+    ) -> dict[str, Logged]:
+        """Long poll for what is new, at most about ANSWER_BYTES of it; the rest comes with the next poll."""
+        self._followers.update(session, add, remove)
+        give_up_at = self._ports.clock.monotonic() + wait_s
+        while changed := await self._followers.wait(session, max(0.0, give_up_at - self._ports.clock.monotonic())):
+            if news := self._news(session, changed):
+                return news
+        return {}
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self._store.close()
+
+    def _news(self, session: str, changed: dict[str, int]) -> dict[str, Logged]:
+        news: dict[str, Logged] = {}
+        room = ANSWER_BYTES
+        for job_id, cursor in changed.items():
+            if room <= 0:
+                self._followers.advance(session, job_id, cursor, more=True)
+                continue
+            page = self._store.read(job_id, cursor, room)
+            room -= sum(map(len, page.chunks))
+            if page.chunks or page.seal is not None:
+                news[job_id] = Logged(page.chunks, page.seal)
+            if page.seal is not None:
+                self._followers.drop(session, job_id)
+            else:
+                self._followers.advance(session, job_id, page.cursor, more=page.more)
+        return news
+
+    async def _commit(self, commands: list[Command]) -> list[Reply]:
+        started = self._ports.clock.monotonic()
+        try:
+            replies: list[Reply] = await self._ports.run_blocking(lambda: self._write(commands))
+        except (ValueError, TypeError, OverflowError):
+            if len(commands) == 1 and isinstance(commands[0], Append):
+                return [AppendVerdict.ERROR]  # a value that the store cannot take; no repeat would help
+            raise
+        self._ports.metrics.observe("token_log_commit_seconds", self._ports.clock.monotonic() - started)
+        self._followers.mark(command.job_id for command in commands if not isinstance(command, Open))
+        return replies
+
+    def _write(self, commands: list[Command]) -> list[Reply]:
+        with self._store.transaction() as transaction:
+            return Ledger(transaction).apply(commands)

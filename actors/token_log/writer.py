@@ -1,0 +1,171 @@
+"""A replica's hand on the token log: one append at a time for all of its jobs.
+
+Invariants: a job's operations are appended in the order in which they were written; what is written while an append
+is in flight goes with the next one, so the first token leaves at once and batches grow under load; a call that
+fails is repeated until it is answered, which the log allows; after a refusal nothing more is appended for that fence.
+"""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from actors.token_log.protocol import Append, AppendVerdict, TokenLogApi
+from events.v1.tokens_pb2 import Chunk, Operation
+from pipelines.errors import HeliographError, StaleFenceError
+from pipelines.operations import span
+from pipelines.ports import Ports, Task
+from pipelines.retry import backoff_s
+
+log = logging.getLogger("heliograph")
+_LOST = (AppendVerdict.STALE, AppendVerdict.SEALED)  # another has decided this job
+
+
+class AppendError(HeliographError):
+    """The log took the job for ours and yet refused a chunk: the attempt has failed."""
+
+
+@dataclass(slots=True, eq=False)
+class _Line:
+    """What one claim has written and the log has not yet."""
+
+    job_id: str
+    fence: int
+    chunk: Chunk = field(default_factory=Chunk)
+    next_sequence: int = 0  # 0: nothing written yet
+    in_flight: bool = False
+    error: HeliographError | None = None
+    waiters: list[asyncio.Future[None]] = field(default_factory=list)
+
+    def add(self, operations: Sequence[Operation]) -> None:
+        first, after = span(operations)
+        if self.next_sequence not in (0, first):
+            raise ValueError(f"{self.job_id}: operation {first} where {self.next_sequence} is next")
+        self.chunk.operations.extend(operations)
+        self.next_sequence = after
+
+    def take(self) -> Append:
+        first, after = self.chunk.operations[0].sequence, self.next_sequence
+        data = self.chunk.SerializeToString()
+        self.chunk, self.in_flight = Chunk(), True
+        return Append(job_id=self.job_id, fence=self.fence, sequence=first, next_sequence=after, chunk=data)
+
+    def fail(self, error: HeliographError) -> None:
+        self.error = error
+        self.wake()
+
+    def wake(self) -> None:
+        waiters, self.waiters = self.waiters, []
+        for waiter in waiters:
+            if not waiter.done():  # else its task was cancelled
+                waiter.set_result(None)
+
+
+class TokenLogWriter:
+    """Writes for one replica. `on_refused(job_id, fence)` hears that another has decided a job."""
+
+    def __init__(self, log: TokenLogApi, *, ports: Ports, on_refused: Callable[[str, int], None]) -> None:
+        self._log = log
+        self._ports = ports
+        self._on_refused = on_refused
+        self._lines: dict[str, _Line] = {}
+        self._waiting: dict[str, _Line] = {}  # lines with operations to append, oldest first
+        self._task: Task | None = None
+
+    def write(
+        self,
+        job_id: str,
+        fence: int,
+        operations: Sequence[Operation],
+        token_ids: Sequence[int],
+        *,
+        finish_reason: str = "",
+        engine_fingerprint: str = "",
+    ) -> None:
+        """Append soon; never blocks. Token ids without an operation wait for the next one.
+
+        Raises what `flush` raises where an earlier chunk of this fence was refused, ValueError for numbers with a gap.
+        """
+        line = self._line(job_id, fence)
+        if operations:
+            line.add(operations)
+        line.chunk.token_ids.extend(token_ids)
+        line.chunk.finish_reason = finish_reason or line.chunk.finish_reason
+        line.chunk.engine_fingerprint = engine_fingerprint or line.chunk.engine_fingerprint
+        if line.chunk.operations:
+            self._waiting[job_id] = line
+            if self._task is None:
+                self._task = self._ports.spawn(self._run(), "token log writer")
+
+    async def flush(self, job_id: str) -> None:
+        """Returns when all operations of the job are on disk.
+
+        Raises StaleFenceError where another has decided the job, AppendError where the log cannot take the chunk.
+        """
+        line = self._lines.get(job_id)
+        if line is None:
+            return
+        while line.error is None and (line.in_flight or line.chunk.operations):
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            line.waiters.append(waiter)
+            await waiter
+        if line.error is not None:
+            raise line.error
+
+    def forget(self, job_id: str) -> None:
+        """The claim is over; what is not yet on disk is dropped. Call it at the end of every claim."""
+        line = self._lines.pop(job_id, None)
+        self._waiting.pop(job_id, None)
+        if line is not None:
+            line.fail(StaleFenceError(job_id))
+
+    def _line(self, job_id: str, fence: int) -> _Line:
+        line = self._lines.get(job_id)
+        if line is None or line.fence < fence:
+            self.forget(job_id)
+            line = self._lines[job_id] = _Line(job_id, fence)
+        if line.fence > fence:
+            raise StaleFenceError(job_id)
+        if line.error is not None:
+            raise line.error
+        return line
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                lines, self._waiting = list(self._waiting.values()), {}
+                await self._append({line: line.take() for line in lines})
+        finally:
+            self._task = None
+
+    async def _append(self, batch: dict[_Line, Append]) -> None:
+        for attempt in itertools.count(1):
+            batch = {line: append for line, append in batch.items() if self._lines.get(line.job_id) is line}
+            if not batch:
+                return
+            self._ports.metrics.observe("batch_size", len(batch), batch="append")
+            try:
+                verdicts = await self._log.append(list(batch.values()))
+            except Exception:
+                log.exception("append failed", extra={"rows": len(batch)})
+                self._ports.metrics.count("loop_failures", loop="token_log_writer")
+                await self._ports.sleep(backoff_s(attempt, self._ports.random))
+                continue
+            for line, verdict in zip(batch, verdicts, strict=True):
+                self._settle(line, verdict)
+            return
+
+    def _settle(self, line: _Line, verdict: AppendVerdict) -> None:
+        line.in_flight = False
+        if self._lines.get(line.job_id) is not line:
+            return
+        if verdict is AppendVerdict.DONE:
+            line.wake()
+            return
+        self._waiting.pop(line.job_id, None)
+        if verdict in _LOST:
+            line.fail(StaleFenceError(line.job_id))
+            asyncio.get_running_loop().call_soon(self._on_refused, line.job_id, line.fence)
+        else:
+            line.fail(AppendError(f"append to {line.job_id} was refused: {verdict}"))

@@ -1,4 +1,4 @@
-"""Opens the stores of a shard in a data folder. Raises where one is foreign or was written by an incompatible schema."""
+"""Opens the stores of a shard in a data folder. Raises where one is foreign, or its schema incompatible."""
 
 from pathlib import Path
 

@@ -43,7 +43,7 @@ def served(
     """A method of an actor: starts the loops before the first call, ends the process of a replaced writer."""
 
     @functools.wraps(method)
-    async def call(self: S, *args: P.args, **kwargs: P.kwargs) -> R:
+    async def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
         self.start()
         try:
             return await method(self, *args, **kwargs)

@@ -1,0 +1,140 @@
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from actors.dispatcher import Dispatcher
+from actors.journal.journal import Journal
+from actors.journal.memory import Disk, MemoryStore
+from actors.journal.protocol import Worker
+from actors.token_log import memory as token_memory
+from actors.token_log.token_log import TokenLog
+from actors.topics.in_process import InProcessTopic
+from events.v1 import tokens_pb2
+from pipelines.commands import Cancel
+from pipelines.jobs import StepState
+from tests.factories import PROMPTING, claim, job_id, make_ports, submit
+
+
+class System:
+    """A journal, a token log and a dispatcher on one disk, which outlives them."""
+
+    def __init__(self) -> None:
+        self.disk = Disk(uuid="one")
+        self.token_disk = token_memory.Disk(uuid="two")
+        self.dead: set[str] = set()
+        self.start()
+
+    def start(self) -> None:
+        self.journal = Journal(MemoryStore(self.disk), ports=make_ports())
+        self.token_log = TokenLog(token_memory.MemoryTokenStore(self.token_disk), ports=make_ports())
+        self.topics: dict[str, InProcessTopic] = {}
+        self.dispatcher = Dispatcher(
+            self.journal, self.token_log, open_topic=self.topic, is_dead=self._is_dead, ports=make_ports()
+        )
+        self.dispatcher.start()
+
+    def topic(self, name: str) -> InProcessTopic:
+        return self.topics.setdefault(name, InProcessTopic(name, size=10))
+
+    async def register(self, name: str, slots: int = 10) -> None:
+        await self.journal.register(Worker(id=name, topic=PROMPTING, slots=slots, handle=name))
+
+    async def _is_dead(self, handle: Any) -> bool:
+        return handle in self.dead
+
+
+@pytest.fixture
+async def system() -> AsyncIterator[System]:
+    system = System()
+    yield system
+    system.dispatcher.stop()
+
+
+async def eventually(check: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(20):
+        while not await check():
+            await asyncio.sleep(0)
+
+
+async def test_one_ticket_is_out_however_many_steps_are_ready(system: System) -> None:
+    await system.register("w1")
+    await system.journal.submit([submit(n) for n in range(50)])
+    topic = system.topic(PROMPTING)
+    assert await topic.take(5)
+    assert not await topic.take(0.05)
+
+
+async def test_a_claim_that_leaves_work_brings_the_next_ticket(system: System) -> None:
+    await system.register("w1")
+    await system.journal.submit([submit(n) for n in range(3)])
+    assert await system.topic(PROMPTING).take(5)
+    await system.journal.claim(claim(slots=2))
+    assert await system.topic(PROMPTING).take(5)
+
+
+async def test_each_worker_with_room_gets_a_ticket(system: System) -> None:
+    for name in ("w1", "w2"):
+        await system.register(name)
+    await system.journal.submit([submit(n) for n in range(50)])
+    assert [await system.topic(PROMPTING).take(5) for _ in range(2)] == [True, True]
+    assert not await system.topic(PROMPTING).take(0.05)
+
+
+async def test_a_full_worker_gets_no_ticket(system: System) -> None:
+    await system.register("w1", slots=1)
+    await system.journal.submit([submit(n) for n in range(2)])
+    assert await system.topic(PROMPTING).take(5)
+    await system.journal.claim(claim(slots=1))
+    assert not await system.topic(PROMPTING).take(0.05)
+
+
+async def test_a_lost_ticket_is_replaced_by_the_sweep(system: System) -> None:
+    await system.register("w1")
+    await system.journal.submit([submit()])
+    assert await system.topic(PROMPTING).take(5)  # and its taker dies
+    assert await system.topic(PROMPTING).take(20)
+
+
+async def test_the_log_of_a_job_that_never_ran_is_sealed(system: System) -> None:
+    await system.journal.submit([submit()])
+    await system.journal.cancel([Cancel(job_id=job_id(), tenant="default")])
+    await eventually(lambda: _sealed(system))
+    seal = tokens_pb2.Seal.FromString((await system.token_log.read(job_id(), -1)).seal or b"")
+    assert seal.terminal.status == "cancelled"
+    await eventually(lambda: _nothing_to_seal(system))
+
+
+async def test_what_an_earlier_dispatcher_left_open_is_sealed(system: System) -> None:
+    await system.journal.submit([submit()])
+    system.dispatcher.stop()
+    await system.journal.cancel([Cancel(job_id=job_id(), tenant="default")])
+    system.start()
+    await eventually(lambda: _sealed(system))
+
+
+async def test_the_claims_of_a_dead_worker_are_offered_again(system: System) -> None:
+    await system.register("w1")
+    await system.journal.submit([submit()])
+    await system.journal.claim(claim())
+    system.dead.add("w1")
+    await eventually(lambda: _ready(system))
+    await eventually(lambda: _nobody_registered(system))
+
+
+async def _sealed(system: System) -> bool:
+    return (await system.token_log.read(job_id(), -1)).seal is not None
+
+
+async def _nothing_to_seal(system: System) -> bool:
+    return not system.journal.unsealed(1)
+
+
+async def _ready(system: System) -> bool:
+    (job,) = await system.journal.jobs("default", [job_id()])
+    return job is not None and job.step_state is StepState.READY
+
+
+async def _nobody_registered(system: System) -> bool:
+    return system.journal.workers.registered() == []

@@ -4,6 +4,7 @@ Within a shard ids grow with time, so inserts append to every index on them. The
 base 32 in lower case: `resp_` + 2 characters of shard + 10 of time + 16 of chance.
 """
 
+import functools
 import re
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -23,6 +24,14 @@ def shard_of(identifier: str) -> int:
     if not is_id(identifier):
         raise ValueError(f"not an id: {identifier!r}")
     return _PAIRS.index(identifier.partition("_")[2][:2])
+
+
+def milliseconds_of(identifier: str) -> int:
+    """When the id was made, as Unix time. Raises ValueError where the text is no id of ours."""
+    if not is_id(identifier):
+        raise ValueError(f"not an id: {identifier!r}")
+    digits = identifier.partition("_")[2][2:12]
+    return functools.reduce(lambda value, digit: value * 32 + _ALPHABET.index(digit), digits, 0)
 
 
 def is_id(text: str) -> bool:

@@ -3,17 +3,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.system import RandomIds
-from events.ids import MAX_SHARDS, derived_id, is_id, make_id, shard_of
+from events.ids import MAX_SHARDS, derived_id, is_id, make_id, milliseconds_of, shard_of
 
 ENTROPY = st.binary(min_size=10, max_size=10)
 MILLISECONDS = st.integers(0, 2**48 - 1)
 
 
 @given(shard=st.integers(0, MAX_SHARDS - 1), milliseconds=MILLISECONDS, entropy=ENTROPY)
-def test_an_id_names_its_shard(shard: int, milliseconds: int, entropy: bytes) -> None:
+def test_an_id_names_its_shard_and_its_moment(shard: int, milliseconds: int, entropy: bytes) -> None:
     identifier = make_id("resp", shard=shard, milliseconds=milliseconds, entropy=entropy)
     assert is_id(identifier)
     assert shard_of(identifier) == shard
+    assert milliseconds_of(identifier) == milliseconds
 
 
 @given(earlier=MILLISECONDS, later=MILLISECONDS, entropies=st.tuples(ENTROPY, ENTROPY))

@@ -1,0 +1,1 @@
+"""What has become of a job: OpenAI's Response object, the native job view, its events."""

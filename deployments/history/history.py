@@ -1,0 +1,80 @@
+"""Answers what has become of a job. Reads the journal, the blobs and the token log; writes nothing of its own.
+
+Invariants: another tenant's job looks like one that does not exist (UnknownJobError); what is shown of a terminal job
+never changes, because its output comes from the result blob or from the sealed log.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from actors.blobs import Blobs
+from actors.coalescer import Coalescer
+from actors.journal.protocol import JobQuery, JournalApi
+from actors.token_log.protocol import TokenLogApi
+from deployments.history.responses import response_object
+from deployments.history.sealed_log import sealed_output
+from deployments.history.views import event_view, job_view, page
+from events.ids import is_id
+from pipelines.jobs import Job, Status
+from pipelines.payloads import Request, Result
+from pipelines.ports import Ports
+
+_BY_RESULT = (Status.COMPLETED, Status.INCOMPLETE)
+
+
+class UnknownJobError(LookupError):
+    """There is no such job, or it is another tenant's."""
+
+
+class History:
+    """The views of jobs, for one process. Raises UnknownJobError, and LookupError for an unknown cursor of a list."""
+
+    def __init__(self, *, journal: JournalApi, token_log: TokenLogApi, blobs: Blobs, ports: Ports) -> None:
+        self._journal = journal
+        self._token_log = token_log
+        self._blobs = blobs
+        self._rows: Coalescer[tuple[str, str], Job | None] = Coalescer(self._read_rows, name="history", ports=ports)
+
+    async def row(self, tenant: str, job_id: str) -> Job:
+        """The job's row."""
+        job = (await self._rows.do([(tenant, job_id)]))[0] if is_id(job_id) else None
+        if job is None:
+            raise UnknownJobError(job_id)
+        return job
+
+    async def job(self, tenant: str, job_id: str) -> dict[str, Any]:
+        """The native view of a job."""
+        return job_view(await self.row(tenant, job_id))
+
+    async def response(self, tenant: str, job_id: str) -> dict[str, Any]:
+        """The job as OpenAI's Response object."""
+        job = await self.row(tenant, job_id)
+        references = [job.request, job.result] if job.status in _BY_RESULT and job.result else [job.request]
+        payloads = await self._blobs.get_many([(tenant, reference, None) for reference in references])
+        request = Request.model_validate_json(payloads[0])
+        if len(payloads) > 1:
+            return response_object(job, request, Result.model_validate_json(payloads[1]).output)
+        if job.status.terminal:
+            return response_object(job, request, await sealed_output(self._token_log, job))
+        return response_object(job, request)
+
+    async def jobs(self, query: JobQuery) -> dict[str, Any]:
+        """A page of a tenant's jobs."""
+        rows = await self._journal.list_jobs(query._replace(limit=query.limit + 1))
+        return page([job_view(job) for job in rows], query.limit)
+
+    async def events(self, tenant: str, job_id: str, after: str | None, limit: int) -> dict[str, Any]:
+        """A page of a job's events, ascending."""
+        await self.row(tenant, job_id)
+        events = await self._journal.events(tenant, job_id, after, limit + 1)
+        return page([event_view(event) for event in events], limit)
+
+    async def _read_rows(self, wanted: Sequence[tuple[str, str]]) -> list[Job | None]:
+        by_tenant: dict[str, list[str]] = defaultdict(list)
+        for tenant, job_id in wanted:
+            by_tenant[tenant].append(job_id)
+        found: dict[tuple[str, str], Job | None] = {}
+        for tenant, ids in by_tenant.items():
+            found |= zip(((tenant, i) for i in ids), await self._journal.jobs(tenant, ids), strict=True)
+        return [found[key] for key in wanted]

@@ -1,0 +1,122 @@
+"""OpenAI's Response object of a job, as a pure function of the job's row, its request and its output.
+
+Every field that the API knows is there in every Response, so that strict clients can read it.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from events.ids import milliseconds_of
+from pipelines.jobs import Fault, Job, Status, Usage
+from pipelines.payloads import Request
+
+ERROR_CODES = frozenset(
+    {
+        "server_error",
+        "rate_limit_exceeded",
+        "invalid_prompt",
+        "data_residency_mismatch",
+        "bio_policy",
+        "misalignment_policy_violation",
+        "vector_store_timeout",
+        "invalid_image",
+        "invalid_image_format",
+        "invalid_base64_image",
+        "invalid_image_url",
+        "image_too_large",
+        "image_too_small",
+        "image_parse_error",
+        "image_content_policy_violation",
+        "invalid_image_mode",
+        "image_file_too_large",
+        "unsupported_image_media_type",
+        "empty_image_file",
+        "failed_to_download_image",
+        "image_file_not_found",
+    }
+)  # the closed set that strict clients accept
+_DEFAULTS: dict[str, Any] = {
+    "background": True,
+    "completed_at": None,
+    "conversation": None,
+    "error": None,
+    "frequency_penalty": 0.0,
+    "incomplete_details": None,
+    "max_tool_calls": None,
+    "object": "response",
+    "parallel_tool_calls": True,
+    "presence_penalty": 0.0,
+    "previous_response_id": None,
+    "prompt": None,
+    "prompt_cache_key": None,
+    "reasoning": None,
+    "safety_identifier": None,
+    "service_tier": "default",
+    "store": True,
+    "text": {"format": {"type": "text"}},
+    "tool_choice": "auto",
+    "tools": [],
+    "top_logprobs": 0,
+    "truncation": "disabled",
+    "usage": None,
+    "user": None,
+}
+
+
+def skeleton(job_id: str, request: Request) -> dict[str, Any]:
+    """The Response of a job that was just accepted: a function of its id and its request alone."""
+    return {
+        "id": job_id,
+        "created_at": milliseconds_of(job_id) // 1000,
+        "status": Status.QUEUED.value,
+        **_DEFAULTS,
+        "instructions": request.instructions,
+        "max_output_tokens": request.max_output_tokens,
+        "metadata": dict(request.metadata),
+        "model": request.model,
+        "output": [],
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        **request.echo,
+    }
+
+
+def response_object(job: Job, request: Request, output: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+    """The Response as the job stands. `output` counts only once the job is terminal."""
+    response = skeleton(job.id, request) | {"status": job.status.value}
+    if not job.status.terminal:
+        return response
+    return response | {
+        "output": list(output),
+        "usage": usage_object(job.usage) if job.usage else None,
+        "completed_at": _completed_at(job),
+        "error": error_object(job.fault) if job.status is Status.FAILED else None,
+        "incomplete_details": {"reason": job.reason} if job.status is Status.INCOMPLETE else None,
+    }
+
+
+def message_item(item_id: str, status: str, text: str) -> dict[str, Any]:
+    """An output item that is one text."""
+    content = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+    return {"id": item_id, "type": "message", "role": "assistant", "status": status, "content": [content]}
+
+
+def usage_object(usage: Usage) -> dict[str, Any]:
+    """Tokens in OpenAI's shape."""
+    return {
+        "input_tokens": usage.input_tokens,
+        "input_tokens_details": {"cached_tokens": usage.cached_tokens, "cache_write_tokens": 0},
+        "output_tokens": usage.output_tokens,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": usage.input_tokens + usage.output_tokens,
+    }
+
+
+def error_object(fault: Fault | None) -> dict[str, str]:
+    """Why a job failed; a code of ours that strict clients do not know becomes `server_error`."""
+    fault = fault or Fault("server_error", "the job failed")
+    return {"code": fault.code if fault.code in ERROR_CODES else "server_error", "message": fault.message}
+
+
+def _completed_at(job: Job) -> int | None:
+    return int(job.finished_at) if job.status is Status.COMPLETED and job.finished_at else None

@@ -1,0 +1,37 @@
+"""The HTTP application, the same for every wiring: uvicorn runs it in the monolith, Ray Serve in the others."""
+
+from collections.abc import Callable, Mapping
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from deployments.ingestion import errors
+from deployments.ingestion.jobs import job_routes
+from deployments.ingestion.middleware import Authentication, BodyLimit, Identity
+from deployments.ingestion.openai import openai_routes
+from deployments.ingestion.probes import probe_routes
+from deployments.ingestion.service import IngestionService
+from deployments.ingestion.stream import stream_route
+from pipelines.ports import Ports
+
+DEFAULT_BODY_LIMIT = 10 * 1024 * 1024
+
+
+def create_app(
+    service: IngestionService,
+    *,
+    ports: Ports,
+    tenants: Mapping[str, str] | None = None,
+    body_limit: int = DEFAULT_BODY_LIMIT,
+    exposition: Callable[[], bytes] | None = None,
+) -> ASGIApp:
+    """All routes. `tenants` is {bearer token: name}; `exposition` gives the metrics' text where we serve it."""
+    app = FastAPI(title="Heliograph", redirect_slashes=False)
+    for router in (job_routes(service), stream_route(service), openai_routes(service)):
+        app.include_router(router)
+    app.include_router(probe_routes(service, exposition))
+    errors.install(app)
+    app.add_middleware(BodyLimit, limit=body_limit)
+    app.add_middleware(Authentication, tenants=tenants or {})
+    app.add_middleware(Identity, ports=ports)  # the last one is the outermost
+    return app

@@ -1,0 +1,112 @@
+"""Errors as clients see them: OpenAI's shape, always with all four keys, and the status that its SDK acts on."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from pydantic_core import to_json
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from deployments.history.history import UnknownJobError
+from pipelines.errors import HeliographError, RejectError
+
+OWN_CODES = frozenset({"invalid_type", "invalid_value", "missing_required_parameter", "unsupported_parameter"})
+_NOT_FOUND = frozenset({"template_not_found", "model_not_found"})
+RETRY_AFTER_S = 1
+
+
+class ApiError(HeliographError):
+    """A reply that is an error. `status` is HTTP's."""
+
+    def __init__(self, status: int, message: str, code: str | None = None, param: str | None = None) -> None:
+        super().__init__(status, message, code, param)
+        self.status = status
+        self.message = message
+        self.code = code
+        self.param = param
+
+    def __str__(self) -> str:
+        return self.message
+
+    def body(self) -> dict[str, Any]:
+        """The error in OpenAI's shape."""
+        kind = "invalid_request_error" if self.status < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error"
+        return {"error": {"message": self.message, "type": kind, "param": self.param, "code": self.code}}
+
+    def headers(self) -> Mapping[str, str]:
+        """What tells the client whether and when to come again."""
+        return {"retry-after": str(RETRY_AFTER_S)} if self.status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+
+
+def api_error(error: Exception) -> ApiError:
+    """What a client is told of an exception. An unknown one says nothing about our inside."""
+    match error:
+        case HeliographError():
+            return _of_ours(error)
+        case UnknownJobError():
+            return ApiError(404, f"Response with id '{error}' not found.", "response_not_found")
+        case RequestValidationError() | ValidationError():
+            return _invalid(error.errors()[0])
+        case HTTPException():
+            return ApiError(error.status_code, str(error.detail), None)
+        case _:
+            return ApiError(500, "The server had an error while processing your request.", "server_error")
+
+
+def error_response(error: ApiError) -> Response:
+    """The reply."""
+    return Response(to_json(error.body()), error.status, error.headers(), "application/json")
+
+
+def install(app: FastAPI) -> None:
+    """Answer every exception that has a meaning of its own; the rest is the outermost middleware's."""
+    for kind in (HeliographError, UnknownJobError, RequestValidationError, ValidationError, HTTPException):
+        app.add_exception_handler(kind, _handle)
+
+
+async def _handle(request: Request, error: Exception) -> Response:
+    if isinstance(error, HTTPException) and error.status_code == HTTPStatus.NOT_FOUND:
+        error = ApiError(404, f"Invalid URL ({request.method} {request.url.path})", "not_found")
+    return error_response(api_error(error))
+
+
+def _of_ours(error: HeliographError) -> ApiError:
+    match error:
+        case ApiError():
+            return error
+        case RejectError():
+            return ApiError(404 if error.code in _NOT_FOUND else 400, str(error), error.code, error.param)
+        case _:
+            return ApiError(503, "The server cannot take this at the moment. Please try again.", "server_error")
+
+
+def _invalid(problem: Any) -> ApiError:
+    """One complaint of pydantic. The first is enough: clients show one message."""
+    kind, param = problem["type"], _param(problem["loc"])
+    where = f" in '{param}'" if param else ""
+    if kind == "json_invalid":
+        return ApiError(
+            400, f"The body is not valid JSON: {problem['msg'].removeprefix('Invalid JSON: ')}", "invalid_json"
+        )
+    if kind == "missing":
+        return ApiError(400, f"Missing required parameter: '{param}'.", "missing_required_parameter", param)
+    if kind in OWN_CODES:
+        return ApiError(400, problem["msg"], kind, param)
+    code = "invalid_type" if kind.endswith(("_type", "_parsing", "int_from_float")) else "invalid_value"
+    return ApiError(400, f"Invalid {code.removeprefix('invalid_')}{where}: {problem['msg']}.", code, param)
+
+
+def _param(location: tuple[int | str, ...]) -> str | None:
+    """`messages[0].content` of ("body", "messages", 0, "content")."""
+    path = ""
+    for part in location[1:] if location[:1] in (("query",), ("path",)) else location:
+        if isinstance(part, int):
+            path += f"[{part}]"
+        else:
+            path += f".{part}" if path else part
+    return path or None

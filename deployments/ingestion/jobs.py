@@ -1,0 +1,88 @@
+"""The native routes: submit, look, list, cancel."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic_core import to_json
+from starlette.requests import Request
+from starlette.responses import Response
+
+from actors.journal.protocol import JobQuery
+from deployments.history.history import UnknownJobError
+from deployments.history.views import links
+from deployments.ingestion.bodies import GenerateBody
+from deployments.ingestion.errors import ApiError
+from deployments.ingestion.middleware import tenant_of
+from deployments.ingestion.service import IngestionService
+from pipelines.jobs import Status
+
+_ID = "\0"
+_ACCEPTED = to_json({"job_id": _ID, "status": Status.QUEUED, "links": links(_ID)}).split(to_json(_ID)[1:-1])
+
+
+def job_routes(service: IngestionService) -> APIRouter:
+    """`/async-generate` and `/jobs`."""
+    router = APIRouter()
+
+    async def generate(request: Request) -> Response:
+        raw = await request.body()
+        body = GenerateBody.model_validate_json(raw)
+        job_id = await service.accept(
+            body.request(),
+            tenant_of(request.scope),
+            size=len(raw),
+            traceparent=request.headers.get("traceparent", ""),
+            deadline_s=body.deadline_s,
+        )
+        return Response(job_id.encode().join(_ACCEPTED), 202, media_type="application/json")
+
+    @router.get("/jobs")
+    async def list_jobs(
+        request: Request,
+        status: Status | None = None,
+        model: str | None = None,
+        after: str | None = None,
+        limit: Annotated[int, Query(ge=1, le=100)] = 20,
+        order: Annotated[str, Query(pattern="^(asc|desc)$")] = "desc",
+    ) -> Response:
+        tenant = tenant_of(request.scope)
+        query = JobQuery(tenant, status, model, after, limit, ascending=order == "asc")
+        try:
+            return json_reply(await service.history.jobs(query))
+        except LookupError as error:
+            raise unknown_cursor(after) from error
+
+    @router.get("/jobs/{job_id}")
+    async def job(request: Request, job_id: str) -> Response:
+        return json_reply(await service.job(job_id, tenant_of(request.scope)))
+
+    @router.get("/jobs/{job_id}/events")
+    async def events(
+        request: Request,
+        job_id: str,
+        after: str | None = None,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 1000,
+    ) -> Response:
+        try:
+            return json_reply(await service.history.events(tenant_of(request.scope), job_id, after, limit))
+        except UnknownJobError:
+            raise
+        except LookupError as error:
+            raise unknown_cursor(after) from error
+
+    @router.post("/jobs/{job_id}/cancel")
+    async def cancel(request: Request, job_id: str) -> Response:
+        return json_reply(await service.cancel(job_id, tenant_of(request.scope)))
+
+    router.add_route("/async-generate", generate, methods=["POST"])  # without FastAPI's layers: the hot path
+    return router
+
+
+def json_reply(content: Any, status: int = 200) -> Response:
+    """A reply that is encoded once."""
+    return Response(to_json(content), status, media_type="application/json")
+
+
+def unknown_cursor(after: str | None) -> ApiError:
+    """A list never starts again from its beginning for want of a cursor."""
+    return ApiError(400, f"Unknown cursor: '{after}'.", "invalid_value", "after")

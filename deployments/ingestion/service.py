@@ -1,0 +1,174 @@
+"""What ingestion does, without HTTP: the routes call it, and so does the Python SDK by handle.
+
+Invariants: an id is returned only after its event is on disk; nothing is enqueued for a request that is refused.
+"""
+
+import re
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pydantic_core import to_json
+
+from actors.blobs import INLINE_BYTES, Blobs
+from actors.coalescer import Coalescer
+from actors.journal.protocol import JournalApi
+from actors.telemetry.tracing import new_traceparent
+from actors.token_log.protocol import TokenLogApi
+from deployments.history.history import History, UnknownJobError
+from deployments.ingestion.bodies import DEFAULT_DEADLINE_S, GenerateBody
+from deployments.ingestion.errors import ApiError
+from deployments.ingestion.middleware import DEFAULT_TENANT
+from deployments.ingestion.readers import Readers
+from pipelines.commands import Answer, Cancel, Payload, Submit, Verdict
+from pipelines.generate import PROMPTING_TOPIC, inference_topic
+from pipelines.jobs import Status
+from pipelines.payloads import Message, Request
+from pipelines.ports import Ports
+
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class Renderer(Protocol):
+    """What prompting can tell about a request before it is accepted. Both raise RejectError."""
+
+    def messages(self, request: Request) -> list[Message]:
+        """The messages, rendered."""
+
+    def check_length(self, request: Request) -> None:
+        """Whether the prompt fits into the model's context. Slow: it counts tokens."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCard:
+    """A model that can be asked for. `context` is in tokens, `created` in Unix seconds."""
+
+    name: str
+    context: int
+    created: int = 0
+    scales_to_zero: bool = False
+
+
+class IngestionService:
+    """Accepts jobs and shows what becomes of them. Raises ApiError, RejectError, UnknownJobError, TransientError."""
+
+    def __init__(
+        self,
+        *,
+        journal: JournalApi,
+        token_log: TokenLogApi,
+        blobs: Blobs,
+        renderer: Renderer,
+        models: Mapping[str, ModelCard],
+        ports: Ports,
+        shard: int = 0,
+    ) -> None:
+        self.models = models
+        self.history = History(journal=journal, token_log=token_log, blobs=blobs, ports=ports)
+        self._journal = journal
+        self._blobs = blobs
+        self._renderer = renderer
+        self._ports = ports
+        self._shard = shard
+        self._readers = Readers(journal=journal, token_log=token_log, ports=ports)
+        self._files: Coalescer[tuple[str, bytes], Payload] = Coalescer(blobs.pack_many, name="blobs", ports=ports)
+        self._submits: Coalescer[Submit, Answer] = Coalescer(journal.submit, name="submit", ports=ports)
+
+    async def submit(self, body: Mapping[str, Any], tenant: str = DEFAULT_TENANT, traceparent: str = "") -> str:
+        """Accept a body as `POST /async-generate` takes it; returns the job's id."""
+        raw = to_json(body)
+        parsed = GenerateBody.model_validate_json(raw)
+        return await self.accept(
+            parsed.request(), tenant, size=len(raw), traceparent=traceparent, deadline_s=parsed.deadline_s
+        )
+
+    async def accept(
+        self,
+        request: Request,
+        tenant: str,
+        *,
+        size: int,
+        traceparent: str = "",
+        deadline_s: float = DEFAULT_DEADLINE_S,
+    ) -> str:
+        """Check a request whose body had `size` bytes, then submit it. Returns the job's id once it is on disk."""
+        started = self._ports.clock.now()
+        await self._check(request, size)
+        job_id = self._ports.ids.new("resp", self._shard)
+        trace = self._trace(traceparent)
+        command = Submit(
+            job_id=job_id,
+            tenant=tenant,
+            pipeline="generate",
+            model=request.model,
+            request=await self._pack(tenant, request.encode()),
+            deadline_s=deadline_s,
+            priority=request.priority,
+            traceparent=trace,
+        )
+        (answer,) = await self._submits.do([command])
+        if answer.verdict is not Verdict.DONE:
+            raise RuntimeError(f"the journal refused {job_id}: {answer.verdict} {answer.detail}")
+        if self._ports.tracer.enabled:
+            self._ports.tracer.span("submit", trace, started, self._ports.clock.now(), {"job": job_id})
+        return job_id
+
+    async def job(self, job_id: str, tenant: str = DEFAULT_TENANT) -> dict[str, Any]:
+        """The native view of a job."""
+        return await self.history.job(tenant, job_id)
+
+    async def result(self, job_id: str, tenant: str = DEFAULT_TENANT) -> dict[str, Any]:
+        """OpenAI's Response object of a job."""
+        return await self.history.response(tenant, job_id)
+
+    async def cancel(self, job_id: str, tenant: str = DEFAULT_TENANT) -> dict[str, Any]:
+        """End a job; returns its view. A job that ended otherwise is an ApiError."""
+        await self.history.row(tenant, job_id)
+        (answer,) = await self._journal.cancel([Cancel(job_id=job_id, tenant=tenant)])
+        if answer.verdict is Verdict.UNKNOWN:
+            raise UnknownJobError(job_id)
+        if answer.verdict is Verdict.ERROR:
+            raise RuntimeError(f"the journal could not cancel {job_id}: {answer.detail}")
+        if answer.status is not Status.CANCELLED:
+            raise ApiError(400, f"Cannot cancel a {answer.status} response.")
+        return await self.job(job_id, tenant)
+
+    async def stream(
+        self, job_id: str, starting_after: int = -1, tenant: str = DEFAULT_TENANT
+    ) -> AsyncGenerator[dict[str, Any]]:
+        """The frames of `WS /jobs/{id}/stream`, up to and with the one `end`."""
+        job = await self.history.row(tenant, job_id)
+        async with aclosing(self._readers.stream(job, starting_after)) as frames:
+            async for frame in frames:
+                yield frame
+
+    async def unready(self) -> str | None:
+        """Why jobs would not be worked on now; None where they would."""
+        await self._journal.info()
+        depth = await self._journal.depth()
+        topics = {inference_topic(card.name) for card in self.models.values() if not card.scales_to_zero}
+        idle = sorted(t for t in {PROMPTING_TOPIC, *topics} if t not in depth or not depth[t].workers)
+        return f"no workers on {', '.join(idle)}" if idle else None
+
+    async def close(self) -> None:
+        """End the background loops."""
+        await self._readers.close()
+
+    async def _check(self, request: Request, size: int) -> None:
+        card = self.models.get(request.model)
+        if card is None:
+            raise ApiError(404, f"The model '{request.model}' does not exist.", "model_not_found", "model")
+        if request.template is not None:
+            size = sum(len(message.content.encode()) for message in self._renderer.messages(request))
+        if size > card.context:  # a token has at least one byte
+            await self._ports.run_blocking(lambda: self._renderer.check_length(request))
+
+    async def _pack(self, tenant: str, data: bytes) -> Payload:
+        if len(data) > INLINE_BYTES:
+            return (await self._files.do([(tenant, data)]))[0]
+        return (await self._blobs.pack_many([(tenant, data)]))[0]
+
+    def _trace(self, traceparent: str) -> str:
+        valid = _TRACEPARENT.fullmatch(traceparent) is not None
+        return traceparent if valid else new_traceparent(self._ports.random)

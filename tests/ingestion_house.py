@@ -1,0 +1,156 @@
+"""Ingestion on in-memory parts, and a hand that moves its jobs on, for tests."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from actors.blobs import Blobs
+from actors.journal.journal import Journal
+from actors.journal.memory import Disk, MemoryStore
+from actors.token_log.memory import Disk as TokenDisk
+from actors.token_log.memory import MemoryTokenStore
+from actors.token_log.protocol import Append, SealRequest
+from actors.token_log.token_log import TokenLog
+from deployments.history.responses import message_item
+from deployments.ingestion.app import create_app
+from deployments.ingestion.service import IngestionService, ModelCard
+from events.ids import derived_id
+from events.v1.tokens_pb2 import Chunk
+from pipelines.commands import Failed, Generated, Outcome, Remedy, Rendered
+from pipelines.errors import RejectError
+from pipelines.jobs import ClaimedJob, Fault, Status, Usage
+from pipelines.operations import Composer, span
+from pipelines.payloads import Message, Request, Result
+from tests.factories import INFERENCE, PROMPTING, claim, finish, make_ports, rendered
+
+CONTEXT = 1000
+
+
+class Words:
+    """Prompting's part: one template, and tokens that are words."""
+
+    def messages(self, request: Request) -> list[Message]:
+        if request.template is None:
+            return request.messages or []
+        if request.template != "explain":
+            raise RejectError(f"no template '{request.template}'", code="template_not_found", param="template")
+        if missing := {"topic", "audience"} - set(request.variables):
+            raise RejectError(f"missing {missing}", code="missing_required_parameter", param="variables")
+        return [Message(role="user", content=" ".join(request.variables.values()))]
+
+    def check_length(self, request: Request) -> None:
+        if sum(len(message.content.split()) for message in self.messages(request)) > CONTEXT:
+            raise RejectError("too long", code="context_length_exceeded", param="messages")
+
+
+class House:
+    """The parts. `client` speaks HTTP to the application without a socket."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        tenants: Mapping[str, str] | None = None,
+        body_limit: int = 100_000,
+        journal: type[Journal] = Journal,
+        token_log: type[TokenLog] = TokenLog,
+    ) -> None:
+        ports = make_ports()
+        self.journal = journal(MemoryStore(Disk(uuid="one")), ports=ports)
+        self.token_log = token_log(MemoryTokenStore(TokenDisk(uuid="two")), ports=ports)
+        self.service = IngestionService(
+            journal=self.journal,
+            token_log=self.token_log,
+            blobs=Blobs(self.journal, folder),
+            renderer=Words(),
+            models={"scripted": ModelCard(name="scripted", context=CONTEXT)},
+            ports=ports,
+        )
+        self.app = create_app(self.service, ports=ports, tenants=tenants, body_limit=body_limit)
+        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+        self.client = httpx.AsyncClient(transport=transport, base_url="http://house")
+        self.composers: dict[str, Composer] = {}
+
+    async def post(self, **body: Any) -> str:
+        """Submit; the job's id."""
+        reply = await self.client.post("/async-generate", json={"model": "scripted", "prompt": "Hi", **body})
+        assert reply.status_code == 202, reply.text
+        return str(reply.json()["job_id"])
+
+    async def render(self) -> None:
+        """Take all jobs through their first step."""
+        for job in await self._claim(PROMPTING):
+            await self.outcome(job, rendered())
+
+    async def start(self) -> ClaimedJob:
+        """Claim the one job that waits for inference."""
+        await self.render()
+        (job,) = await self._claim(INFERENCE)
+        return job
+
+    async def write(self, job: ClaimedJob, texts: Sequence[str]) -> None:
+        """Log some text, each piece a token."""
+        composer = self.composers.setdefault(job.job_id, Composer(job.job_id))
+        operations = composer.begin()
+        for text in texts:
+            operations += composer.delta(text)
+        await self._append(job, Chunk(operations=operations))
+
+    async def complete(self, job: ClaimedJob, status: Status = Status.COMPLETED) -> None:
+        """End a job that has written something."""
+        composer = self.composers[job.job_id]
+        close = composer.close(status)
+        await self._append(job, Chunk(operations=close, finish_reason="stop"))
+        text = close[0].close_item.text
+        item = message_item(derived_id("msg", job.job_id), close[0].close_item.status, text)
+        usage = Usage(input_tokens=3, output_tokens=2)
+        result = Result(output=[item], usage=usage, finish_reason="stop", engine_fingerprint="words")
+        (payload,) = await Blobs(self.journal, Path()).pack_many([(job.tenant, result.encode())])
+        reason = "stop" if status is Status.COMPLETED else "length"
+        end = composer.next_sequence - 1
+        await self.outcome(job, Generated(result=payload, status=status, usage=usage, finish_reason=reason, end=end))
+
+    async def run(self, **body: Any) -> str:
+        """A whole job, as its id."""
+        job_id = await self.post(**body)
+        job = await self.start()
+        await self.write(job, ["Hello", " there"])
+        await self.complete(job)
+        await self.seal()
+        return job_id
+
+    async def reject(self, job: ClaimedJob, code: str = "context_length_exceeded") -> None:
+        """Fail a job for its input."""
+        await self.outcome(job, Failed(fault=Fault(code, "no good"), remedy=Remedy.REJECT))
+
+    async def seal(self) -> None:
+        """What the dispatcher does after a commit."""
+        for job in self.journal.unsealed(100):
+            request = SealRequest(job_id=job.id, status=job.status, fault=job.fault, end=job.end)
+            await self.token_log.seal([request])
+            await self.journal.mark_sealed([job.id])
+
+    async def outcome(self, job: ClaimedJob, outcome: Outcome | Rendered) -> None:
+        """Report an outcome."""
+        await self.journal.finish([finish(job, outcome)])
+
+    async def close(self) -> None:
+        await self.client.aclose()
+        await self.service.close()
+
+    async def _claim(self, topic: str) -> list[ClaimedJob]:
+        return await self.journal.claim(claim(topic, claim_id=make_ports().ids.new("claim")))
+
+    async def _append(self, job: ClaimedJob, chunk: Chunk) -> None:
+        sequence, following = span(chunk.operations)
+        await self.token_log.open([(job.job_id, job.fence)])
+        append = Append(
+            job_id=job.job_id,
+            fence=job.fence,
+            sequence=sequence,
+            next_sequence=following,
+            chunk=chunk.SerializeToString(),
+        )
+        await self.token_log.append([append])

@@ -1,0 +1,80 @@
+"""What clients are told of faults, and who may ask at all."""
+
+import pickle
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from actors.journal.journal import Journal
+from deployments.ingestion.errors import ApiError
+from pipelines.commands import Answer, Submit, Verdict
+from pipelines.errors import TransientError
+from tests.ingestion_house import House
+
+BODY = {"model": "scripted", "prompt": "Hi"}
+
+
+@pytest.fixture
+async def guarded(tmp_path: Path) -> AsyncIterator[House]:
+    house = House(tmp_path, tenants={"secret-a": "alice", "secret-b": "bob"})
+    yield house
+    await house.close()
+
+
+class Away(Journal):
+    """A journal that cannot be reached."""
+
+    async def submit(self, batch: Sequence[Submit]) -> list[Answer]:
+        raise TransientError(f"the journal is away; {len(batch)} jobs wait")
+
+
+class Broken(Journal):
+    """A journal that fails for every row."""
+
+    async def submit(self, batch: Sequence[Submit]) -> list[Answer]:
+        return [Answer(Verdict.ERROR, detail="secrets of the house") for _ in batch]
+
+
+async def test_an_unreachable_journal_is_a_503_to_come_back_after(tmp_path: Path) -> None:
+    reply = await House(tmp_path, journal=Away).client.post("/async-generate", json=BODY)
+    assert (reply.status_code, reply.headers["retry-after"]) == (503, "1")
+    assert reply.json()["error"]["type"] == "server_error"
+
+
+async def test_an_unforeseen_fault_is_a_500_that_tells_nothing(tmp_path: Path) -> None:
+    reply = await House(tmp_path, journal=Broken).client.post("/async-generate", json=BODY)
+    assert (reply.status_code, reply.json()["error"]["code"]) == (500, "server_error")
+    assert "secrets" not in reply.text
+    assert reply.headers["x-request-id"].startswith("req_")
+
+
+@pytest.mark.parametrize("token", ["", "Bearer wrong", "Basic secret-a", "secret-a"])
+async def test_an_unknown_token_is_a_401(guarded: House, token: str) -> None:
+    reply = await guarded.client.get("/jobs", headers={"authorization": token})
+    assert (reply.status_code, reply.json()["error"]["code"]) == (401, "invalid_api_key")
+    assert reply.headers["x-request-id"]
+
+
+async def test_probes_need_no_token(guarded: House) -> None:
+    assert (await guarded.client.get("/health")).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/jobs/{}", "/jobs/{}/events", "/v1/responses/{}"])
+async def test_another_tenants_job_looks_like_none(guarded: House, path: str) -> None:
+    alice, bob = ({"authorization": f"Bearer secret-{name}"} for name in "ab")
+    job_id = (await guarded.client.post("/async-generate", json=BODY, headers=alice)).json()["job_id"]
+    mine, theirs = [await guarded.client.get(path.format(job_id), headers=who) for who in (alice, bob)]
+    assert (mine.status_code, theirs.status_code) == (200, 404)
+    assert (await guarded.client.post(f"/jobs/{job_id}/cancel", headers=bob)).status_code == 404
+    assert (await guarded.client.get("/jobs", headers=bob)).json()["data"] == []
+
+
+async def test_without_tenants_any_token_will_do(house: House) -> None:
+    assert (await house.client.get("/jobs", headers={"authorization": "Bearer x"})).status_code == 200
+
+
+def test_an_error_survives_the_way_between_processes() -> None:
+    error = ApiError(400, "no good", "invalid_value", "prompt")
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+    assert again.body() == error.body()

@@ -55,15 +55,16 @@ class Followers:
         """The changed keys of a session with their cursors, oldest change first; empty after `wait_s` seconds."""
         session = self._sessions[session_id]
         try:
-            if not session.news.is_set():  # `wait_for` with 0 seconds would not even look
-                await asyncio.wait_for(session.news.wait(), wait_s)
+            async with asyncio.timeout(wait_s):
+                while not session.changed:  # another call of this session may have answered what woke us
+                    session.news.clear()
+                    await session.news.wait()
         except TimeoutError:
             return {}
         finally:
             session.seen_at = self._clock.monotonic()
-        session.news.clear()
         keys, session.changed = session.changed, {}
-        return {key: session.cursors[key] for key in keys if key in session.cursors}
+        return {key: session.cursors[key] for key in keys}
 
     def advance(self, session_id: str, key: str, cursor: int, *, more: bool = False) -> None:
         """The session has read `key` up to `cursor`; `more` asks for it again at the next poll."""
@@ -79,6 +80,7 @@ class Followers:
         """The session no longer follows `key`."""
         session = self._sessions.get(session_id)
         if session is not None and session.cursors.pop(key, None) is not None:
+            session.changed.pop(key, None)
             readers = self._by_key[key]
             readers.discard(session_id)
             if not readers:

@@ -180,3 +180,12 @@ async def test_two_sessions_read_the_same(token_log: TokenLog) -> None:
     answers = [await token_log.follow(session, {job_id(): 2}, [], SOON) for session in ("one", "two")]
     assert answers[0] == answers[1]
     assert numbers(answers[0][job_id()]) == [2, 3, 5]
+
+
+async def test_a_short_call_of_the_same_session_leaves_the_long_poll_waiting(token_log: TokenLog) -> None:
+    await token_log.append(appends())
+    waiting = asyncio.create_task(token_log.follow(READER, {job_id(1): -1}, [], SOON))
+    await asyncio.sleep(0)
+    assert list(await token_log.follow(READER, {job_id(0): -1}, [], 0)) == [job_id(0)]
+    await token_log.append(appends(number=1))
+    assert list(await waiting) == [job_id(1)]

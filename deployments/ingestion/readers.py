@@ -20,7 +20,9 @@ SEAL_PATIENCE_S = 1.0  # from the terminal event until a reader asks for the sea
 class Readers:
     """Streams of jobs. The jobs' owner has been checked before."""
 
-    def __init__(self, *, journal: JournalApi, token_log: TokenLogApi, ports: Ports, queue_limit: int) -> None:
+    def __init__(
+        self, *, journal: JournalApi, token_log: TokenLogApi, ports: Ports, queue_limit: int = QUEUE_LIMIT
+    ) -> None:
         self._journal = journal
         self._token_log = token_log
         self._queue_limit = queue_limit

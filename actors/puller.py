@@ -104,12 +104,12 @@ class Puller:
             try:
                 heartbeat = self._beat(self._worker.id, HEARTBEAT_S)
             except Exception:
+                if self._stopped.is_set():
+                    return
                 log.exception("heartbeat failed", extra={"worker": self._worker.id})
                 self._ports.metrics.count("loop_failures", loop="heartbeat")
                 self._stopped.wait(1.0)
                 continue
-            if loop.is_closed():
-                return
             loop.call_soon_threadsafe(self._take_in, heartbeat)
             if not heartbeat.known:
                 self._stopped.wait(0.5)  # until the registration is through

@@ -28,7 +28,9 @@ from deployments.engines.scripted import ScriptedEngine
 from deployments.inference.worker import InferenceWorker
 from deployments.ingestion.app import create_app
 from deployments.ingestion.service import IngestionService, ModelCard
-from deployments.prompting.renderer import PromptRenderer
+from deployments.prompting.renderer import PromptModel, PromptRenderer
+from deployments.prompting.templates import Templates
+from deployments.prompting.tokenizers import ChatTokenizer, WordCounter
 from deployments.prompting.worker import PromptWorker
 from pipelines.generate import PROMPTING_TOPIC, inference_topic
 from pipelines.ports import Ports
@@ -53,7 +55,17 @@ def make_engine(profile: ModelProfile) -> Engine:
 
 def make_renderer(models: Iterable[str]) -> PromptRenderer:
     """What renders and counts the prompts of these models."""
-    return PromptRenderer.load(templates=prompts_folder(), profiles=[load_profile(name) for name in models])
+    profiles = [load_profile(name) for name in models]
+    return PromptRenderer(
+        templates=Templates(prompts_folder()), models={profile.name: _prompt_model(profile) for profile in profiles}
+    )
+
+
+def make_prompt_worker(models: Iterable[str], *, journal: JournalApi, blobs: Blobs, ports: Ports) -> PromptWorker:
+    """The worker that renders for these models."""
+    return PromptWorker(
+        renderer=make_renderer(models), slots=PROMPTING_SLOTS, journal=journal, blobs=blobs, ports=ports
+    )
 
 
 def make_inference_worker(
@@ -84,6 +96,14 @@ def make_ingestion(
         renderer=make_renderer(profile.name for profile in profiles),
         models={profile.name: ModelCard(name=profile.name, context=profile.context) for profile in profiles},
         ports=ports,
+    )
+
+
+def _prompt_model(profile: ModelProfile) -> PromptModel:
+    return PromptModel(
+        context=profile.context,
+        default_max_output_tokens=profile.default_max_output_tokens,
+        tokenizer=WordCounter() if profile.engine == "scripted" else ChatTokenizer(model_folder(profile)),
     )
 
 
@@ -147,11 +167,8 @@ class Monolith:
     async def start(self) -> None:
         """Begin to work."""
         self._dispatcher.start()
-        worker = PromptWorker(
-            renderer=make_renderer(self._settings.models),
-            journal=self._journal,
-            blobs=self._blobs,
-            ports=self._new_ports(),
+        worker = make_prompt_worker(
+            self._settings.models, journal=self._journal, blobs=self._blobs, ports=self._new_ports()
         )
         await self._pull(prompting_seat("prompting"), worker)
         for name in self._settings.models:

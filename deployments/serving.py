@@ -35,14 +35,14 @@ from deployments.app import (
     make_engine,
     make_inference_worker,
     make_ingestion,
-    make_renderer,
+    make_prompt_worker,
     prompting_seat,
 )
 from deployments.inference.placement import replica_options
 from deployments.ingestion.app import create_app
-from deployments.prompting.worker import PromptWorker
 
 SMALL = {"num_cpus": 0.1}
+HEALTH_S = 2  # a replica that died is replaced this soon
 
 
 class Replica:
@@ -74,7 +74,6 @@ class WorkerReplica(Replica):
             await puller.stop()
 
 
-@serve.deployment(name="plane", ray_actor_options=SMALL)
 class Plane:
     """Makes the shared actors; lives so that Serve has an application to show."""
 
@@ -87,26 +86,20 @@ class Plane:
         )
 
 
-@serve.deployment(name="prompting", ray_actor_options=SMALL)
 class Prompting(WorkerReplica):
     """Renders prompts."""
 
-    async def __init__(self, settings: PromptingSettings) -> None:
+    async def __init__(self, settings: PromptingSettings) -> None:  # type: ignore[misc]  # Serve awaits it
         super().__init__("prompting", settings.telemetry)
-        worker = PromptWorker(
-            renderer=make_renderer(settings.models),
-            journal=self._journal,
-            blobs=await self._find_blobs(),
-            ports=self._ports,
-        )
+        blobs = await self._find_blobs()
+        worker = make_prompt_worker(settings.models, journal=self._journal, blobs=blobs, ports=self._ports)
         await self._pull(prompting_seat(*replica_identity()), worker)
 
 
-@serve.deployment(name="inference", health_check_period_s=2)
 class Inference(WorkerReplica):
     """Generates with one model."""
 
-    async def __init__(self, settings: InferenceSettings) -> None:
+    async def __init__(self, settings: InferenceSettings) -> None:  # type: ignore[misc]  # Serve awaits it
         super().__init__(f"inference.{settings.model}", settings.telemetry)
         profile = load_profile(settings.model)
         engine = make_engine(profile)
@@ -128,12 +121,11 @@ class Inference(WorkerReplica):
         await self._engine.close()
 
 
-@serve.deployment(name="ingestion", max_ongoing_requests=10_000, ray_actor_options=SMALL)
 @serve.ingress()
 class Ingestion(Replica):
     """The HTTP surface; its methods serve the Python client."""
 
-    async def __init__(self, settings: IngestionSettings) -> None:
+    async def __init__(self, settings: IngestionSettings) -> None:  # type: ignore[misc]  # Serve awaits it
         super().__init__("ingestion", settings.telemetry)
         self._settings = settings
         self._service = make_ingestion(
@@ -184,19 +176,21 @@ def replica_identity() -> tuple[str, Any]:
 
 def plane(settings: PlaneSettings) -> Application:
     """The shared actors."""
-    return Plane.bind(settings)
+    return serve.deployment(Plane, name="plane", ray_actor_options=SMALL).bind(settings)
 
 
 def prompting(settings: PromptingSettings) -> Application:
     """The prompt workers."""
-    return Prompting.bind(settings)
+    return serve.deployment(Prompting, name="prompting", ray_actor_options=SMALL).bind(settings)
 
 
 def inference(settings: InferenceSettings) -> Application:
     """The inference workers of one model."""
-    return Inference.options(**replica_options(load_profile(settings.model))).bind(settings)
+    options = replica_options(load_profile(settings.model))
+    return serve.deployment(Inference, name="inference", health_check_period_s=HEALTH_S, **options).bind(settings)
 
 
 def ingestion(settings: IngestionSettings) -> Application:
     """The HTTP surface."""
-    return Ingestion.bind(settings)
+    options = {"max_ongoing_requests": 10_000, "ray_actor_options": SMALL}
+    return serve.deployment(Ingestion, name="ingestion", **options).bind(settings)

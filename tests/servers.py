@@ -1,0 +1,154 @@
+"""Servers under test, as a user starts them: `heliograph serve` in a process of its own."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+HELIOGRAPH = [sys.executable, "-m", "heliograph"]
+START_S = 240.0
+TERMINAL = ("completed", "incomplete", "failed", "cancelled")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def until(check: Callable[[], Any], *, seconds: float, what: str) -> Any:
+    """The first true answer of `check`; fails after so many seconds."""
+    give_up_at = time.monotonic() + seconds
+    while time.monotonic() < give_up_at:
+        answer = check()
+        if answer:
+            return answer
+        time.sleep(0.05)
+    raise AssertionError(f"not within {seconds} s: {what}")
+
+
+class ServerProcess:
+    """One server. `model` is what its jobs should ask for."""
+
+    def __init__(self, config: Path, data: Path, *, model: str) -> None:
+        self._config = config
+        self.data = data
+        self.model = model
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        command = [*HELIOGRAPH, "serve", "--config", str(self._config), "--port", str(self.port)]
+        self.data.parent.mkdir(parents=True, exist_ok=True)
+        output = (self.data.parent / f"{self.data.name}.log").open("a")
+        self._process = subprocess.Popen(
+            [*command, "--data", str(self.data)], stdout=subprocess.PIPE, stderr=output, text=True, env=_environment()
+        )
+        output.close()
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line.startswith("ready "):
+                assert line.split()[1] == self.url
+                return
+        raise AssertionError(f"the server ended: see {output.name}")
+
+    def stop(self) -> int:
+        """Ask it to end; its exit code."""
+        assert self._process is not None
+        tree = self.tree()
+        self._process.send_signal(signal.SIGTERM)
+        code = self._process.wait(60)
+        _, alive = psutil.wait_procs(tree, timeout=5)
+        assert alive == []
+        self._close()
+        return code
+
+    def kill_everything(self) -> None:
+        """kill -9 of the whole tree at once."""
+        for process in self.tree():
+            _kill(process)
+        assert self._process is not None
+        self._process.wait(20)
+        self._close()
+
+    def kill(self, title: str) -> list[int]:
+        """kill -9 of the processes whose title contains this; fails where there is none."""
+        victims = until(lambda: self.find(title), seconds=30, what=f"a process {title}")
+        for process in victims:
+            _kill(process)
+        psutil.wait_procs(victims, timeout=10)
+        return [process.pid for process in victims]
+
+    def find(self, title: str) -> list[psutil.Process]:
+        return [process for process in self.tree() if title in _title(process)]
+
+    def tree(self) -> list[psutil.Process]:
+        assert self._process is not None
+        root = psutil.Process(self._process.pid)
+        return [root, *root.children(recursive=True)]
+
+    def submit(self, **body: Any) -> str:
+        """Submit as a patient client: a connection that breaks or a 503 is tried again."""
+        body = {"model": self.model, "prompt": "hello", **body}
+        reply = until(lambda: self._try("POST", "/async-generate", json=body), seconds=60, what="a submit")
+        assert reply.status_code == 202, reply.text
+        job_id: str = reply.json()["job_id"]
+        return job_id
+
+    def get(self, path: str) -> Any:
+        reply = until(lambda: self._try("GET", path), seconds=60, what=path)
+        assert reply.status_code == 200, reply.text
+        return reply.json()
+
+    def finish(self, job_id: str, *, seconds: float = 120) -> dict[str, Any]:
+        """The view of a job once it is terminal."""
+        view: dict[str, Any] = until(lambda: self._terminal(job_id), seconds=seconds, what=f"the end of {job_id}")
+        return view
+
+    def events(self, job_id: str) -> list[str]:
+        return [event["type"] for event in self.get(f"/jobs/{job_id}/events?limit=1000")["data"]]
+
+    def _terminal(self, job_id: str) -> dict[str, Any] | None:
+        view: dict[str, Any] = self.get(f"/jobs/{job_id}")
+        return view if view["status"] in TERMINAL else None
+
+    def _try(self, method: str, path: str, **options: Any) -> httpx.Response | None:
+        try:
+            reply = httpx.request(method, f"{self.url}{path}", timeout=30, **options)
+        except httpx.TransportError:
+            return None
+        return None if reply.status_code >= 500 else reply
+
+    def _close(self) -> None:
+        assert self._process is not None
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+
+def _environment() -> dict[str, str]:
+    """Ours, with deaths noticed and replicas replaced as fast as Ray can, which production may choose too."""
+    return {**os.environ, "RAY_AUTH_MODE": "disabled", "OMP_NUM_THREADS": "1"}
+
+
+def _title(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
+def _kill(process: psutil.Process) -> None:
+    try:
+        process.kill()
+    except psutil.NoSuchProcess:
+        return

@@ -1,0 +1,171 @@
+"""The inference worker: takes claims, runs them side by side on its engine, reports each outcome once.
+
+Invariants:
+- An outcome is reported only when the log that it speaks of is on disk.
+- A job that another has decided is aborted without a word. A dead engine ends the process, which releases nothing,
+  so that the death counts.
+- A claim takes a slot from the moment it is handed over until its outcome is answered.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from actors.blobs import Blobs
+from actors.coalescer import Coalescer
+from actors.journal.protocol import JournalApi
+from actors.token_log.protocol import TokenLogApi
+from actors.token_log.writer import TokenLogWriter
+from deployments.engines.protocol import Engine, EngineDeadError
+from deployments.history.responses import message_item
+from deployments.inference.generation import Generator, Output
+from deployments.inference.intake import Intake, Work
+from deployments.reporting import report
+from events.ids import derived_id
+from pipelines.commands import Answer, Finish, Generated, Outcome, Released
+from pipelines.errors import HeliographError, StaleFenceError, outcome_of
+from pipelines.jobs import ClaimedJob, Usage
+from pipelines.payloads import Prompt, Result
+from pipelines.ports import Ports, Task
+
+log = logging.getLogger("heliograph")
+_ROOM_POLL_S = 0.05  # an engine does not say when it has room again
+
+
+@dataclass(slots=True, eq=False)
+class _Running:
+    claim: ClaimedJob
+    task: Task | None = None  # None while the prompt is fetched
+
+
+class InferenceWorker:
+    """Handles the claims of one model's topic; the puller feeds it."""
+
+    def __init__(  # noqa: PLR0913 - the parts that it connects
+        self,
+        *,
+        model: str,
+        engine: Engine,
+        slots: int,
+        journal: JournalApi,
+        token_log: TokenLogApi,
+        blobs: Blobs,
+        ports: Ports,
+        on_engine_death: Callable[[], None],
+    ) -> None:
+        self._model = model
+        self._engine = engine
+        self._slots = slots
+        self._journal = journal
+        self._blobs = blobs
+        self._ports = ports
+        self._on_engine_death = on_engine_death
+        self._finishes: Coalescer[Finish, Answer] = Coalescer(journal.finish, name="finish", ports=ports)
+        self._writer = TokenLogWriter(token_log, ports=ports, on_refused=self.revoke)
+        self._intake = Intake(blobs=blobs, token_log=token_log)
+        self._generator = Generator(engine=engine, writer=self._writer, ports=ports)
+        self._running: dict[str, _Running] = {}
+        self._freed = asyncio.Event()
+
+    def free_slots(self) -> int:
+        """How many more claims it can take now; none while the engine would only let them wait."""
+        return self._slots - len(self._running) if self._engine.has_room() else 0
+
+    async def wait_for_slot(self) -> None:
+        """Returns when a slot is freed, or soon where only the engine lacks room."""
+        if len(self._running) < self._slots:
+            await self._ports.sleep(_ROOM_POLL_S)
+            return
+        self._freed.clear()
+        await self._freed.wait()
+
+    async def handle(self, claims: Sequence[ClaimedJob]) -> None:
+        """Fetch what the claims need, then start their generations, which go on in the background."""
+        for claim in claims:
+            self._stop(claim.job_id)  # an older claim of ours, lost and come back
+            self._running[claim.job_id] = _Running(claim)
+        self._show_level()
+        for claim, work in zip(claims, await self._intake.fetch(claims), strict=True):
+            running = self._running.get(claim.job_id)
+            if running is not None and running.claim is claim:  # not revoked meanwhile
+                running.task = self._ports.spawn(self._run(running, work), "generation")
+
+    def revoke(self, job_id: str, fence: int) -> None:
+        """Abort silently: another has decided this job."""
+        running = self._running.get(job_id)
+        if running is not None and running.claim.fence <= fence:
+            self._stop(job_id)
+
+    async def drain(self) -> None:
+        """Stop everything and hand it back."""
+        claims = [running.claim for running in self._running.values()]
+        for claim in claims:
+            self._stop(claim.job_id)
+        released = [Finish(job_id=claim.job_id, fence=claim.fence, outcome=Released()) for claim in claims]
+        if released:
+            await self._journal.finish(released)
+
+    async def _run(self, running: _Running, work: Work | Exception) -> None:
+        claim = running.claim
+        try:
+            match work:
+                case Exception():
+                    outcome = self._failed(claim, work)
+                case Work():
+                    outcome = await self._generate(claim, work)
+            if outcome is not None:
+                finish = Finish(job_id=claim.job_id, fence=claim.fence, outcome=outcome)
+                await report(self._finishes.do, [finish], ports=self._ports)
+        finally:
+            if self._running.get(claim.job_id) is running:
+                self._forget(claim.job_id)
+
+    async def _generate(self, claim: ClaimedJob, work: Work) -> Outcome | None:
+        try:
+            output = await self._generator.run(claim, work.prompt, work.state)
+            await self._writer.flush(claim.job_id)
+            return await self._generated(claim, work.prompt, output)
+        except Exception as error:  # noqa: BLE001 - it is the outcome
+            return self._failed(claim, error)
+
+    def _failed(self, claim: ClaimedJob, error: Exception) -> Outcome | None:
+        if isinstance(error, StaleFenceError):
+            return None
+        expected = isinstance(error, HeliographError)
+        about = {"job": claim.job_id, "attempt": claim.attempt, "error": str(error)}
+        log.warning("generation failed", exc_info=None if expected else error, extra=about)
+        if isinstance(error, EngineDeadError):
+            self._on_engine_death()
+            return None
+        return outcome_of(error)
+
+    async def _generated(self, claim: ClaimedJob, prompt: Prompt, output: Output) -> Generated:
+        usage = Usage(prompt.input_tokens, output.output_tokens)
+        result = Result(
+            output=[message_item(derived_id("msg", claim.job_id), output.status, output.text)],
+            usage=usage,
+            finish_reason=output.finish_reason,
+            engine_fingerprint=output.engine_fingerprint,
+        )
+        payload = (await self._blobs.pack_many([(claim.tenant, result.encode())]))[0]
+        return Generated(
+            result=payload, status=output.status, usage=usage, finish_reason=output.finish_reason, end=output.end
+        )
+
+    def _stop(self, job_id: str) -> None:
+        running = self._running.get(job_id)
+        if running is None:
+            return
+        if running.task is not None:
+            running.task.cancel()
+        self._forget(job_id)
+
+    def _forget(self, job_id: str) -> None:
+        del self._running[job_id]
+        self._writer.forget(job_id)
+        self._freed.set()
+        self._show_level()
+
+    def _show_level(self) -> None:
+        self._ports.metrics.level("generations_running", len(self._running), model=self._model)

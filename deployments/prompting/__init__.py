@@ -1,0 +1,1 @@
+"""Prompting: renders requests into what an engine takes."""

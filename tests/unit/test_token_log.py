@@ -140,6 +140,15 @@ async def test_a_slow_reader_is_answered_in_pages_until_it_has_all(token_log: To
     assert max(sizes) <= 2 * ANSWER_BYTES  # one chunk more than the limit: the last closes with the whole text
 
 
+async def test_many_large_logs_do_not_share_one_answer(token_log: TokenLog) -> None:
+    text = "x" * ANSWER_BYTES
+    for number in range(3):
+        await token_log.append(appends(text, number=number)[:2])
+    first = await token_log.follow(READER, {job_id(number): 4 for number in range(3)}, [], SOON)
+    second = await token_log.follow(READER, {}, [], SOON)
+    assert [list(first), list(second)] == [[job_id(0)], [job_id(1)]]
+
+
 async def test_nothing_is_read_before_it_is_on_disk() -> None:
     commit, started = asyncio.Event(), asyncio.Event()
 

@@ -135,6 +135,30 @@ async def test_a_refusal_is_told_once_and_ends_the_line(desk: Desk) -> None:
     assert len(desk.log.calls) == 1
 
 
+async def test_what_waited_behind_a_refused_append_is_dropped(desk: Desk) -> None:
+    await desk.log.open([(job_id(), 2)])
+    desk.log.gate.clear()
+    desk.write("a")
+    await desk.log.called.wait()
+    desk.write("b")
+    desk.write("x", 1)
+    desk.log.gate.set()
+    await desk.writer.flush(job_id(1))
+    assert [append.job_id for call in desk.log.calls for append in call] == [job_id(), job_id(1)]
+
+
+async def test_a_job_forgotten_while_the_log_fails_is_not_tried_again(desk: Desk) -> None:
+    desk.log.failures = 1
+    desk.log.gate.clear()
+    desk.write("a")
+    desk.write("x", 1)
+    await desk.log.called.wait()
+    desk.writer.forget(job_id())
+    desk.log.gate.set()
+    await desk.writer.flush(job_id(1))
+    assert [[append.job_id for append in call] for call in desk.log.calls] == [[job_id(), job_id(1)], [job_id(1)]]
+
+
 async def test_a_sealed_log_refuses_too(desk: Desk) -> None:
     await desk.log.seal([SealRequest(job_id=job_id(), status=Status.CANCELLED)])
     desk.write("a")

@@ -114,3 +114,13 @@ def model_folder(profile: ModelProfile) -> Path:
 def prompts_folder() -> Path:
     """The built-in prompt templates."""
     return CONFIGS / "prompts"
+
+
+def server_url() -> str:
+    """Where the command line looks for the server: HELIOGRAPH_URL, or where `heliograph serve` is by default."""
+    return os.environ.get("HELIOGRAPH_URL", "http://127.0.0.1:8000")
+
+
+def api_key() -> str:
+    """The bearer token of the command line's tenant: HELIOGRAPH_API_KEY, or "" for the default tenant."""
+    return os.environ.get("HELIOGRAPH_API_KEY", "")

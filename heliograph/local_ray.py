@@ -1,0 +1,63 @@
+"""A Ray of our own on this machine, which lives exactly as long as this process.
+
+Ray's daemons are told by the kernel to end when the thread that started them does, so start it on the main thread.
+What their workers have started in turn (vLLM's engine core, HAProxy) is adopted here when they die, and ended too.
+"""
+
+import ctypes
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import psutil
+
+_SET_CHILD_SUBREAPER = 36  # of prctl(2)
+
+# Whatever is set in the environment wins.
+_DEFAULTS = {
+    "RAY_AUTH_MODE": "token",  # else everybody on this machine could run code as this user
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_agent_register_timeout_ms": "60000",  # the default is too short for a busy machine with few cores
+}
+
+
+@contextmanager
+def local_ray(environment: Mapping[str, str]) -> Iterator[str]:
+    """Start Ray with these variables in all its processes, and stop it. Gives the dashboard's URL.
+
+    Must be the first to import ray, which reads its variables then.
+    """
+    os.environ.update(environment)
+    for name, value in _DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    _adopt_orphans()
+    import ray  # noqa: PLC0415 - see above
+
+    try:
+        context = ray.init(
+            address="local",
+            _node_ip_address="127.0.0.1",  # else Ray's own ports are open to the network
+            dashboard_host="127.0.0.1",
+            log_to_driver=False,
+            logging_level="warning",
+        )
+        yield f"http://{context.dashboard_url}"
+    finally:
+        ray.shutdown()
+        end_descendants()
+
+
+def _adopt_orphans() -> None:
+    """Become the parent of descendants whose parents die (Linux)."""
+    ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def end_descendants() -> None:
+    """Kill every process below this one, and wait until they are gone."""
+    descendants = psutil.Process().children(recursive=True)
+    for process in descendants:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(descendants, timeout=5)

@@ -1,0 +1,162 @@
+"""Serves a config file until a signal comes: on a Ray of its own, or the monolith in this process.
+
+Invariant: everything that was started is gone when `serve` returns, whatever ended it.
+"""
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+from configs.settings import load_profile, model_folder
+from heliograph.data_lock import hold
+from heliograph.haproxy import ingress, is_free
+from heliograph.local_ray import end_descendants, local_ray
+
+DRAIN_S = 8.0  # of the 20 s that a stop may take
+
+
+class StartError(RuntimeError):
+    """The server could not start; the message says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """What to serve, and where."""
+
+    config: Path
+    data: Path
+    port: int | None  # None: the one that the config names
+    announce: Callable[[str], None]  # gets the line `ready URL`
+    progress: Callable[[str], None]
+
+
+def serve(server: Server) -> None:
+    """Serve until SIGINT or SIGTERM. Call it on the main thread.
+
+    Raises FolderInUseError where another server has the data, StartError where this one cannot start.
+    """
+    document = yaml.safe_load(server.config.read_text())
+    _require_models(document)
+    _take_signals(_interrupt)
+    with hold(server.data):
+        try:
+            if "applications" in document:
+                _serve_on_ray(server, document)
+            else:
+                _serve_here(server, document)
+        except KeyboardInterrupt:
+            server.progress("stopped")
+
+
+def _serve_on_ray(server: Server, document: dict[str, Any]) -> None:
+    url = _place(server, document.setdefault("http_options", {}))
+    for application in document["applications"]:
+        if application["name"] == "plane":
+            application.setdefault("args", {})["data"] = str(server.data.resolve())
+    server.progress("starting Ray")
+    with ingress() as environment, local_ray(environment) as dashboard:
+        _take_signals(_interrupt)  # Ray has put handlers of its own there
+        try:
+            server.progress(f"Ray's dashboard: {dashboard}")
+            _deploy(document, server.progress)
+            _wait_until_ready(url)
+            server.announce(f"ready {url}")
+            signal.pause()
+        finally:
+            _take_signals(signal.SIG_IGN)  # a second one must not cut the first one's work short
+            server.progress("stopping")
+            _drain(document)
+
+
+def _serve_here(server: Server, document: dict[str, Any]) -> None:
+    from heliograph.monolith import serve_monolith  # noqa: PLC0415 - slow to import
+
+    url = _place(server, document)
+    document["data"] = str(server.data)
+    server.progress("starting")
+    try:
+        asyncio.run(serve_monolith(document, lambda: server.announce(f"ready {url}")))
+    finally:
+        end_descendants()
+
+
+def _place(server: Server, options: dict[str, Any]) -> str:
+    """Settle host and port in these options; the URL."""
+    port = options["port"] = server.port or options.get("port", 8000)
+    host = options.setdefault("host", "127.0.0.1")
+    if not is_free(host, port):
+        raise StartError(f"port {port} of {host} is taken")
+    return f"http://127.0.0.1:{port}" if host == "0.0.0.0" else f"http://{host}:{port}"  # noqa: S104 - compared only
+
+
+def _require_models(document: dict[str, Any]) -> None:
+    """A missing model is cheaper to notice now than after a minute in a replica."""
+    arguments = [application.get("args", {}) for application in document.get("applications", [document])]
+    names = {name for args in arguments for name in [*args.get("models", []), *filter(None, [args.get("model")])]}
+    for name in sorted(names):
+        profile = load_profile(name)
+        if profile.engine == "vllm" and not model_folder(profile).is_dir():
+            raise StartError(f"the model {name} is not there: run `heliograph model add {name}`")
+
+
+def _interrupt(*_: object) -> None:
+    signal.alarm(0)  # while Ray starts, its handler runs first and orders an abort in three seconds
+    raise KeyboardInterrupt
+
+
+def _take_signals(handler: Callable[..., None] | signal.Handlers) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handler)
+
+
+def _deploy(document: dict[str, Any], progress: Callable[[str], None]) -> None:
+    """What `serve run FILE` does, and then wait until every application runs."""
+    from ray import serve as ray_serve  # noqa: PLC0415 - reads its variables when imported
+    from ray.serve._private.api import serve_start  # noqa: PLC0415
+    from ray.serve.schema import ServeDeploySchema  # noqa: PLC0415
+
+    config = ServeDeploySchema.model_validate(document)
+    client = serve_start(http_options=config.http_options.model_dump(), proxy_location=config.proxy_location)
+    client.deploy_apps(config, _blocking=False)
+    waiting = {application.name for application in config.applications}
+    while waiting:
+        time.sleep(0.2)
+        for name, application in ray_serve.status().applications.items():
+            if application.status == "DEPLOY_FAILED":
+                raise StartError(f"application {name} failed: {application.message}")
+            if application.status == "RUNNING" and name in waiting:
+                waiting.remove(name)
+                progress(f"{name} runs")
+
+
+def _wait_until_ready(url: str) -> None:
+    with httpx.Client(timeout=5) as client:
+        while not _is_ready(client, url):
+            time.sleep(0.1)
+
+
+def _is_ready(client: httpx.Client, url: str) -> bool:
+    try:
+        return client.get(f"{url}/ready").status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
+
+
+def _drain(document: dict[str, Any]) -> None:
+    """Let the workers hand back what they hold, so that the next start need not wait for their leases."""
+    from ray import serve as ray_serve  # noqa: PLC0415 - reads its variables when imported
+    from ray.serve.context import _get_global_client  # noqa: PLC0415
+
+    workers = [app["name"] for app in document["applications"] if app.get("route_prefix", "/") is None]
+    workers.remove("plane")
+    _get_global_client().delete_apps(workers, blocking=False)
+    deadline = time.monotonic() + DRAIN_S
+    while time.monotonic() < deadline and set(workers) & ray_serve.status().applications.keys():
+        time.sleep(0.1)

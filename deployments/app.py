@@ -25,6 +25,7 @@ from actors.topics.in_process import InProcessTopic
 from configs.settings import ModelProfile, MonolithSettings, load_profile, model_folder, prompts_folder
 from deployments.engines.protocol import Engine
 from deployments.engines.scripted import ScriptedEngine
+from deployments.history.history import History, HistoryApi
 from deployments.inference.worker import InferenceWorker
 from deployments.ingestion.app import create_app
 from deployments.ingestion.service import IngestionService, ModelCard
@@ -85,7 +86,13 @@ def make_inference_worker(
 
 
 def make_ingestion(
-    models: Iterable[str], *, journal: JournalApi, token_log: TokenLogApi, blobs: Blobs, ports: Ports
+    models: Iterable[str],
+    *,
+    journal: JournalApi,
+    token_log: TokenLogApi,
+    blobs: Blobs,
+    history: HistoryApi,
+    ports: Ports,
 ) -> IngestionService:
     """What accepts jobs for these models."""
     profiles = [load_profile(name) for name in models]
@@ -93,6 +100,7 @@ def make_ingestion(
         journal=journal,
         token_log=token_log,
         blobs=blobs,
+        history=history,
         renderer=make_renderer(profile.name for profile in profiles),
         models={profile.name: ModelCard(name=profile.name, context=profile.context) for profile in profiles},
         ports=ports,
@@ -153,6 +161,7 @@ class Monolith:
             journal=self._journal,
             token_log=self._token_log,
             blobs=self._blobs,
+            history=History(journal=self._journal, token_log=self._token_log, blobs=self._blobs, ports=self._ports),
             ports=self._new_ports(),
         )
         metrics = self._telemetry["metrics"]

@@ -6,15 +6,17 @@ constructor; Serve tells a replica that it must leave by calling `__del__`.
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import ray
 from ray import serve
+from ray.exceptions import RayActorError, RayTaskError
 from ray.serve import Application
+from ray.serve.exceptions import BackPressureError
 from starlette.types import ASGIApp
 
 from actors.blobs import Blobs
-from actors.journal.protocol import Worker
+from actors.journal.protocol import JobQuery, Worker
 from actors.naming import TOPIC_SIZE, journal_name, token_log_name
 from actors.puller import Handler, Puller
 from actors.remotes import RemoteJournal, RemoteTokenLog
@@ -23,6 +25,7 @@ from actors.system import real_ports
 from actors.telemetry.setup import process_telemetry
 from actors.topics.ray_queue import RayTopic
 from configs.settings import (
+    HistorySettings,
     InferenceSettings,
     IngestionSettings,
     PlaneSettings,
@@ -38,8 +41,11 @@ from deployments.app import (
     make_prompt_worker,
     prompting_seat,
 )
+from deployments.history.history import History
 from deployments.inference.placement import replica_options
 from deployments.ingestion.app import create_app
+from pipelines.errors import TransientError
+from pipelines.jobs import Job
 
 SMALL = {"num_cpus": 0.1}
 HEALTH_S = 2  # a replica that died is replaced this soon
@@ -121,6 +127,70 @@ class Inference(WorkerReplica):
         await self._engine.close()
 
 
+class HistoryService(Replica):
+    """Tells what has become of jobs."""
+
+    async def __init__(self, settings: HistorySettings) -> None:  # type: ignore[misc]  # Serve awaits it
+        super().__init__("history", settings.telemetry)
+        blobs = await self._find_blobs()
+        self._history = History(journal=self._journal, token_log=self._token_log, blobs=blobs, ports=self._ports)
+
+    async def row(self, tenant: str, job_id: str) -> Job:
+        """See `HistoryApi`, as for all that follow."""
+        return await self._history.row(tenant, job_id)
+
+    async def job(self, tenant: str, job_id: str) -> dict[str, Any]:
+        """The view of a job."""
+        return await self._history.job(tenant, job_id)
+
+    async def response(self, tenant: str, job_id: str) -> dict[str, Any]:
+        """The Response of a job."""
+        return await self._history.response(tenant, job_id)
+
+    async def jobs(self, query: JobQuery) -> dict[str, Any]:
+        """A page of jobs."""
+        return await self._history.jobs(query)
+
+    async def events(self, tenant: str, job_id: str, after: str | None, limit: int) -> dict[str, Any]:
+        """A page of events."""
+        return await self._history.events(tenant, job_id, after, limit)
+
+
+class RemoteHistory:
+    """The handle to the history service; answers `HistoryApi`."""
+
+    def __init__(self) -> None:
+        self._handle = serve.get_deployment_handle("history", "history")
+
+    async def row(self, tenant: str, job_id: str) -> Job:
+        """The row of a job."""
+        return cast("Job", await self._call("row", tenant, job_id))
+
+    async def job(self, tenant: str, job_id: str) -> dict[str, Any]:
+        """The view of a job."""
+        return cast("dict[str, Any]", await self._call("job", tenant, job_id))
+
+    async def response(self, tenant: str, job_id: str) -> dict[str, Any]:
+        """The Response of a job."""
+        return cast("dict[str, Any]", await self._call("response", tenant, job_id))
+
+    async def jobs(self, query: JobQuery) -> dict[str, Any]:
+        """A page of jobs."""
+        return cast("dict[str, Any]", await self._call("jobs", query))
+
+    async def events(self, tenant: str, job_id: str, after: str | None, limit: int) -> dict[str, Any]:
+        """A page of events."""
+        return cast("dict[str, Any]", await self._call("events", tenant, job_id, after, limit))
+
+    async def _call(self, method: str, *arguments: Any) -> Any:
+        try:
+            return await getattr(self._handle, method).remote(*arguments)
+        except RayTaskError as error:
+            raise error.cause from None  # what the service raised, without Ray's wrapping
+        except (RayActorError, BackPressureError) as error:
+            raise TransientError("history is not reachable", retry_after_s=1.0) from error
+
+
 @serve.ingress()
 class Ingestion(Replica):
     """The HTTP surface; its methods serve the Python client."""
@@ -133,6 +203,7 @@ class Ingestion(Replica):
             journal=self._journal,
             token_log=self._token_log,
             blobs=await self._find_blobs(),
+            history=RemoteHistory(),
             ports=self._ports,
         )
 
@@ -188,6 +259,12 @@ def inference(settings: InferenceSettings) -> Application:
     """The inference workers of one model."""
     options = replica_options(load_profile(settings.model))
     return serve.deployment(Inference, name="inference", health_check_period_s=HEALTH_S, **options).bind(settings)
+
+
+def history(settings: HistorySettings) -> Application:
+    """The history service."""
+    options = {"max_ongoing_requests": 10_000, "ray_actor_options": SMALL}
+    return serve.deployment(HistoryService, name="history", **options).bind(settings)
 
 
 def ingestion(settings: IngestionSettings) -> Application:

@@ -13,6 +13,7 @@ from actors.token_log.memory import Disk as TokenDisk
 from actors.token_log.memory import MemoryTokenStore
 from actors.token_log.protocol import Append, SealRequest
 from actors.token_log.token_log import TokenLog
+from deployments.history.history import History
 from deployments.history.responses import message_item
 from deployments.ingestion.app import create_app
 from deployments.ingestion.service import IngestionService, ModelCard
@@ -60,10 +61,12 @@ class House:
         ports = make_ports()
         self.journal = journal(MemoryStore(Disk(uuid="one")), ports=ports)
         self.token_log = token_log(MemoryTokenStore(TokenDisk(uuid="two")), ports=ports)
+        blobs = Blobs(self.journal, folder)
         self.service = IngestionService(
             journal=self.journal,
             token_log=self.token_log,
-            blobs=Blobs(self.journal, folder),
+            blobs=blobs,
+            history=History(journal=self.journal, token_log=self.token_log, blobs=blobs, ports=ports),
             renderer=Words(),
             models={"scripted": ModelCard(name="scripted", context=CONTEXT)},
             ports=ports,

@@ -6,7 +6,7 @@ never changes, because its output comes from the result blob or from the sealed 
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from actors.blobs import Blobs
 from actors.coalescer import Coalescer
@@ -25,6 +25,25 @@ _BY_RESULT = (Status.COMPLETED, Status.INCOMPLETE)
 
 class UnknownJobError(LookupError):
     """There is no such job, or it is another tenant's."""
+
+
+class HistoryApi(Protocol):
+    """What ingestion asks: the plain `History`, or the handle to its service. See there for the errors."""
+
+    async def row(self, tenant: str, job_id: str) -> Job:
+        """The job's row."""
+
+    async def job(self, tenant: str, job_id: str) -> dict[str, Any]:
+        """The native view of a job."""
+
+    async def response(self, tenant: str, job_id: str) -> dict[str, Any]:
+        """The job as OpenAI's Response object."""
+
+    async def jobs(self, query: JobQuery) -> dict[str, Any]:
+        """A page of a tenant's jobs."""
+
+    async def events(self, tenant: str, job_id: str, after: str | None, limit: int) -> dict[str, Any]:
+        """A page of a job's events."""
 
 
 class History:

@@ -16,7 +16,7 @@ from actors.coalescer import Coalescer
 from actors.journal.protocol import JournalApi
 from actors.telemetry.tracing import new_traceparent
 from actors.token_log.protocol import TokenLogApi
-from deployments.history.history import History, UnknownJobError
+from deployments.history.history import HistoryApi, UnknownJobError
 from deployments.ingestion.bodies import DEFAULT_DEADLINE_S, GenerateBody
 from deployments.ingestion.errors import ApiError
 from deployments.ingestion.middleware import DEFAULT_TENANT
@@ -59,13 +59,14 @@ class IngestionService:
         journal: JournalApi,
         token_log: TokenLogApi,
         blobs: Blobs,
+        history: HistoryApi,
         renderer: Renderer,
         models: Mapping[str, ModelCard],
         ports: Ports,
         shard: int = 0,
     ) -> None:
         self.models = models
-        self.history = History(journal=journal, token_log=token_log, blobs=blobs, ports=ports)
+        self.history = history
         self._journal = journal
         self._blobs = blobs
         self._renderer = renderer
@@ -161,7 +162,7 @@ class IngestionService:
             raise ApiError(404, f"The model '{request.model}' does not exist.", "model_not_found", "model")
         if request.template is not None:
             size = sum(len(message.content.encode()) for message in self._renderer.messages(request))
-        if size > card.context:  # a token has at least one byte
+        if size + (request.max_output_tokens or 1) > card.context:  # a token has at least one byte
             await self._ports.run_blocking(lambda: self._renderer.check_length(request))
 
     async def _pack(self, tenant: str, data: bytes) -> Payload:

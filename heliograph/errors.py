@@ -1,0 +1,34 @@
+"""What the Python client raises.
+
+HeliographError
+├── ApiError           the request was refused; `status` is the one that HTTP would have
+├── ConnectError       no Ray, or no Heliograph on it
+├── JobFailedError     the job ended in failure
+└── JobCancelledError  the job was cancelled
+"""
+
+from deployments.ingestion.errors import ApiError
+from pipelines.errors import HeliographError
+
+__all__ = ["ApiError", "ConnectError", "HeliographError", "JobCancelledError", "JobFailedError"]
+
+
+class ConnectError(HeliographError):
+    """There is no Ray to connect to, or no ingestion application on it."""
+
+
+class JobFailedError(HeliographError):
+    """The job has failed for good. `code` is for machines."""
+
+    def __init__(self, job_id: str, code: str, message: str) -> None:
+        super().__init__(job_id, code, message)
+        self.job_id = job_id
+        self.code = code
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.job_id}: {self.message} ({self.code})"
+
+
+class JobCancelledError(HeliographError):
+    """The job was cancelled; its id is the message."""

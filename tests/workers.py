@@ -36,11 +36,13 @@ class Workshop:
     def __init__(
         self, folder: Path, *, engine: Engine | None = None, slots: int = 8, journal: type[Journal] = Journal
     ) -> None:
-        self.metrics = RecordedMetrics()
+        self.metrics, self.journal_metrics = RecordedMetrics(), RecordedMetrics()
         self.clock = ManualClock()
         self.ports = replace(make_ports(), metrics=self.metrics)
         self.slots = slots
-        self.journal = journal(MemoryStore(Disk(uuid="one")), ports=make_ports(self.clock))
+        self.journal = journal(
+            MemoryStore(Disk(uuid="one")), ports=replace(make_ports(self.clock), metrics=self.journal_metrics)
+        )
         self.token_log = TokenLog(MemoryTokenStore(TokenDisk(uuid="two")), ports=make_ports())
         self.blobs = Blobs(self.journal, folder)
         self.deaths: list[str] = []

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from pipelines.payloads import Message
 
@@ -33,18 +33,25 @@ class ChatTokenizer:
     """The tokenizer and the chat template of a model folder."""
 
     def __init__(self, folder: Path) -> None:
-        # Imported late: processes without such a model should not pay for it.
-        from transformers import AutoTokenizer, PreTrainedTokenizerFast  # noqa: PLC0415
-
-        # The automatic class imports torch: ten seconds and 250 MB more on a small machine.
-        loader = PreTrainedTokenizerFast if (folder / "tokenizer.json").is_file() else AutoTokenizer
-        self._tokenizer = loader.from_pretrained(folder)
+        self._tokenizer = _load(folder)
 
     def encode(self, messages: Sequence[Message]) -> Encoded:
         """The ids of the chat template filled with these messages."""
         turns = [{"role": _role(message), "content": message.content} for message in messages]
         ids = self._tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
         return Encoded(ids, len(ids))
+
+
+def _load(folder: Path) -> Any:
+    # Imported late, as processes without such a model should not pay for it; and the automatic class only where it
+    # must be, as it imports torch: ten seconds and 250 MB more on a small machine.
+    if (folder / "tokenizer.json").is_file():
+        from transformers import PreTrainedTokenizerFast  # noqa: PLC0415
+
+        return PreTrainedTokenizerFast.from_pretrained(folder)
+    from transformers import AutoTokenizer  # noqa: PLC0415
+
+    return AutoTokenizer.from_pretrained(folder)
 
 
 def _role(message: Message) -> str:

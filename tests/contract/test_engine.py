@@ -11,7 +11,9 @@ import pytest_asyncio
 
 from deployments.engines.protocol import Engine, Generation, Tokens
 from deployments.engines.scripted import ScriptedEngine
+from deployments.prompting.tokenizers import ChatTokenizer
 from heliograph.models import add_model
+from pipelines.payloads import Message
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -74,15 +76,8 @@ def parts(engine_name: str, request: pytest.FixtureRequest) -> tuple[Engine, Cal
 
 
 def encoder(folder: Path) -> Callable[[str], list[int]]:
-    from transformers import AutoTokenizer  # noqa: PLC0415 - seconds to import
-
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-
-    def encode(text: str) -> list[int]:
-        turns = [{"role": "user", "content": text}]
-        return list(tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False))
-
-    return encode
+    tokenizer = ChatTokenizer(folder)
+    return lambda text: tokenizer.encode([Message(role="user", content=text)]).token_ids or []
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -1,0 +1,73 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipelines.generate import INFER, RENDER
+from pipelines.jobs import Reference, Status, StepState
+from pipelines.payloads import Message, Prompt, Request
+from tests.workers import CONTEXT, Workshop
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Workshop:
+    return Workshop(tmp_path)
+
+
+def greet(name: str = "Ada") -> Request:
+    return Request(model="scripted", template="greet", variables={"name": name})
+
+
+def say(text: str) -> Request:
+    return Request(model="scripted", messages=[Message(role="user", content=text)])
+
+
+async def rendered(shop: Workshop, number: int = 0) -> Prompt:
+    job = await shop.job(number)
+    assert job.rendered is not None
+    (data,) = await shop.blobs.get_many([("default", job.rendered, None)])
+    return Prompt.model_validate_json(data)
+
+
+async def test_a_batch_is_rendered_and_goes_on_to_inference(shop: Workshop) -> None:
+    await shop.prompting.handle(await shop.submit(greet(), say("Hello there")))
+    assert {(await shop.job(i)).step for i in range(2)} == {INFER}
+    assert (await rendered(shop, 0)).messages[-1].content == "Greet Ada."
+    assert (await rendered(shop, 1)).input_tokens == 2
+
+
+async def test_a_batch_is_reported_in_one_call(shop: Workshop) -> None:
+    claims = await shop.submit(*[greet(str(i)) for i in range(20)])
+    calls = shop.journal_metrics.values["batch_size", ("batch", "journal")]
+    before = len(calls)
+    await shop.prompting.handle(claims)
+    assert calls[before:] == [20]
+
+
+async def test_a_bad_request_fails_alone(shop: Workshop) -> None:
+    missing = Request(model="scripted", template="greet")
+    await shop.prompting.handle(await shop.submit(greet(), missing, say("word " * CONTEXT)))
+    jobs = [await shop.job(i) for i in range(3)]
+    assert [job.status for job in jobs] == [Status.QUEUED, Status.FAILED, Status.FAILED]
+    assert [job.fault.code for job in jobs if job.fault] == ["missing_required_parameter", "context_length_exceeded"]
+
+
+async def test_a_payload_that_is_gone_is_tried_again_later(shop: Workshop) -> None:
+    good, bad = await shop.submit(greet(), greet("Bob"))
+    await shop.prompting.handle([good, replace(bad, request=Reference("0" * 64, 9), payloads={})])
+    assert (await shop.job(0)).step == INFER
+    job = await shop.job(1)
+    assert (job.step, job.step_state) == (RENDER, StepState.WAITING)
+
+
+async def test_a_long_prompt_is_kept_as_a_file_and_rendered_all_the_same(shop: Workshop) -> None:
+    await shop.prompting.handle(await shop.submit(say("x" * 100_000)))
+    prompt = await rendered(shop)
+    assert len(prompt.messages[0].content) == 100_000
+
+
+async def test_a_rendered_job_is_generated(shop: Workshop) -> None:
+    await shop.prompting.handle(await shop.submit(greet()))
+    await shop.run(await shop.claim())
+    assert (await shop.job()).status is Status.COMPLETED
+    assert (await shop.result()).usage == (4, 16, 0)

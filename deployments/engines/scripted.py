@@ -104,7 +104,7 @@ class ScriptedEngine:
 
     def decode(self, ids: list[int]) -> str:
         """The text of token ids."""
-        return "".join(_VOCABULARY[i] for i in ids)
+        return "".join([_VOCABULARY[i] for i in ids])
 
     def has_room(self) -> bool:
         """Always: it needs no memory."""

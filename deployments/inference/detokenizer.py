@@ -23,19 +23,17 @@ class Detokenizer:
 
     def push(self, ids: Iterable[int]) -> str:
         """The text that these ids complete."""
-        return "".join([self._push_one(token) for token in ids])
+        decode, pieces = self._decode, []
+        for token in ids:
+            self._ids.append(token)
+            text, shown = decode(self._ids), self._shown
+            if len(text) > len(shown) and text[-1] != _REPLACEMENT and text.startswith(shown):
+                pieces.append(text[len(shown) :])
+                self._ids = self._ids[self._read :]  # the ids of this piece, never none
+                self._read = len(self._ids)
+                self._shown = decode(self._ids)
+        return "".join(pieces)
 
     def flush(self) -> str:
         """What was held back; call it once, at the end."""
         return self._decode(self._ids)[len(self._shown) :]
-
-    def _push_one(self, token: int) -> str:
-        self._ids.append(token)
-        text = self._decode(self._ids)
-        shown = self._shown
-        if len(text) <= len(shown) or text[-1] == _REPLACEMENT or not text.startswith(shown):
-            return ""
-        self._ids = self._ids[self._read :]  # never empty: the ids of the new piece
-        self._read = len(self._ids)
-        self._shown = self._decode(self._ids)
-        return text[len(shown) :]

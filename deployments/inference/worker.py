@@ -42,7 +42,7 @@ class _Running:
 class InferenceWorker:
     """Handles the claims of one model's topic; the puller feeds it."""
 
-    def __init__(  # noqa: PLR0913 - the parts that it connects
+    def __init__(
         self,
         *,
         model: str,

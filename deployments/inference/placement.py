@@ -1,27 +1,39 @@
-"""Where an inference replica runs: the CPUs and GPUs that Ray reserves for it."""
+"""Where an inference replica runs: the resources that Serve reserves for it.
 
-from typing import Any
+One GPU is reserved with the replica's own actor, and Ray shows that process no other. A model spread over several
+GPUs gets a placement group, in which vLLM's Ray executor finds room for its workers.
+"""
 
-from configs.settings import ModelProfile
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 
-def replica_options(profile: ModelProfile) -> dict[str, Any]:
-    """Serve's deployment options. A model on several GPUs gets a placement group with one bundle per GPU.
+class Footprint(Protocol):
+    """What a model's profile says of its needs."""
 
-    vLLM's Ray executor then puts one worker into each bundle; the replica itself sits in the first.
-    """
-    actor = {"num_cpus": profile.num_cpus, "num_gpus": profile.num_gpus}
-    gpus = _parallel(profile)
-    if gpus == 1 or not profile.num_gpus:
-        return {"ray_actor_options": actor}
-    bundles = [{"CPU": profile.num_cpus, "GPU": 1}] + [{"CPU": 1, "GPU": 1}] * (gpus - 1)
+    @property
+    def num_cpus(self) -> float:
+        """Of the replica's process."""
+
+    @property
+    def num_gpus(self) -> float:
+        """Of each of vLLM's workers."""
+
+    @property
+    def engine_args(self) -> Mapping[str, Any]:
+        """May spread the model over `tensor_parallel_size` times `pipeline_parallel_size` workers."""
+
+
+def replica_options(profile: Footprint) -> dict[str, Any]:
+    """The deployment options of a model's replicas."""
+    arguments = profile.engine_args
+    workers = arguments.get("tensor_parallel_size", 1) * arguments.get("pipeline_parallel_size", 1)
+    if workers == 1 or profile.num_gpus == 0:
+        return {"ray_actor_options": {"num_cpus": profile.num_cpus, "num_gpus": profile.num_gpus}}
+    # The replica's process lives in the first bundle and leaves the GPUs to the workers.
+    gpus = {"GPU": profile.num_gpus}
     return {
         "ray_actor_options": {"num_cpus": profile.num_cpus},
-        "placement_group_bundles": bundles,
+        "placement_group_bundles": [{"CPU": profile.num_cpus, **gpus}, *[gpus] * (workers - 1)],
         "placement_group_strategy": "PACK",
     }
-
-
-def _parallel(profile: ModelProfile) -> int:
-    sizes = profile.engine_args.get("tensor_parallel_size", 1), profile.engine_args.get("pipeline_parallel_size", 1)
-    return int(sizes[0]) * int(sizes[1])

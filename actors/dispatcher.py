@@ -13,6 +13,7 @@ from typing import Any
 from actors.journal.journal import Journal
 from actors.journal.ledger import Effects
 from actors.supervision import supervise
+from actors.telemetry.story import tell_seals
 from actors.token_log.protocol import SealRequest, TokenLogApi
 from actors.topics.protocol import Topic
 from pipelines.jobs import Job
@@ -87,7 +88,9 @@ class Dispatcher:
         jobs = jobs or self._journal.unsealed(SEALS_PER_CALL)
         for start in range(0, len(jobs), SEALS_PER_CALL):
             part = jobs[start : start + SEALS_PER_CALL]
+            since = self._ports.clock.now()
             await self._token_log.seal([seal_request(job) for job in part])
+            tell_seals(part, since=since, ports=self._ports)
             await self._journal.mark_sealed([job.id for job in part])
 
     async def _sweep(self) -> None:

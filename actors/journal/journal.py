@@ -13,6 +13,7 @@ from actors.journal.ledger import Effects, Ledger, Reply
 from actors.journal.protocol import Depth, Heartbeat, JobQuery, StoreInfo, Worker
 from actors.journal.store import Store
 from actors.journal.workers import Workers
+from actors.telemetry.story import tell_claims, tell_commit
 from events.v1 import events_pb2 as pb
 from pipelines.commands import Answer, Cancel, Claim, Command, Finish, MarkSealed, Orphan, Submit, Tick
 from pipelines.jobs import ClaimedJob, Job, Reference
@@ -61,8 +62,7 @@ class Journal:
         (reply,) = await self._commits.do([claim])
         if not isinstance(reply, list):
             raise TypeError("a claim is answered with claims")
-        for job in reply:
-            self._ports.metrics.observe("step_wait_seconds", max(0.0, job.claimed_at - job.ready_at), step=job.step)
+        tell_claims(reply, self._ports)
         return reply
 
     async def finish(self, batch: Sequence[Finish]) -> list[Answer]:
@@ -159,8 +159,9 @@ class Journal:
     async def _commit(self, commands: list[Command]) -> list[Reply]:
         started = self._ports.clock.monotonic()
         replies, effects = await self._ports.run_blocking(lambda: self._write(commands))
-        self._ports.metrics.observe("journal_commit_seconds", self._ports.clock.monotonic() - started)
+        took_s = self._ports.clock.monotonic() - started
         self._announce(effects)
+        tell_commit(effects.changes, effects.ended, took_s=took_s, ports=self._ports)
         return replies  # type: ignore[no-any-return]  # run_blocking gives what the call gave
 
     def _write(self, commands: list[Command]) -> tuple[list[Reply], Effects]:

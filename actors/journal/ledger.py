@@ -13,6 +13,7 @@ from random import Random  # noqa: TID251 - a generator is handed in
 from actors.blobs import INLINE_BYTES
 from actors.journal.envelopes import seal_envelope
 from actors.journal.store import EventRow, Transaction
+from actors.telemetry.logs import StateChange
 from pipelines import transitions
 from pipelines.commands import (
     Answer,
@@ -46,6 +47,7 @@ class Effects:
     tickets: Counter[str] = field(default_factory=Counter)  # used, by topic; a claim that found nothing counts too
     followed: dict[str, None] = field(default_factory=dict)  # jobs with new events, in order
     ended: list[Job] = field(default_factory=list)
+    changes: list[StateChange] = field(default_factory=list)  # one per event
     revoked: list[tuple[str, str, int]] = field(default_factory=list)  # worker, job, fence
 
 
@@ -168,6 +170,8 @@ class Ledger:
                 job, fact, step=before.step, attempt=attempt, event_id=self._new_event_id(), now=self._now
             )
             self._events.append(EventRow(job.id, job.tenant, event))
+            name = fact.DESCRIPTOR.name
+            self.effects.changes.append(StateChange(name, job.id, before.step, attempt, job.traceparent))
         self._jobs[job.id] = job
         return job
 

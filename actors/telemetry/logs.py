@@ -14,6 +14,8 @@ from typing import NamedTuple, TextIO
 LOGGER = "heliograph"
 FIELDS = (
     "job",
+    "jobs",
+    "rows",
     "step",
     "attempt",
     "trace",

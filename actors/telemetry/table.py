@@ -34,8 +34,7 @@ SLOW = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 18
 
 TABLE: dict[str, Metric] = {
     # the journal and its dispatcher
-    "jobs_submitted": Metric(Kind.COUNTER, "jobs", "Jobs accepted.", ("model",)),
-    "jobs_ended": Metric(Kind.COUNTER, "jobs", "Jobs that reached a terminal state.", ("status",)),
+    "job_events": Metric(Kind.COUNTER, "events", "Events of jobs: JobSubmitted, JobRetried and so on.", ("type",)),
     "attempts": Metric(Kind.COUNTER, "attempts", "Claims of a step; a retry is another one.", ("step",)),
     "lease_expiries": Metric(Kind.COUNTER, "workers", "Workers whose lease ran out."),
     "queue_depth": Metric(Kind.GAUGE, "steps", "Steps of a topic that are ready to be claimed.", ("topic",)),

@@ -112,7 +112,8 @@ class IngestionService:
         if answer.verdict is not Verdict.DONE:
             raise RuntimeError(f"the journal refused {job_id}: {answer.verdict} {answer.detail}")
         if self._ports.tracer.enabled:
-            self._ports.tracer.span("submit", trace, started, self._ports.clock.now(), {"job": job_id})
+            now = self._ports.clock.now()
+            self._ports.tracer.span("submit", trace, started, now, {"job": job_id}, root=trace != traceparent)
         return job_id
 
     async def job(self, job_id: str, tenant: str = DEFAULT_TENANT) -> dict[str, Any]:

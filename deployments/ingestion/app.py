@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 
 from fastapi import FastAPI
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from deployments.ingestion import errors
-from deployments.ingestion.jobs import job_routes
+from deployments.ingestion.jobs import generate_route, job_routes
 from deployments.ingestion.middleware import Authentication, BodyLimit, Identity
 from deployments.ingestion.openai import openai_routes
 from deployments.ingestion.probes import probe_routes
@@ -26,7 +27,8 @@ def create_app(
     exposition: Callable[[], bytes] | None = None,
 ) -> ASGIApp:
     """All routes. `tenants` is {bearer token: name}; `exposition` gives the metrics' text where we serve it."""
-    app = FastAPI(title="Heliograph", redirect_slashes=False)
+    hot: list[BaseRoute] = [generate_route(service)]  # routes are tried in their order
+    app = FastAPI(title="Heliograph", redirect_slashes=False, routes=hot)
     for router in (job_routes(service), stream_route(service), openai_routes(service)):
         app.include_router(router)
     app.include_router(probe_routes(service, exposition))

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query
 from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from actors.journal.protocol import JobQuery
 from deployments.history.history import UnknownJobError
@@ -20,9 +21,8 @@ _ID = "\0"
 _ACCEPTED = to_json({"job_id": _ID, "status": Status.QUEUED, "links": links(_ID)}).split(to_json(_ID)[1:-1])
 
 
-def job_routes(service: IngestionService) -> APIRouter:
-    """`/async-generate` and `/jobs`."""
-    router = APIRouter()
+def generate_route(service: IngestionService) -> Route:
+    """`POST /async-generate`, the hot path: a plain route without FastAPI's layers."""
 
     async def generate(request: Request) -> Response:
         raw = await request.body()
@@ -35,6 +35,13 @@ def job_routes(service: IngestionService) -> APIRouter:
             deadline_s=body.deadline_s,
         )
         return Response(job_id.encode().join(_ACCEPTED), 202, media_type="application/json")
+
+    return Route("/async-generate", generate, methods=["POST"])
+
+
+def job_routes(service: IngestionService) -> APIRouter:
+    """`/jobs`."""
+    router = APIRouter()
 
     @router.get("/jobs")
     async def list_jobs(
@@ -74,7 +81,6 @@ def job_routes(service: IngestionService) -> APIRouter:
     async def cancel(request: Request, job_id: str) -> Response:
         return json_reply(await service.cancel(job_id, tenant_of(request.scope)))
 
-    router.add_route("/async-generate", generate, methods=["POST"])  # without FastAPI's layers: the hot path
     return router
 
 

@@ -33,7 +33,7 @@ class Identity:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        reply = _Reply(scope, send, self._ports.ids.new("req"))
+        reply = _Reply(scope, send, f"req_{self._ports.random.getrandbits(128):032x}")
         try:
             await self._app(scope, receive, reply.send)
         except Exception as error:

@@ -24,6 +24,7 @@ EXPLAIN = {"model": "scripted", "template": "explain"}
         (GOOD | {"variables": {}}, 400, "invalid_value", None),
         (EXPLAIN | {"template": "nowhere"}, 404, "template_not_found", "template"),
         (EXPLAIN | {"template": "../../etc/passwd"}, 404, "template_not_found", "template"),
+        (EXPLAIN | {"template": "{{ ().__class__.__mro__ }}"}, 404, "template_not_found", "template"),
         (EXPLAIN | {"variables": {"topic": "rain"}}, 400, "missing_required_parameter", "variables"),
         (EXPLAIN | {"variables": {"topic": 5}}, 400, "invalid_type", "variables.topic"),
         (EXPLAIN | {"variables": ["rain"]}, 400, "invalid_type", "variables"),

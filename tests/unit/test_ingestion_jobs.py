@@ -122,6 +122,6 @@ async def test_there_are_no_metrics_where_nobody_exposes_them(house: House) -> N
 async def test_every_reply_names_itself_and_its_duration(house: House) -> None:
     replies: list[httpx.Response] = [await house.client.get(path) for path in ("/health", "/nowhere")]
     for reply in replies:
-        assert is_id(reply.headers["x-request-id"])
+        assert reply.headers["x-request-id"].startswith("req_")
         assert int(reply.headers["openai-processing-ms"]) >= 0
     assert replies[0].headers["x-request-id"] != replies[1].headers["x-request-id"]

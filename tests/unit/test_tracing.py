@@ -1,22 +1,13 @@
 import random
-from concurrent.futures import ThreadPoolExecutor
 
-import grpc  # type: ignore[import-untyped]
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-    ExportTraceServiceRequest,
-    ExportTraceServiceResponse,
-)
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
-    TraceServiceServicer,
-    add_TraceServiceServicer_to_server,
-)
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from actors.system import NoTracer
 from actors.telemetry.tracing import SpanTracer, make_tracer, new_traceparent, parse
+from tests.collector import collector
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -83,28 +74,9 @@ def test_without_an_endpoint_tracing_is_off() -> None:
     assert not tracer.enabled
 
 
-class Collector(TraceServiceServicer):
-    """An OTLP collector that keeps the names of the spans it was sent."""
-
-    def __init__(self) -> None:
-        self.names: list[str] = []
-
-    def Export(  # noqa: N802 - gRPC's name
-        self, request: ExportTraceServiceRequest, context: grpc.ServicerContext
-    ) -> ExportTraceServiceResponse:
-        del context
-        self.names += [s.name for r in request.resource_spans for scope in r.scope_spans for s in scope.spans]
-        return ExportTraceServiceResponse()
-
-
 def test_spans_reach_a_collector_by_otlp() -> None:
-    collector = Collector()
-    server = grpc.server(ThreadPoolExecutor(1))
-    add_TraceServiceServicer_to_server(collector, server)  # type: ignore[no-untyped-call]
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    tracer = make_tracer(f"http://127.0.0.1:{port}", service="test")
-    tracer.span("render", PARENT, 1.0, 2.0, {"attempt": 1})
-    tracer.close()
-    server.stop(None).wait()
-    assert collector.names == ["render"]
+    with collector() as there:
+        tracer = make_tracer(there.endpoint, service="test")
+        tracer.span("render", PARENT, 1.0, 2.0, {"attempt": 1})
+        tracer.close()
+        assert there.names() == {"render"}

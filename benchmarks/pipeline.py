@@ -1,0 +1,139 @@
+"""Durable jobs per second over HTTP, beside Ray Serve's asynchronous inference and an endpoint that does nothing.
+
+All sides live in one cluster behind one HAProxy, with one replica of each kind, and take turns; who is not at turn is
+idle. A job counts when its result is committed and synced (ours), is in Redis (theirs), or is answered (the constant).
+Rates are compared within their round.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import sleep
+from typing import Any, NamedTuple
+
+import uvloop
+import yaml
+from redis import Redis
+
+from benchmarks.journal_file import JournalFile, open_journal_file
+from benchmarks.load import Load, post, send
+from benchmarks.ratios import ratios
+from benchmarks.redis_server import RESULT_DATABASE, client, redis_server, wait_for_size
+from benchmarks.server import Server, serve
+from configs.settings import CONFIGS, load_profile
+
+ROUNDS = 5
+CONNECTIONS = 64
+TURN_S = 300
+PAUSE_S = 1  # between turns: what one left to do must not cost the next
+OPEN_REQUESTS = 10_000  # what the platform's own ingress has
+
+OURS = "heliograph"
+PEERS = ("ray_serve_async", "ray_serve_async_always", "noop")
+
+
+class Side(NamedTuple):
+    """One who takes turns; `jobs` makes the turns of all last about equally long."""
+
+    path: str
+    jobs: int
+    prepare: Callable[[], object]
+    last_result: Callable[[Load], float]  # waits for it; its monotonic time
+
+
+def sides(journal: JournalFile, redis: Redis) -> dict[str, Side]:
+    """Everybody, by name."""
+
+    def task_consumer(appendfsync: str) -> Side:
+        def prepare() -> None:
+            redis.flushdb()
+            redis.config_set("appendfsync", appendfsync)
+
+        return Side("/task/async-generate", 1000, prepare, lambda _: wait_for_size(redis, 1000, within_s=TURN_S))
+
+    return {
+        OURS: Side("/async-generate", 3000, lambda: None, lambda _: journal.wait(within_s=TURN_S)),
+        "ray_serve_async": task_consumer("everysec"),
+        "ray_serve_async_always": task_consumer("always"),
+        "noop": Side("/constant/async-generate", 6000, lambda: None, lambda load: load.answered),
+    }
+
+
+def turn(side: Side, port: int, numbers: Iterator[int]) -> float:
+    """Jobs per second from the first request to the last result."""
+    sleep(PAUSE_S)
+    side.prepare()
+    bodies = ({"model": "scripted", "prompt": f"Say something about {next(numbers)}."} for _ in range(side.jobs))
+    requests = [post(side.path, body) for body in bodies]
+    load = uvloop.run(send(port, requests, connections=CONNECTIONS))
+    load.check(202)
+    return side.jobs / (side.last_result(load) - load.started)
+
+
+def measure(everybody: Mapping[str, Side], port: int) -> dict[str, list[float]]:
+    """Each side's rates by round, after a round that only warms up."""
+    numbers, rates = count(), {name: list[float]() for name in everybody}
+    for number in range(ROUNDS + 1):
+        for name, side in everybody.items():
+            rate = turn(side, port, numbers)
+            print(f"round {number}  {name:24}{rate:8.0f} jobs/s{'' if number else '  (warm-up)'}", flush=True)
+            if number:
+                rates[name].append(rate)
+    return rates
+
+
+def result(rates: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+    """The comparisons, each a median, with their spreads and all rates."""
+    spreads = {f"vs_{peer}": ratios(rates[OURS], rates[peer]) for peer in PEERS}
+    return {
+        **{name: round(spread.median, 3) for name, spread in spreads.items()},
+        "least_to_greatest": {name: [round(s.least, 3), round(s.greatest, 3)] for name, s in spreads.items()},
+        "jobs_per_s": {name: [round(rate) for rate in side] for name, side in rates.items()},
+    }
+
+
+@contextmanager
+def cluster(redis_port: int) -> Iterator[Server]:
+    """The platform as `configs/scripted.yaml` has it, and the peers as further applications."""
+    config = yaml.safe_load((CONFIGS / "scripted.yaml").read_text())
+    profile = load_profile("scripted")
+    task = {"redis_port": redis_port, "slots": profile.slots, "tokens": profile.default_max_output_tokens}
+    config["applications"] += [
+        _application("constant", "/constant", {}),
+        _application("task_consumer", "/task", task),
+    ]
+    with TemporaryDirectory(prefix="heliograph-bench-") as folder:
+        file = Path(folder) / "pipeline.yaml"
+        file.write_text(yaml.safe_dump(config))
+        with serve(file) as server:
+            server.check_haproxy()
+            yield server
+
+
+def _application(module: str, route_prefix: str, args: dict[str, int]) -> dict[str, Any]:
+    return {
+        "name": module,
+        "route_prefix": route_prefix,
+        "import_path": f"benchmarks.peers.{module}:build",
+        "args": {**args, "max_ongoing_requests": OPEN_REQUESTS},
+    }
+
+
+def main() -> None:
+    """Print every rate, then the result."""
+    with ExitStack() as stack:
+        redis_port = stack.enter_context(redis_server())
+        redis = stack.enter_context(client(redis_port, RESULT_DATABASE))
+        server = stack.enter_context(cluster(redis_port))
+        journal = stack.enter_context(open_journal_file(server.data))
+        rates = measure(sides(journal, redis), server.port)
+        if journal.failed():
+            raise RuntimeError(f"{journal.failed()} jobs have no result")
+    print(json.dumps(result(rates)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+import asyncio
+import json
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+from time import monotonic
+
+import pytest
+
+from actors.journal.journal import Journal
+from actors.journal.protocol import Worker
+from actors.shards import open_journal
+from benchmarks.journal_file import open_journal_file
+from benchmarks.load import Load, post, send
+from benchmarks.memory import MIB, growth, requests
+from benchmarks.pipeline import OURS, PEERS, result
+from benchmarks.program import running
+from benchmarks.ratios import differences, ratios
+from benchmarks.server import free_port
+from pipelines.commands import Cancel
+from tests.factories import INFERENCE, PROMPTING, claim, finish, generated, job_id, make_ports, rendered, submit
+
+
+class HttpServer:
+    """Answers every request with the next of some replies, in two pieces."""
+
+    def __init__(self, *replies: bytes) -> None:
+        self.replies = list(replies)
+        self.bodies: list[bytes] = []
+        self.connections = 0
+        self.port = free_port()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            while self.replies:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+                self.bodies.append(await reader.readexactly(length))
+                reply = self.replies.pop(0)
+                writer.write(reply[:10])
+                await writer.drain()
+                writer.write(reply[10:])
+        except asyncio.IncompleteReadError:
+            pass
+        finally:
+            writer.close()
+
+
+@pytest.fixture
+async def http_server() -> AsyncIterator[HttpServer]:
+    server = HttpServer(*[b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\nok"] * 9)
+    async with await asyncio.start_server(server.serve, "127.0.0.1", server.port):
+        yield server
+
+
+def test_sides_are_compared_within_their_pair() -> None:
+    spread = ratios([10, 30, 20], [10, 10, 5])
+    assert (spread.median, spread.least, spread.greatest) == (3, 1, 4)
+    assert differences([5, 7], [4, 4]) == (2, 1, 3)
+
+
+def test_a_figure_without_a_partner_is_refused() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        ratios([1, 2], [1])
+
+
+async def test_the_load_sends_every_request_once_over_few_connections(http_server: HttpServer) -> None:
+    load = await send(http_server.port, [post("/jobs", {"n": n}) for n in range(9)], connections=3)
+    assert load.statuses == {202: 9}
+    assert sorted(json.loads(body)["n"] for body in http_server.bodies) == list(range(9))
+    assert http_server.connections == 3
+
+
+async def test_the_load_fails_where_the_server_hangs_up(http_server: HttpServer) -> None:
+    del http_server.replies[5:]
+    with pytest.raises(ConnectionError):
+        await send(http_server.port, [post("/jobs", {})] * 20, connections=1)
+
+
+def test_a_refused_request_makes_the_load_worthless() -> None:
+    Load(0, 1, Counter({202: 3})).check(202)
+    with pytest.raises(RuntimeError, match="503"):
+        Load(0, 1, Counter({202: 3, 503: 1})).check(202)
+
+
+def test_the_result_of_the_pipeline_has_the_medians_of_its_pairs() -> None:
+    rates = {OURS: [100.0, 300.0, 200.0], **{peer: [100.0] * 3 for peer in PEERS}}
+    figures = result(rates)
+    assert figures["vs_ray_serve_async"] == figures["vs_ray_serve_async_always"] == figures["vs_noop"] == 2
+    assert figures["least_to_greatest"]["vs_noop"] == [1, 3]
+
+
+def test_a_program_is_waited_for_line_by_line() -> None:
+    script = "print('ready'); print('got', input())"
+    with running([sys.executable, "-uc", script]) as program:
+        assert program.line("ready", within_s=30) == ""
+        program.say("word")
+        assert program.line("got ", within_s=30) == "word"
+        with pytest.raises(RuntimeError, match="ended with 0"):
+            program.line("more", within_s=30)
+
+
+def test_memory_of_a_replaced_process_is_not_compared() -> None:
+    assert growth({1: 5 * MIB, 2: 0}, {1: 7 * MIB, 2: MIB}) == 3
+    with pytest.raises(RuntimeError, match="replaced"):
+        growth({1: 0}, {2: 0})
+
+
+async def test_the_journal_is_read_from_outside(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path, ports=make_ports())
+    with open_journal_file(tmp_path) as file:
+        assert (file.open_jobs(), file.largest_event()) == (0, 0)
+        await journal.submit([submit(0), submit(1)])
+        with pytest.raises(TimeoutError, match="2 jobs still open"):
+            file.wait(within_s=0)
+        await complete_job(journal)
+        await journal.cancel([Cancel(job_id=job_id(1), tenant="default")])
+        assert file.wait(within_s=0) <= monotonic()
+        assert (file.failed(), file.output_tokens()) == (1, 16)
+        assert 0 < file.largest_event() < 2048
+    journal.close()
+
+
+async def complete_job(journal: Journal) -> None:
+    await journal.register(Worker(id="w1", topic=PROMPTING, slots=1))
+    await journal.register(Worker(id="w2", topic=INFERENCE, slots=1))
+    for topic, worker, outcome in ((PROMPTING, "w1", rendered()), (INFERENCE, "w2", generated())):
+        (claimed,) = await journal.claim(claim(topic, worker=worker, slots=1, claim_id=worker))
+        await journal.finish([finish(claimed, outcome)])
+
+
+def test_the_prompts_of_the_memory_benchmark_are_large_and_differ() -> None:
+    first, second = requests(range(2))
+    assert len(first) > 100 * 1024
+    assert first != second

@@ -5,11 +5,16 @@ What their workers have started in turn (vLLM's engine core, HAProxy) is adopted
 """
 
 import ctypes
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import psutil
+
+ATTEMPTS = 3
+logger = logging.getLogger(__name__)
 
 _SET_CHILD_SUBREAPER = 36  # of prctl(2)
 
@@ -22,7 +27,7 @@ _DEFAULTS = {
 
 
 @contextmanager
-def local_ray(environment: Mapping[str, str]) -> Iterator[str]:
+def local_ray(environment: Mapping[str, str], *, dashboard: bool) -> Iterator[str]:
     """Start Ray with these variables in all its processes, and stop it. Gives the dashboard's URL.
 
     Must be the first to import ray, which reads its variables then.
@@ -34,17 +39,31 @@ def local_ray(environment: Mapping[str, str]) -> Iterator[str]:
     import ray  # noqa: PLC0415 - see above
 
     try:
-        context = ray.init(
-            address="local",
-            _node_ip_address="127.0.0.1",  # else Ray's own ports are open to the network
-            dashboard_host="127.0.0.1",
-            log_to_driver=False,
-            logging_level="warning",
-        )
-        yield f"http://{context.dashboard_url}"
+        yield f"http://{_start(ray, dashboard=dashboard).dashboard_url}"
     finally:
         ray.shutdown()
         end_descendants()
+
+
+def _start(ray: Any, *, dashboard: bool) -> Any:
+    """Start Ray. It gives its daemons 30 s, which a busy machine may miss, so this is tried again."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return ray.init(
+                address="local",
+                _node_ip_address="127.0.0.1",  # else Ray's own ports are open to the network
+                include_dashboard=dashboard,
+                dashboard_host="127.0.0.1",
+                log_to_driver=False,
+                logging_level="warning",
+            )
+        except Exception:  # Ray has no narrower one for this
+            if attempt == ATTEMPTS:
+                raise
+            logger.warning("Ray did not start in time; trying again")
+            ray.shutdown()
+            end_descendants()
+    raise AssertionError  # the loop returns or raises
 
 
 def _adopt_orphans() -> None:

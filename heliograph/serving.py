@@ -33,6 +33,7 @@ class Server:
     config: Path
     data: Path
     port: int | None  # None: the one that the config names
+    dashboard: bool = True  # Ray's; it costs ten processes
     announce: Callable[[str], None]  # gets the line `ready URL`
     progress: Callable[[str], None]
 
@@ -61,10 +62,11 @@ def _serve_on_ray(server: Server, document: dict[str, Any]) -> None:
         if application["name"] == "plane":
             application.setdefault("args", {})["data"] = str(server.data.resolve())
     server.progress("starting Ray")
-    with ingress() as environment, local_ray(environment) as dashboard:
+    with ingress() as environment, local_ray(environment, dashboard=server.dashboard) as dashboard:
         _take_signals(_interrupt)  # Ray has put handlers of its own there
         try:
-            server.progress(f"Ray's dashboard: {dashboard}")
+            if server.dashboard:
+                server.progress(f"Ray's dashboard: {dashboard}")
             _deploy(document, server.progress)
             _wait_until_ready(url)
             server.announce(f"ready {url}")

@@ -21,6 +21,8 @@ def serve(
     ] = CONFIGS / "event-driven.yaml",
     port: Annotated[int | None, typer.Option(help="Port to listen on.", show_default="the config's")] = None,
     data: Data = DATA,
+    *,
+    dashboard: Annotated[bool, typer.Option(help="Whether Ray's dashboard runs; it takes ten processes.")] = True,
 ) -> None:
     """Serve in the foreground, until Ctrl-C or `heliograph stop`.
 
@@ -35,6 +37,7 @@ def serve(
                 config=config,
                 data=data,
                 port=port,
+                dashboard=dashboard,
                 announce=typer.echo,
                 progress=lambda text: err.print(text, style="dim", markup=False),
             )

@@ -1,0 +1,94 @@
+"""The command line's way to a server: HTTP, and a WebSocket for the stream, which it takes up again where it broke."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.sync.client import connect
+
+from heliograph.errors import ConnectError
+from heliograph.frames import Frame, Progress
+from pipelines.errors import HeliographError
+
+PATIENCE_S = 30.0  # how long a server that has gone away is waited for
+_PAUSE_S = 0.5
+
+
+class RefusedError(HeliographError):
+    """The server refuses the request; the message is the server's."""
+
+
+class HttpClient:
+    """Talks to one server as one tenant. `api_key` is a bearer token, or "" for the default tenant."""
+
+    def __init__(self, url: str, api_key: str = "") -> None:
+        self._url = url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._http = httpx.Client(base_url=self._url, headers=self._headers, timeout=60)
+
+    def submit(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Submit a job. Raises RefusedError, and ConnectError where no server answers; so do the others."""
+        return self._ask("POST", "/async-generate", json=body)
+
+    def jobs(self, **filters: str | int | None) -> dict[str, Any]:
+        """A page of jobs, newest first."""
+        return self._ask("GET", "/jobs", params={key: value for key, value in filters.items() if value is not None})
+
+    def events(self, job_id: str) -> list[dict[str, Any]]:
+        """What has happened to a job so far."""
+        page: list[dict[str, Any]] = self._ask("GET", f"/jobs/{job_id}/events")["data"]
+        return page
+
+    def response(self, job_id: str) -> dict[str, Any]:
+        """The job as OpenAI's Response object."""
+        return self._ask("GET", f"/v1/responses/{job_id}")
+
+    def frames(self, job_id: str) -> Iterator[Frame]:
+        """Everything that happens to a job, from its first event to its end."""
+        progress = Progress(-1)
+        deadline = time.monotonic() + PATIENCE_S
+        while not progress.ended:
+            try:
+                for frame in progress.news_of(self._connection(job_id, progress.sequence)):
+                    deadline = time.monotonic() + PATIENCE_S
+                    yield frame
+            except (OSError, ConnectionClosed, InvalidHandshake) as error:
+                if time.monotonic() > deadline:
+                    raise self._unreachable(error) from error
+                time.sleep(_PAUSE_S)
+
+    def _connection(self, job_id: str, after: int) -> Iterator[dict[str, Any]]:
+        cursor = f"?starting_after={after}" if after >= 0 else ""
+        address = f"ws{self._url.removeprefix('http')}/jobs/{job_id}/stream{cursor}"
+        with connect(address, additional_headers=self._headers) as socket:
+            for message in socket:
+                frame: dict[str, Any] = json.loads(message)
+                if frame["type"] == "error":
+                    if frame["status"] >= httpx.codes.INTERNAL_SERVER_ERROR:
+                        return  # and come again
+                    raise RefusedError(frame["error"]["message"])
+                yield frame
+
+    def _ask(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        try:
+            reply = self._http.request(method, path, **options)
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+        if reply.is_error:
+            raise RefusedError(_message(reply))
+        answer: dict[str, Any] = reply.json()
+        return answer
+
+    def _unreachable(self, error: Exception) -> ConnectError:
+        return ConnectError(f"no server answers at {self._url}: {error}")
+
+
+def _message(reply: httpx.Response) -> str:
+    try:
+        message: str = reply.json()["error"]["message"]
+    except (ValueError, KeyError, TypeError):
+        return f"HTTP {reply.status_code}: {reply.text[:200]}"
+    return message

@@ -1,0 +1,48 @@
+"""The ingress: HAProxy where it can run, its service ports closed to the network."""
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from heliograph import haproxy
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="HAProxy is for Linux")
+
+CONFIG = """
+defaults
+    mode http
+    timeout client 1s
+    timeout server 1s
+    timeout connect 1s
+frontend prometheus
+    bind :9101
+frontend http
+    bind *:8000
+listen stats
+  bind *:8404
+"""
+
+
+def test_the_service_ports_are_bound_to_this_machine_and_the_configured_one_is_left_alone(tmp_path: Path) -> None:
+    binary = haproxy._environment(tmp_path)["RAY_SERVE_HAPROXY_BINARY_PATH"]
+    config = tmp_path / "haproxy.cfg"
+    config.write_text(CONFIG)
+    subprocess.run([binary, "-c", "-f", str(config)], check=True, capture_output=True)
+    binds = [line.strip() for line in config.read_text().splitlines() if "bind" in line]
+    assert binds == ["bind 127.0.0.1:9101", "bind *:8000", "bind 127.0.0.1:8404"]
+
+
+def test_a_second_server_on_the_machine_takes_the_python_proxy_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    with haproxy.ingress(), haproxy.ingress() as second:
+        assert second == haproxy.PYTHON_PROXY
+    assert "Python proxy" in caplog.text
+
+
+def test_a_port_that_somebody_listens_on_is_not_free() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        assert not haproxy.is_free("127.0.0.1", listener.getsockname()[1])

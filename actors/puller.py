@@ -110,7 +110,10 @@ class Puller:
                 self._ports.metrics.count("loop_failures", loop="heartbeat")
                 self._stopped.wait(1.0)
                 continue
-            loop.call_soon_threadsafe(self._take_in, heartbeat)
+            try:
+                loop.call_soon_threadsafe(self._take_in, heartbeat)
+            except RuntimeError:  # the loop has closed meanwhile
+                return
             if not heartbeat.known:
                 self._stopped.wait(0.5)  # until the registration is through
 

@@ -192,6 +192,7 @@ class Monolith:
         self._dispatcher.stop()
         self._journal.close()
         self._token_log.close()
+        self._telemetry["tracer"].close()
 
     async def _start_model(self, profile: ModelProfile) -> None:
         engine = make_engine(profile)

@@ -57,7 +57,6 @@ def configure_logging(*, service: str, level: str = "INFO", stream: TextIO | Non
     handler.setFormatter(JsonLines(service))
     log.handlers[:] = [handler]
     log.setLevel(level)
-    log.propagate = False  # another library's handler on the root would print everything twice
 
 
 class JsonLines(logging.Formatter):

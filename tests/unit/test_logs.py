@@ -23,11 +23,11 @@ class Output(io.StringIO):
 
 @pytest.fixture
 def output() -> Iterator[Output]:
-    handlers, level, propagate = log.handlers[:], log.level, log.propagate
+    handlers, level = log.handlers[:], log.level
     stream = Output()
     configure_logging(service="journal", stream=stream)
     yield stream
-    log.handlers[:], log.propagate = handlers, propagate
+    log.handlers[:] = handlers
     log.setLevel(level)
 
 

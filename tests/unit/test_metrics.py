@@ -94,3 +94,7 @@ def test_rays_counter_takes_an_addition_of_nothing() -> None:
     metrics = RayMetrics()
     metrics.count("attempts", 0, step="a")
     metrics.count("attempts", 2, step="a")
+
+
+def test_every_row_of_the_table_is_recorded_somewhere() -> None:
+    assert set(TABLE) == {use.name for use in uses()}

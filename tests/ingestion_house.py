@@ -17,33 +17,25 @@ from deployments.history.history import History
 from deployments.history.responses import message_item
 from deployments.ingestion.app import create_app
 from deployments.ingestion.service import IngestionService, ModelCard
+from deployments.prompting.renderer import PromptModel, PromptRenderer
+from deployments.prompting.templates import Templates
+from deployments.prompting.tokenizers import WordCounter
 from events.ids import derived_id
 from events.v1.tokens_pb2 import Chunk
 from pipelines.commands import Failed, Generated, Outcome, Remedy, Rendered
-from pipelines.errors import RejectError
 from pipelines.jobs import ClaimedJob, Fault, Status, Usage
 from pipelines.operations import Composer, span
-from pipelines.payloads import Message, Request, Result
+from pipelines.payloads import Result
 from tests.factories import INFERENCE, PROMPTING, claim, finish, make_ports, rendered
 
+CONFIGS = Path(__file__).parents[1] / "configs"
 CONTEXT = 1000
 
 
-class Words:
-    """Prompting's part: one template, and tokens that are words."""
-
-    def messages(self, request: Request) -> list[Message]:
-        if request.template is None:
-            return request.messages or []
-        if request.template != "explain":
-            raise RejectError(f"no template '{request.template}'", code="template_not_found", param="template")
-        if missing := {"topic", "audience"} - set(request.variables):
-            raise RejectError(f"missing {missing}", code="missing_required_parameter", param="variables")
-        return [Message(role="user", content=" ".join(request.variables.values()))]
-
-    def check_length(self, request: Request) -> None:
-        if sum(len(message.content.split()) for message in self.messages(request)) > CONTEXT:
-            raise RejectError("too long", code="context_length_exceeded", param="messages")
+def renderer() -> PromptRenderer:
+    """Prompting's part, for the scripted model: a token is a word."""
+    model = PromptModel(context=CONTEXT, default_max_output_tokens=16, tokenizer=WordCounter())
+    return PromptRenderer(templates=Templates(CONFIGS / "prompts"), models={"scripted": model})
 
 
 class House:
@@ -67,7 +59,7 @@ class House:
             token_log=self.token_log,
             blobs=blobs,
             history=History(journal=self.journal, token_log=self.token_log, blobs=blobs, ports=ports),
-            renderer=Words(),
+            renderer=renderer(),
             models={"scripted": ModelCard(name="scripted", context=CONTEXT)},
             ports=ports,
         )

@@ -9,6 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from pydantic import ValidationError
 from pydantic_core import to_json
 
 from actors.blobs import INLINE_BYTES, Blobs
@@ -18,10 +19,11 @@ from actors.telemetry.tracing import new_traceparent
 from actors.token_log.protocol import TokenLogApi
 from deployments.history.history import HistoryApi, UnknownJobError
 from deployments.ingestion.bodies import DEFAULT_DEADLINE_S, GenerateBody
-from deployments.ingestion.errors import ApiError
+from deployments.ingestion.errors import ApiError, api_error
 from deployments.ingestion.middleware import DEFAULT_TENANT
 from deployments.ingestion.readers import Readers
 from pipelines.commands import Answer, Cancel, Payload, Submit, Verdict
+from pipelines.errors import RejectError
 from pipelines.generate import PROMPTING_TOPIC, inference_topic
 from pipelines.jobs import Status
 from pipelines.payloads import Message, Request
@@ -77,12 +79,15 @@ class IngestionService:
         self._submits: Coalescer[Submit, Answer] = Coalescer(journal.submit, name="submit", ports=ports)
 
     async def submit(self, body: Mapping[str, Any], tenant: str = DEFAULT_TENANT, traceparent: str = "") -> str:
-        """Accept a body as `POST /async-generate` takes it; returns the job's id."""
+        """Accept a body as `POST /async-generate` takes it; returns the job's id. Refusals are ApiErrors."""
         raw = to_json(body)
-        parsed = GenerateBody.model_validate_json(raw)
-        return await self.accept(
-            parsed.request(), tenant, size=len(raw), traceparent=traceparent, deadline_s=parsed.deadline_s
-        )
+        try:
+            parsed = GenerateBody.model_validate_json(raw)
+            return await self.accept(
+                parsed.request(), tenant, size=len(raw), traceparent=traceparent, deadline_s=parsed.deadline_s
+            )
+        except (RejectError, ValidationError) as error:
+            raise api_error(error) from None  # the one of them that survives the way between processes
 
     async def accept(
         self,

@@ -1,0 +1,54 @@
+"""Ingestion as the Python SDK calls it, by handle."""
+
+import pickle
+from typing import Any
+
+import pytest
+
+from deployments.history.history import UnknownJobError
+from deployments.ingestion.errors import ApiError
+from tests.ingestion_house import House
+
+
+async def test_a_job_is_submitted_watched_and_read(house: House) -> None:
+    job_id = await house.service.submit({"model": "scripted", "prompt": "Hi"})
+    job = await house.start()
+    await house.write(job, ["Hello"])
+    await house.complete(job)
+    frames = [frame async for frame in house.service.stream(job_id)]
+    assert frames[-1]["status"] == "completed"
+    assert (await house.service.job(job_id))["status"] == "completed"
+    assert (await house.service.result(job_id))["output"][0]["content"][0]["text"] == "Hello"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"model": "scripted"}, 400, "missing_required_parameter"),
+        ({"model": "scripted", "prompt": 5}, 400, "invalid_type"),
+        ({"model": "nobody", "prompt": "Hi"}, 404, "model_not_found"),
+        ({"model": "scripted", "template": "nowhere"}, 404, "template_not_found"),
+    ],
+)
+async def test_a_refusal_survives_the_way_between_processes(
+    house: House, body: dict[str, Any], status: int, code: str
+) -> None:
+    with pytest.raises(ApiError) as caught:
+        await house.service.submit(body)
+    again = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 - our own bytes
+    assert (again.status, again.code) == (status, code)
+
+
+async def test_tenants_do_not_see_each_other(house: House) -> None:
+    job_id = await house.service.submit({"model": "scripted", "prompt": "Hi"}, "alice")
+    assert await house.service.job(job_id, "alice")
+    for look in (house.service.job, house.service.result, house.service.cancel):
+        with pytest.raises(UnknownJobError):
+            await look(job_id, "bob")
+
+
+async def test_a_stream_that_is_dropped_stops_being_read(house: House) -> None:
+    stream = house.service.stream(await house.service.submit({"model": "scripted", "prompt": "Hi"}))
+    await anext(stream)
+    await stream.aclose()
+    assert house.service._readers._by_job == {}

@@ -56,10 +56,21 @@ class PromptingSettings(Settings):
     telemetry: Telemetry = Field(default_factory=Telemetry)
 
 
+class Replicas(Settings):
+    """How many replicas. Where `least` and `most` differ, the work that waits decides; delays are in seconds."""
+
+    least: int = 1  # with 0, name the model in ingestion's `on_demand` too
+    most: int = 1
+    upscale_delay_s: float = 2.0
+    downscale_delay_s: float = 300.0
+    downscale_to_zero_delay_s: float = 600.0
+
+
 class InferenceSettings(Settings):
     """The inference workers of one model."""
 
     model: str
+    replicas: Replicas = Field(default_factory=Replicas)
     telemetry: Telemetry = Field(default_factory=Telemetry)
 
 
@@ -73,6 +84,7 @@ class IngestionSettings(Settings):
     """The HTTP surface."""
 
     models: list[str]
+    on_demand: list[str] = Field(default_factory=list)  # models that may have no replica until they are asked for
     tenants: dict[str, str] = Field(default_factory=dict)  # bearer token: tenant; empty: all are `default`
     body_limit_bytes: int = 10 * 1024 * 1024
     telemetry: Telemetry = Field(default_factory=Telemetry)

@@ -6,7 +6,7 @@
 import asyncio
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 
 from starlette.types import ASGIApp
@@ -92,17 +92,19 @@ def make_ingestion(
     token_log: TokenLogApi,
     blobs: Blobs,
     history: HistoryApi,
+    on_demand: Container[str] = (),
     ports: Ports,
 ) -> IngestionService:
-    """What accepts jobs for these models."""
+    """What accepts jobs for these models; those `on_demand` need no worker to be ready."""
     profiles = [load_profile(name) for name in models]
+    cards = [ModelCard(name=p.name, context=p.context, scales_to_zero=p.name in on_demand) for p in profiles]
     return IngestionService(
         journal=journal,
         token_log=token_log,
         blobs=blobs,
         history=history,
         renderer=make_renderer(profile.name for profile in profiles),
-        models={profile.name: ModelCard(name=profile.name, context=profile.context) for profile in profiles},
+        models={card.name: card for card in cards},
         ports=ports,
     )
 

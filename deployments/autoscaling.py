@@ -37,6 +37,34 @@ def wanted_replicas(depth: Depth, *, slots: int, running: int, target: int, most
     return min(max(needed, floor), most)
 
 
+def scaling_options(
+    *,
+    topic: str,
+    slots: int,
+    least: int,
+    most: int,
+    upscale_delay_s: float,
+    downscale_delay_s: float,
+    downscale_to_zero_delay_s: float,
+) -> dict[str, Any]:
+    """The deployment options of a topic's workers; `slots` are those of one replica."""
+    if least == most:
+        return {"num_replicas": most}
+    policy = {
+        "policy_function": f"{__name__}:{QueueDepthPolicy.__name__}",
+        "policy_kwargs": {"topic": topic, "slots": slots},
+    }
+    scaling = {
+        "min_replicas": least,
+        "max_replicas": most,
+        "upscale_delay_s": upscale_delay_s,
+        "downscale_delay_s": downscale_delay_s,
+        "downscale_to_zero_delay_s": downscale_to_zero_delay_s,
+        "policy": policy,
+    }
+    return {"autoscaling_config": scaling}
+
+
 class QueueDepthPolicy:
     """Serve's autoscaling policy for the workers of one topic.
 

@@ -41,10 +41,12 @@ from deployments.app import (
     make_prompt_worker,
     prompting_seat,
 )
+from deployments.autoscaling import scaling_options
 from deployments.history.history import History
 from deployments.inference.placement import replica_options
 from deployments.ingestion.app import create_app
 from pipelines.errors import TransientError
+from pipelines.generate import inference_topic
 from pipelines.jobs import Job
 
 SMALL = {"num_cpus": 0.1}
@@ -204,6 +206,7 @@ class Ingestion(Replica):
             token_log=self._token_log,
             blobs=await self._find_blobs(),
             history=RemoteHistory(),
+            on_demand=settings.on_demand,
             ports=self._ports,
         )
 
@@ -257,8 +260,12 @@ def prompting(settings: PromptingSettings) -> Application:
 
 def inference(settings: InferenceSettings) -> Application:
     """The inference workers of one model."""
-    options = replica_options(load_profile(settings.model))
-    return serve.deployment(Inference, name="inference", health_check_period_s=HEALTH_S, **options).bind(settings)
+    profile = load_profile(settings.model)
+    scaling = scaling_options(
+        topic=inference_topic(profile.name), slots=profile.slots, **settings.replicas.model_dump()
+    )
+    options = {**replica_options(profile), **scaling, "health_check_period_s": HEALTH_S}
+    return serve.deployment(Inference, name="inference", **options).bind(settings)
 
 
 def history(settings: HistorySettings) -> Application:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ray.serve.config import AutoscalingPolicy
+from ray.serve.config import AutoscalingConfig
 
 from actors.journal.protocol import Depth
-from deployments.autoscaling import POLL_S, STALE_S, QueueDepthPolicy, wanted_replicas
+from deployments.autoscaling import POLL_S, STALE_S, QueueDepthPolicy, scaling_options, wanted_replicas
 
 counts = st.integers(0, 100_000)
 replicas = st.integers(0, 100)
@@ -131,9 +131,17 @@ def test_outside_of_an_event_loop_it_keeps_the_target_rather_than_raise() -> Non
     assert policy._heard_at == -math.inf
 
 
-def test_serve_makes_the_policy_from_its_name_and_its_arguments() -> None:
-    settings = AutoscalingPolicy(
-        policy_function="deployments.autoscaling:QueueDepthPolicy", policy_kwargs={"topic": "t", "slots": 4}
-    )
-    policy = settings.get_policy()(**settings.policy_kwargs)
+DELAYS = {"upscale_delay_s": 1.0, "downscale_delay_s": 2.0, "downscale_to_zero_delay_s": 3.0}
+
+
+def test_serve_makes_the_policy_from_the_options_of_the_deployment() -> None:
+    options = scaling_options(topic="t", slots=4, least=0, most=3, **DELAYS)
+    scaling = AutoscalingConfig.model_validate(options["autoscaling_config"])
+    policy = scaling.policy.get_policy()(**scaling.policy.policy_kwargs)
+    assert isinstance(policy, QueueDepthPolicy)
     assert policy(Context(target_num_replicas=3)) == (3, {})
+    assert (scaling.min_replicas, scaling.max_replicas, scaling.downscale_to_zero_delay_s) == (0, 3, 3.0)
+
+
+def test_a_fixed_number_of_replicas_needs_no_policy() -> None:
+    assert scaling_options(topic="t", slots=4, least=2, most=2, **DELAYS) == {"num_replicas": 2}

@@ -1,6 +1,7 @@
 """One suite judges every engine. vLLM runs the real SmolLM2 in float32, where a continuation is exact."""
 
 import asyncio
+import multiprocessing
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 import pytest_asyncio
 
-from deployments.engines.protocol import Engine, Generation, Tokens
+from deployments.engines.protocol import Engine, EngineDeadError, Generation, Tokens
 from deployments.engines.scripted import ScriptedEngine
 from deployments.prompting.tokenizers import ChatTokenizer
 from heliograph.models import add_model
@@ -45,7 +46,11 @@ class Subject(NamedTuple):
 
 
 async def run(subject: Subject, generation: Generation) -> list[Tokens]:
-    async with aclosing(subject.engine.generate(generation)) as batches:
+    return await run_all(subject.engine.generate(generation))
+
+
+async def run_all(generating: AsyncGenerator[Tokens, None]) -> list[Tokens]:
+    async with aclosing(generating) as batches:
         return [batch async for batch in batches]
 
 
@@ -169,3 +174,33 @@ async def test_an_engine_says_what_it_is(subject: Subject) -> None:
     assert subject.engine.fingerprint
     assert subject.engine.can_continue
     assert subject.engine.context >= 2048
+
+
+only_vllm = pytest.mark.parametrize("engine_name", [pytest.param("vllm", marks=pytest.mark.vllm)], indirect=True)
+
+
+@only_vllm
+async def test_an_engine_in_which_work_waits_has_no_room(subject: Subject) -> None:
+    held = [subject.endless(f"crowd-{i}") for i in range(SLOTS + 1)]
+    firsts = [asyncio.ensure_future(anext(generation)) for generation in held]
+    async with asyncio.timeout(30):
+        while subject.engine.has_room():
+            await asyncio.wait(firsts, timeout=0.02)
+    for first in firsts:
+        first.cancel()
+    await asyncio.gather(*firsts, return_exceptions=True)
+    await asyncio.gather(*(generation.aclose() for generation in held))
+    assert subject.engine.has_room()
+
+
+@only_vllm
+async def test_the_death_of_the_engines_process_is_noticed_at_once(subject: Subject) -> None:
+    orphan = subject.endless("orphan")
+    await anext(orphan)
+    (core,) = multiprocessing.active_children()
+    core.kill()
+    async with asyncio.timeout(10):  # the generation would take a minute
+        with pytest.raises(EngineDeadError):
+            await run_all(orphan)
+        with pytest.raises(EngineDeadError):
+            await run(subject, subject.ask("late"))

@@ -7,10 +7,11 @@
 """
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-from vllm import AsyncEngineArgs, SamplingParams
+from vllm import AsyncEngineArgs, RequestOutput, SamplingParams
 from vllm.exceptions import VLLMClientError
 from vllm.platforms import current_platform
 from vllm.sampling_params import RequestOutputKind
@@ -23,6 +24,7 @@ from deployments.engines.vllm.load import Load
 from pipelines.errors import RejectError
 
 _CPU_KV_CACHE_BYTES = 1 << 30  # vLLM's own default takes most of the machine's memory
+_LEAST_TOP_P = 1e-6  # clients may ask for 0, the likeliest token alone; vLLM refuses it
 
 
 class VllmEngine:
@@ -58,24 +60,18 @@ class VllmEngine:
         if remaining <= 0:  # asked for nothing, vLLM would still sample one token
             yield Tokens([], "length")
             return
-        outputs = self._llm.generate(
-            {"prompt_token_ids": generation.prompt_ids + generation.logged_ids},
-            _sampling(generation, remaining),
-            generation.request_id,
-            priority=-generation.priority,  # vLLM serves the lowest first
-        )
         self._running += 1
         try:
-            async for output in outputs:
-                completion = output.outputs[0]
-                yield Tokens(list(completion.token_ids), _finish_reason(completion.finish_reason))
+            async with aclosing(self._outputs(generation, remaining)) as outputs:  # closing aborts what still runs
+                async for output in outputs:
+                    completion = output.outputs[0]
+                    yield Tokens(list(completion.token_ids), _finish_reason(completion.finish_reason))
         except VllmEngineDeadError as error:
             raise EngineDeadError(str(error)) from error
         except VLLMClientError as error:
             raise RejectError(str(error), code="invalid_value") from error
         finally:
             self._running -= 1
-            await outputs.aclose()  # aborts what still runs
 
     def decode(self, ids: list[int]) -> str:
         """The text of token ids, special ones left out."""
@@ -89,15 +85,21 @@ class VllmEngine:
         """End vLLM's processes."""
         self._llm.shutdown()
 
-
-def _sampling(generation: Generation, max_tokens: int) -> SamplingParams:
-    return SamplingParams(
-        temperature=generation.temperature,
-        top_p=generation.top_p,
-        max_tokens=max_tokens,
-        detokenize=False,
-        output_kind=RequestOutputKind.DELTA,
-    )
+    def _outputs(self, generation: Generation, max_tokens: int) -> AsyncGenerator[RequestOutput, None]:
+        sampling = SamplingParams(
+            temperature=generation.temperature,
+            top_p=max(generation.top_p, _LEAST_TOP_P),
+            max_tokens=max_tokens,
+            detokenize=False,
+            output_kind=RequestOutputKind.DELTA,
+        )
+        outputs: AsyncGenerator[RequestOutput, None] = self._llm.generate(
+            {"prompt_token_ids": generation.prompt_ids + generation.logged_ids},
+            sampling,
+            generation.request_id,
+            priority=-generation.priority,  # vLLM serves the lowest first
+        )
+        return outputs
 
 
 def _finish_reason(reason: str | None) -> str | None:

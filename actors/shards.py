@@ -12,6 +12,7 @@ from pipelines.ports import Ports
 
 def open_journal(folder: Path, *, ports: Ports, shard: int = 0) -> Journal:
     """The shard's journal; a folder without one gets a new one."""
+    folder.mkdir(parents=True, exist_ok=True)
     store = SqliteStore(journal_file(folder, shard), new_uuid=ports.ids.new("store", shard))
     register(store)
     return Journal(store, ports=ports, blob_folder=str(blob_folder(folder)), shard=shard)
@@ -19,6 +20,7 @@ def open_journal(folder: Path, *, ports: Ports, shard: int = 0) -> Journal:
 
 def open_token_log(folder: Path, *, ports: Ports, shard: int = 0) -> TokenLog:
     """The shard's token log; a folder without one gets a new one."""
+    folder.mkdir(parents=True, exist_ok=True)
     store = SqliteTokenStore(token_log_file(folder, shard), new_uuid=ports.ids.new("store", shard))
     return TokenLog(store, ports=ports)
 

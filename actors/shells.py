@@ -31,6 +31,7 @@ from pipelines.commands import Answer, Cancel, Claim, Finish, Submit
 from pipelines.jobs import ClaimedJob, Job, Reference
 
 log = logging.getLogger("heliograph")
+HOME = "journal"  # the resource by which a cluster marks the node that has the data folder's volume
 ASK_S = 1.0  # a worker that does not answer for so long is busy, not dead
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -241,6 +242,8 @@ def ensure_actor(shell: type[Shell], name: str, *arguments: Any) -> int:
         "num_cpus": 0,
         "scheduling_strategy": "DEFAULT",
     }
+    if HOME in ray.cluster_resources():
+        options["resources"] = {HOME: 0.001}
     actor = ray.remote(shell).options(**options).remote(*arguments)
     pid: int = ray.get(actor.ready.remote())
     return pid
@@ -248,6 +251,5 @@ def ensure_actor(shell: type[Shell], name: str, *arguments: Any) -> int:
 
 def ensure_shard(folder: Path, *, shard: int, telemetry: dict[str, Any]) -> None:
     """The actors of one shard."""
-    folder.mkdir(parents=True, exist_ok=True)
     ensure_actor(TokenLogActor, token_log_name(shard), str(folder), shard, telemetry)
     ensure_actor(JournalActor, journal_name(shard), str(folder), shard, telemetry)

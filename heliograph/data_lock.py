@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+STOP_S = 30.0  # how long a server may take to stop; 20 are promised
 _FILE = "server.lock"
 
 

@@ -46,6 +46,11 @@ class HttpClient:
         """The job as OpenAI's Response object."""
         return self._ask("GET", f"/v1/responses/{job_id}")
 
+    def text(self, job_id: str) -> str:
+        """The text of the job's stored result."""
+        parts = [part for item in self.response(job_id)["output"] for part in item.get("content", [])]
+        return "".join(part["text"] for part in parts if part["type"] == "output_text")
+
     def frames(self, job_id: str) -> Iterator[Frame]:
         """Everything that happens to a job, from its first event to its end."""
         progress = Progress(-1)

@@ -22,7 +22,6 @@ _SET_CHILD_SUBREAPER = 36  # of prctl(2)
 _DEFAULTS = {
     "RAY_AUTH_MODE": "token",  # else everybody on this machine could run code as this user
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_agent_register_timeout_ms": "60000",  # the default is too short for a busy machine with few cores
 }
 
 

@@ -125,19 +125,13 @@ def _watch(client: HttpClient, job_id: str, *, json: bool) -> None:
 
 def _wait(client: HttpClient, job_id: str, *, json: bool) -> None:
     end = next(frame for frame in client.frames(job_id) if isinstance(frame, EndFrame))
-    response = client.response(job_id)
     if json:
-        print_json(response)
+        print_json(client.response(job_id))
     elif end.fault is not None:
         err.print(f"[red]{end.status}[/]: {end.fault.message} ({end.fault.code})")
     else:
-        typer.echo(_text(response))
+        typer.echo(client.text(job_id))
     _exit_by(end)
-
-
-def _text(response: dict[str, Any]) -> str:
-    parts = [part for item in response["output"] for part in item.get("content", [])]
-    return "".join(part["text"] for part in parts if part["type"] == "output_text")
 
 
 def _exit_by(end: EndFrame) -> None:

@@ -8,9 +8,8 @@ import typer
 
 from configs.settings import CONFIGS
 from heliograph.cli.console import err, failing_on, out
-from heliograph.data_lock import FolderInUseError, stop_holder
+from heliograph.data_lock import STOP_S, FolderInUseError, stop_holder
 
-STOP_S = 30.0
 Data = Annotated[Path, typer.Option(help="Folder of journal, token log and payloads.")]
 DATA = Path(".heliograph")
 

@@ -1,0 +1,69 @@
+"""Every configuration that we ship can be loaded, and loading needs none of the heavy packages."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import BaseModel
+from ray.serve.schema import ServeDeploySchema
+
+from configs import settings
+
+SERVE_FILES = sorted(path for path in settings.CONFIGS.glob("*.yaml") if "applications" in path.read_text())
+HEAVY = ("ray", "torch", "transformers", "vllm")
+SETTINGS: dict[str, type[BaseModel]] = {
+    "plane": settings.PlaneSettings,
+    "prompting": settings.PromptingSettings,
+    "inference": settings.InferenceSettings,
+    "history": settings.HistorySettings,
+    "ingestion": settings.IngestionSettings,
+}
+
+
+def document(path: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load(path.read_text())
+    return loaded
+
+
+def test_the_shipped_wirings_are_there() -> None:
+    assert {"event-driven.yaml", "scripted.yaml"} <= {path.name for path in SERVE_FILES}
+
+
+@pytest.mark.parametrize("path", SERVE_FILES, ids=lambda path: path.stem)
+def test_a_serve_config_is_valid_for_serve_and_its_arguments_for_us(path: Path) -> None:
+    config = ServeDeploySchema.model_validate(document(path))
+    for application in config.applications:
+        SETTINGS[application.name.split(".")[0]].model_validate(application.args)
+
+
+@pytest.mark.parametrize("path", SERVE_FILES, ids=lambda path: path.stem)
+def test_a_serve_config_names_models_that_have_a_profile_and_is_closed_to_the_network(path: Path) -> None:
+    config = ServeDeploySchema.model_validate(document(path))
+    (ingestion,) = (app for app in config.applications if app.name == "ingestion")
+    assert all(settings.load_profile(name) for name in ingestion.args["models"])
+    assert config.http_options.host == "127.0.0.1"
+
+
+def test_the_monolith_loads() -> None:
+    monolith = settings.MonolithSettings.model_validate(document(settings.CONFIGS / "monolith.yaml"))
+    assert all(settings.load_profile(name) for name in monolith.models)
+
+
+@pytest.mark.parametrize("path", sorted((settings.CONFIGS / "models").glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_model_profile_loads(path: Path) -> None:
+    assert settings.load_profile(path.stem).name == path.stem
+
+
+def test_an_unknown_model_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(FileNotFoundError, match="scripted"):
+        settings.load_profile("nope")
+
+
+@pytest.mark.parametrize("module", ["configs.settings", "heliograph", "heliograph.cli", "heliograph.serving"])
+def test_settings_and_command_line_load_without_the_heavy_packages(module: str) -> None:
+    code = f"import sys, {module}; print([name for name in {HEAVY} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

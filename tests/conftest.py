@@ -16,6 +16,20 @@ from collections.abc import Iterator  # noqa: E402 - Ray reads its environment w
 
 import pytest  # noqa: E402
 
+from configs.settings import CONFIGS  # noqa: E402
+from tests.servers import ServerProcess  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def event_driven(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """`configs/scripted.yaml` on a Ray of its own."""
+    server = ServerProcess(
+        CONFIGS / "scripted.yaml", tmp_path_factory.mktemp("event_driven") / "data", model="scripted"
+    )
+    server.start()
+    yield server
+    server.stop()
+
 
 @pytest.fixture(scope="session")
 def ray_cluster() -> Iterator[None]:

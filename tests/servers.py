@@ -1,5 +1,6 @@
 """Servers under test, as a user starts them: `heliograph serve` in a process of its own."""
 
+import json
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ from typing import Any
 
 import httpx
 import psutil
+from websockets.sync.client import connect
 
 HELIOGRAPH = [sys.executable, "-m", "heliograph"]
 START_S = 240.0
@@ -117,6 +119,17 @@ class ServerProcess:
 
     def events(self, job_id: str) -> list[str]:
         return [event["type"] for event in self.get(f"/jobs/{job_id}/events?limit=1000")["data"]]
+
+    def tokens(self, job_id: str, count: int) -> list[dict[str, Any]]:
+        """The first token frames of a job's stream."""
+        frames: list[dict[str, Any]] = []
+        with connect(f"{self.url.replace('http', 'ws', 1)}/jobs/{job_id}/stream", open_timeout=60) as socket:
+            while len(frames) < count:
+                frame = json.loads(socket.recv(60))
+                assert frame["type"] != "end"
+                if frame["type"] == "token":
+                    frames.append(frame)
+        return frames
 
     def _terminal(self, job_id: str) -> dict[str, Any] | None:
         view: dict[str, Any] = self.get(f"/jobs/{job_id}")

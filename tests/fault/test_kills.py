@@ -1,9 +1,12 @@
 """kill -9 of each of our processes: every job that was accepted completes, and is decided once."""
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from configs.settings import CONFIGS
 from tests.servers import ServerProcess
 
 SLOW = {"metadata": {"scripted": json.dumps({"tokens": 16, "delay_ms": 100})}}
@@ -22,8 +25,17 @@ VICTIMS = {
 }
 
 
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[ServerProcess]:
+    server = ServerProcess(CONFIGS / "scripted.yaml", tmp_path / "data", model="scripted")
+    server.start()
+    yield server
+    server.stop()
+
+
 @pytest.mark.parametrize("victim", VICTIMS)
-def test_accepted_jobs_complete_after_the_death_of(victim: str, server: ServerProcess) -> None:
+def test_accepted_jobs_complete_after_the_death_of(victim: str, event_driven: ServerProcess) -> None:
+    server = event_driven
     jobs = [server.submit(**SLOW) for _ in range(JOBS)]
     server.kill(VICTIMS[victim])
     jobs += [server.submit() for _ in range(3)]
@@ -33,7 +45,8 @@ def test_accepted_jobs_complete_after_the_death_of(victim: str, server: ServerPr
         assert events.count("ResultStored") == 1
 
 
-def test_accepted_jobs_complete_after_the_death_of_everything_at_once(server: ServerProcess) -> None:
+def test_accepted_jobs_complete_after_the_death_of_everything_at_once(own_server: ServerProcess) -> None:
+    server = own_server
     jobs = [server.submit(**SLOW) for _ in range(JOBS)]
     server.kill_everything()
     server.start()

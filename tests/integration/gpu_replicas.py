@@ -14,6 +14,7 @@ from ray import serve
 
 from configs.settings import ModelProfile
 from deployments.inference.placement import replica_options
+from heliograph.local_ray import ATTEMPTS, end_descendants
 
 
 class Probe:
@@ -44,11 +45,31 @@ def ask(handle: Any, not_pid: int = 0) -> dict[str, Any]:
     raise TimeoutError("no replica answers")
 
 
+def start_ray() -> None:
+    """Start a Ray with a logical GPU; tried again, since a busy machine may miss Ray's own 30 s."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            ray.init(
+                address="local",
+                _node_ip_address="127.0.0.1",
+                num_cpus=4,
+                num_gpus=1,
+                include_dashboard=False,
+                object_store_memory=100 * 1024**2,
+                log_to_driver=False,
+                configure_logging=False,
+            )
+        except Exception:  # Ray has no narrower one for this
+            if attempt == ATTEMPTS:
+                raise
+            ray.shutdown()
+            end_descendants()
+        else:
+            return
+
+
 def main() -> None:
-    ray.init(
-        num_cpus=4, num_gpus=1, include_dashboard=False, object_store_memory=100 * 1024**2, log_to_driver=False,
-        configure_logging=False,
-    )  # fmt: skip
+    start_ray()
     serve.start(proxy_location="Disabled")
     profile = ModelProfile(name="large", engine="vllm", num_gpus=1)
     app = serve.deployment(Probe, name="inference", num_replicas=2, **replica_options(profile)).bind()

@@ -10,11 +10,13 @@ import pytest
 from configs.settings import ModelProfile
 from deployments.inference.placement import replica_options
 
+pytestmark = pytest.mark.timeout(600)
+
 
 @pytest.fixture(scope="module")
 def report() -> Any:
     program = [sys.executable, "-m", "tests.integration.gpu_replicas"]
-    done = subprocess.run(program, capture_output=True, text=True, check=False, timeout=240)
+    done = subprocess.run(program, capture_output=True, text=True, check=False, timeout=500)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 

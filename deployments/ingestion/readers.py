@@ -36,8 +36,6 @@ class Readers:
 
     async def stream(self, job: Job, starting_after: int = -1) -> AsyncGenerator[Frame]:
         """Frames up to and with the one `end`; token frames only above `starting_after`."""
-        if job.status.terminal:
-            await seal_of(self._token_log, job)  # the dispatcher may have died before it came to it
         reader = Reader(job.id, starting_after=starting_after, limit=self._queue_limit)
         self._open(reader)
         try:

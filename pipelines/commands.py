@@ -44,6 +44,7 @@ class Rendered:
 
     prompt: Payload
     input_tokens: int = 0
+    waited_s: float = 0.0  # from ready to claimed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -114,7 +114,6 @@ def _rendered(job: Job, outcome: Rendered, now: float) -> Change:
     step = next_step(job)
     if step is None:
         raise ValueError(f"step {job.step!r} renders no prompt")
-    waited = now - job.ready_at
     job = replace(
         job,
         step=step.name,
@@ -129,7 +128,7 @@ def _rendered(job: Job, outcome: Rendered, now: float) -> Change:
         prompt=_reference(outcome.prompt.reference),
         input_tokens=outcome.input_tokens,
         worker=job.worker,
-        waited_us=_micros(waited),
+        waited_us=_micros(outcome.waited_s),
     )
     return Change(job, [fact])
 

@@ -105,7 +105,11 @@ class PromptWorker:
         return [
             _failed(claim, page)
             if isinstance(page, Exception)
-            else Rendered(prompt=next(payloads), input_tokens=page.input_tokens)
+            else Rendered(
+                prompt=next(payloads),
+                input_tokens=page.input_tokens,
+                waited_s=max(0.0, claim.claimed_at - claim.ready_at),
+            )
             for claim, page in pairs
         ]
 

@@ -13,7 +13,7 @@ from tests.factories import ManualClock, make_ports
 def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Store]]:
     """Opens the same store again and again, as restarts do."""
     make = request.param.make(tmp_path)
-    opened = []
+    opened: list[Store] = []
 
     def open_one() -> Store:
         opened.append(make())

@@ -48,7 +48,8 @@ async def test_what_waits_during_a_call_becomes_the_next_call(
 
 
 async def test_one_bad_command_among_many_fails_alone(coalescer: Coalescer[int | str, int | str]) -> None:
-    results = await asyncio.gather(*(coalescer.do([c]) for c in [1, 2, "bad", 4]), return_exceptions=True)
+    commands: list[int | str] = [1, 2, "bad", 4]
+    results = await asyncio.gather(*(coalescer.do([c]) for c in commands), return_exceptions=True)
     assert [type(result) for result in results] == [list, list, ValueError, list]
 
 

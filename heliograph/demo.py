@@ -33,8 +33,7 @@ def main() -> int:
     add_model(MODEL, progress=_say)
     with tempfile.TemporaryDirectory(prefix="heliograph-demo-") as data:
         _title("2. Ray, Serve and vLLM (a minute or two on a small machine)")
-        with _server(data) as url:
-            client = HttpClient(url)
+        with _server(data) as url, contextlib.closing(HttpClient(url)) as client:
             _title(f"3. A job: the template `explain`, about {TOPIC['topic']}")
             explained = _run(client, template="explain", variables=TOPIC, max_output_tokens=128)
             _title(f"4. A question: {QUESTION}")

@@ -29,6 +29,10 @@ class HttpClient:
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._http = httpx.Client(base_url=self._url, headers=self._headers, timeout=60)
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
     def submit(self, body: dict[str, Any]) -> dict[str, Any]:
         """Submit a job. Raises RefusedError, and ConnectError where no server answers; so do the others."""
         return self._ask("POST", "/async-generate", json=body)

@@ -69,9 +69,15 @@ class ServerProcess:
         assert self._process is not None
         tree = self.tree()
         self._process.send_signal(signal.SIGTERM)
-        code = self._process.wait(60)
+        code = self.wait()
         _, alive = psutil.wait_procs(tree, timeout=5)
         assert alive == []
+        return code
+
+    def wait(self) -> int:
+        """The exit code of a server that was told to end."""
+        assert self._process is not None
+        code = self._process.wait(60)
         self._close()
         return code
 

@@ -1,7 +1,7 @@
 """Where the commands write. Results go to standard output, everything else to standard error."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -17,6 +17,14 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 def print_json(value: Any) -> None:
     """One JSON document on one line."""
     typer.echo(json.dumps(value, ensure_ascii=False))
+
+
+def print_table(rows: Sequence[Sequence[str]]) -> None:
+    """Aligned columns under a header, the first row. Nothing is cut, so that ids can be copied."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for number, row in enumerate(rows):
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        out.print(line, style="bold" if number == 0 else None, markup=False)
 
 
 @contextmanager

@@ -1,14 +1,15 @@
 """`heliograph submit`, `watch`, `jobs` and `events`."""
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from configs.settings import api_key, server_url
-from heliograph.cli.console import Json, err, failing_on, out, print_json
+from heliograph.cli.console import Json, err, failing_on, out, print_json, print_table
 from heliograph.errors import ConnectError
 from heliograph.frames import EndFrame
 from heliograph.http_client import HttpClient, RefusedError
@@ -17,7 +18,6 @@ from pipelines.jobs import Status
 
 Url = Annotated[str, typer.Option(help="The server (or set HELIOGRAPH_URL).")]
 JobId = Annotated[str, typer.Argument(help="The job's id.", metavar="ID")]
-REFUSALS = (ConnectError, RefusedError)
 URL = server_url()
 
 
@@ -44,8 +44,7 @@ def submit(  # noqa: PLR0913 - one per option
     }
     if var:
         body["variables"] = _variables(var)
-    client = HttpClient(url, api_key())
-    with failing_on(*REFUSALS):
+    with _server(url) as client:
         accepted = client.submit({key: value for key, value in body.items() if value is not None})
         job_id: str = accepted["job_id"]
         if watch:
@@ -60,8 +59,8 @@ def submit(  # noqa: PLR0913 - one per option
 
 def watch(job: JobId, *, url: Url = URL, json: Json = False) -> None:
     """Follow a job: events with waiting times, and tokens as they come."""
-    with failing_on(*REFUSALS):
-        _watch(HttpClient(url, api_key()), job, json=json)
+    with _server(url) as client:
+        _watch(client, job, json=json)
 
 
 def jobs(
@@ -74,34 +73,40 @@ def jobs(
     json: Json = False,
 ) -> None:
     """List jobs, newest first."""
-    with failing_on(*REFUSALS):
-        page = HttpClient(url, api_key()).jobs(status=status, model=model, after=after, limit=limit)
+    with _server(url) as client:
+        page = client.jobs(status=status, model=model, after=after, limit=limit)
     if json:
         print_json(page)
         return
-    table = Table("job", "status", "model", "step", "attempts", "created", "error", box=None, pad_edge=False)
+    rows = [["job", "status", "model", "step", "attempts", "created", "error"]]
     for job in page["data"]:
-        created = datetime.fromtimestamp(job["created_at"]).astimezone().isoformat(" ", "seconds")
+        created = datetime.fromtimestamp(job["created_at"]).astimezone().strftime("%Y-%m-%d %H:%M:%S")
         error = job["error"]["message"] if job["error"] else ""
-        table.add_row(job["id"], job["status"], job["model"], job["step"], str(job["attempts"]), created, error)
-    out.print(table)
+        rows.append([job["id"], job["status"], job["model"], job["step"], str(job["attempts"]), created, error])
+    print_table(rows)
     if page["has_more"]:
         err.print(f"there are more: --after {page['last_id']}", style="dim")
 
 
 def events(job: JobId, *, url: Url = URL, json: Json = False) -> None:
     """List what has happened to a job."""
-    with failing_on(*REFUSALS):
-        listed = HttpClient(url, api_key()).events(job)
+    with _server(url) as client:
+        listed = client.events(job)
     if json:
         print_json(listed)
         return
-    table = Table("since submit", "event", "step", "details", box=None, pad_edge=False)
+    rows = [["since submit", "event", "step", "details"]]
     for event in listed:
         since = event["created_at"] - listed[0]["created_at"]
         details = " · ".join(event_details(event["type"], event["attempt"], event["data"]))
-        table.add_row(f"{since:.3f} s", event["type"], event["step"], details)
-    out.print(table)
+        rows.append([f"{since:.3f} s", event["type"], event["step"], details])
+    print_table(rows)
+
+
+@contextmanager
+def _server(url: str) -> Iterator[HttpClient]:
+    with failing_on(ConnectError, RefusedError), closing(HttpClient(url, api_key())) as client:
+        yield client
 
 
 def _variables(pairs: list[str]) -> dict[str, str]:

@@ -1,0 +1,99 @@
+"""The command line against a server of its own, and the server's life from start to stop."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from configs.settings import CONFIGS
+from heliograph.cli import app
+from tests.servers import ServerProcess
+
+STOP_S = 20  # promised
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    server = ServerProcess(CONFIGS / "monolith.yaml", tmp_path_factory.mktemp("cli") / "data", model="scripted")
+    server.start()
+    yield server
+    server.stop()
+
+
+class Terminal:
+    """Types commands to one server."""
+
+    def __init__(self, server: ServerProcess) -> None:
+        self._url = server.url
+
+    def run(self, *arguments: str, exit_code: int = 0) -> str:
+        result = CliRunner().invoke(app, [*arguments, "--url", self._url])
+        assert result.exit_code == exit_code, result.output
+        return result.output if exit_code else result.stdout
+
+    def submit(self, *arguments: str, exit_code: int = 0) -> str:
+        return self.run("submit", "--model", "scripted", *arguments, exit_code=exit_code)
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self.run(*arguments, "--json"))
+
+
+@pytest.fixture
+def terminal(server: ServerProcess) -> Terminal:
+    return Terminal(server)
+
+
+def test_a_submitted_job_can_be_watched_to_its_end(terminal: Terminal) -> None:
+    job_id = terminal.submit("--template", "explain", "--var", "topic=light", "--var", "audience=a child").strip()
+    shown = terminal.run("watch", job_id)
+    kinds = ["JobSubmitted", "PromptRendered", "InferenceStarted", "InferenceCompleted", "ResultStored"]
+    assert [line.split()[2] for line in shown.splitlines() if line.lstrip()[:1].isdigit()] == kinds
+    assert "completed · 16 tokens" in shown
+
+
+def test_watching_at_submit_shows_the_same_text_as_waiting_for_it(terminal: Terminal) -> None:
+    answer = terminal.submit("--prompt", "the same", "--wait").strip()
+    assert answer
+    assert answer in terminal.submit("--prompt", "the same", "--watch")
+
+
+def test_frames_for_machines_are_one_json_object_a_line(terminal: Terminal) -> None:
+    frames = [json.loads(line) for line in terminal.submit("--prompt", "x", "--watch", "--json").splitlines()]
+    assert [frame["frame"] for frame in frames if frame["frame"] != "token"] == ["event"] * 5 + ["end"]
+    assert frames[-1]["status"] == "completed"
+
+
+def test_jobs_and_events_are_listed(terminal: Terminal) -> None:
+    job_id = json.loads(terminal.submit("--prompt", "listed", "--wait", "--json"))["id"]
+    assert job_id in terminal.run("jobs", "--status", "completed")
+    assert terminal.json("jobs", "--limit", "1")["data"][0]["id"] == job_id
+    assert terminal.json("events", job_id)[0]["type"] == "JobSubmitted"
+    assert "ResultStored" in terminal.run("events", job_id)
+
+
+def test_what_the_server_refuses_is_told_in_its_words(terminal: Terminal) -> None:
+    refused = CliRunner().invoke(app, ["submit", "--model", "nope", "--prompt", "x", "--url", terminal._url])
+    assert refused.exit_code == 1
+    assert refused.stderr == "error: The model 'nope' does not exist.\n"
+    assert "error: " in terminal.run("watch", "resp_unknown", exit_code=1)
+
+
+@pytest.mark.parametrize("config", ["monolith", "scripted"])
+def test_a_server_holds_its_folder_and_leaves_nothing_when_it_is_told_to_stop(config: str, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    server = ServerProcess(CONFIGS / f"{config}.yaml", data, model="scripted")
+    server.start()
+    tree = server.tree()
+    second = CliRunner().invoke(app, ["serve", "--config", str(CONFIGS / f"{config}.yaml"), "--data", str(data)])
+    assert second.exit_code == 1
+    assert f"pid {tree[0].pid}" in second.stderr
+    began = time.monotonic()
+    stopped = CliRunner().invoke(app, ["stop", "--data", str(data)])
+    assert f"pid {tree[0].pid}" in stopped.stdout
+    assert time.monotonic() - began < STOP_S
+    assert server.wait() == 0
+    assert [process for process in tree if process.is_running()] == []

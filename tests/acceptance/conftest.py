@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-WIRINGS = {"monolith": "monolith.yaml"}
+WIRINGS = {"monolith": "monolith.yaml", "event-driven": "scripted.yaml"}
 START_S = 240
 STOP_S = 30
 

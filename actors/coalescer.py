@@ -35,6 +35,8 @@ class Coalescer(Generic[C, A]):
         self._waiting.extend(entries)
         if self._task is None:
             self._task = self._ports.spawn(self._run(), self._name)
+        if len(entries) == 1:
+            return [await entries[0][1]]
         results = await asyncio.gather(*(future for _, future in entries), return_exceptions=True)
         failed = next((result for result in results if isinstance(result, BaseException)), None)
         if failed is not None:

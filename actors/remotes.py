@@ -20,6 +20,7 @@ from pipelines.jobs import ClaimedJob, Job, Reference
 from pipelines.ports import Ports
 
 PATIENCE_S = 20.0
+NO_PATIENCE_S = 0.0  # a restarted actor has forgotten its readers' sessions: they must follow anew
 _PAUSE_S = 0.1
 _GONE = (ActorDiedError, ActorUnavailableError, RayActorError, ValueError)  # ValueError: no actor of this name
 
@@ -36,9 +37,9 @@ class RemoteActor:
         self._ports = ports
         self._actor: Any = None
 
-    async def call(self, method: str, *arguments: Any) -> Any:
+    async def call(self, method: str, *arguments: Any, patience_s: float = PATIENCE_S) -> Any:
         """The answer of the actor; waits out a restart."""
-        give_up_at = self._ports.clock.monotonic() + PATIENCE_S
+        give_up_at = self._ports.clock.monotonic() + patience_s
         while True:
             try:
                 actor = self._actor or await asyncio.to_thread(self._find)
@@ -47,7 +48,7 @@ class RemoteActor:
                 if isinstance(error, ray.exceptions.RayTaskError):  # raised by the method itself
                     raise
                 self._actor = None
-                if self._ports.clock.monotonic() > give_up_at:
+                if self._ports.clock.monotonic() >= give_up_at:
                     raise UnreachableError(f"{self._name} is not reachable", retry_after_s=1.0) from error
                 await self._ports.sleep(_PAUSE_S)
 
@@ -129,7 +130,7 @@ class RemoteJournal:
         self, session: str, add: dict[str, int], remove: Sequence[str], wait_s: float
     ) -> dict[str, tuple[int, list[bytes]]]:
         """New events."""
-        answer = await self._remote.call("follow", session, add, remove, wait_s)
+        answer = await self._remote.call("follow", session, add, remove, wait_s, patience_s=NO_PATIENCE_S)
         return cast("dict[str, tuple[int, list[bytes]]]", answer)
 
     async def depth(self) -> dict[str, Depth]:
@@ -163,4 +164,5 @@ class RemoteTokenLog:
         self, session: str, add: dict[str, int], remove: Sequence[str], wait_s: float
     ) -> dict[str, Logged]:
         """New chunks."""
-        return cast("dict[str, Logged]", await self._remote.call("follow", session, add, remove, wait_s))
+        answer = await self._remote.call("follow", session, add, remove, wait_s, patience_s=NO_PATIENCE_S)
+        return cast("dict[str, Logged]", answer)

@@ -18,18 +18,24 @@ class HeliographError(Exception):
 class RejectError(HeliographError):
     """The input is at fault; the message is for the client."""
 
-    def __init__(self, message: str, *, code: str, param: str | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, code: str, param: str | None = None) -> None:
+        super().__init__(message, code, param)  # all three, so that it can be pickled
         self.code = code
         self.param = param
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class TransientError(HeliographError):
     """A known passing fault."""
 
-    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message, retry_after_s)
         self.retry_after_s = retry_after_s
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class StaleFenceError(HeliographError):

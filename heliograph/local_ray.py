@@ -7,8 +7,9 @@ What their workers have started in turn (vLLM's engine core, HAProxy) is adopted
 import ctypes
 import logging
 import os
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psutil
@@ -16,6 +17,7 @@ import psutil
 ATTEMPTS = 3
 logger = logging.getLogger(__name__)
 
+END_S = 5.0  # for the last processes to go
 _SET_CHILD_SUBREAPER = 36  # of prctl(2)
 
 # Whatever is set in the environment wins.
@@ -71,11 +73,10 @@ def _adopt_orphans() -> None:
 
 
 def end_descendants() -> None:
-    """Kill every process below this one, and wait until they are gone."""
-    descendants = psutil.Process().children(recursive=True)
-    for process in descendants:
-        try:
-            process.kill()
-        except psutil.NoSuchProcess:
-            continue
-    psutil.wait_procs(descendants, timeout=5)
+    """Kill every process below this one, and wait until they are gone; again for those that came meanwhile."""
+    deadline = time.monotonic() + END_S
+    while time.monotonic() < deadline and (descendants := psutil.Process().children(recursive=True)):
+        for process in descendants:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(descendants, timeout=END_S)

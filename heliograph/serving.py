@@ -4,6 +4,7 @@ Invariant: everything that was started is gone when `serve` returns, whatever en
 """
 
 import asyncio
+import logging
 import signal
 import time
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from heliograph.data_lock import hold
 from heliograph.haproxy import ingress, is_free
 from heliograph.local_ray import end_descendants, local_ray
 
-DRAIN_S = 8.0  # of the 20 s that a stop may take
+DRAIN_S = 6.0  # of the 20 s that a stop may take
 
 
 class StartError(RuntimeError):
@@ -124,6 +125,7 @@ def _deploy(document: dict[str, Any], progress: Callable[[str], None]) -> None:
     from ray.serve._private.api import serve_start  # noqa: PLC0415
     from ray.serve.schema import ServeDeploySchema  # noqa: PLC0415
 
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
     config = ServeDeploySchema.model_validate(document)
     client = serve_start(http_options=config.http_options.model_dump(), proxy_location=config.proxy_location)
     client.deploy_apps(config, _blocking=False)
@@ -156,9 +158,9 @@ def _drain(document: dict[str, Any]) -> None:
     from ray import serve as ray_serve  # noqa: PLC0415 - reads its variables when imported
     from ray.serve.context import _get_global_client  # noqa: PLC0415
 
-    workers = [app["name"] for app in document["applications"] if app.get("route_prefix", "/") is None]
-    workers.remove("plane")
-    _get_global_client().delete_apps(workers, blocking=False)
+    names = [application["name"] for application in document["applications"]]
+    workers = {name for name in names if name.partition(".")[0] in ("prompting", "inference")}
+    _get_global_client().delete_apps(list(workers), blocking=False)
     deadline = time.monotonic() + DRAIN_S
-    while time.monotonic() < deadline and set(workers) & ray_serve.status().applications.keys():
+    while time.monotonic() < deadline and workers & ray_serve.status().applications.keys():
         time.sleep(0.1)

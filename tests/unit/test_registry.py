@@ -1,10 +1,14 @@
 """Planted changes of a schema, built from descriptors."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorSet
 
+from actors.journal.sqlite import SqliteStore
+from actors.shards import journal_file, open_journal
+from actors.system import real_ports
 from events.registry import IncompatibleSchemaError, current_schema, incompatibilities, register
 
 Change = Callable[[DescriptorProto], object]
@@ -125,3 +129,11 @@ def test_a_field_that_moves_into_a_oneof_has_another_meaning() -> None:
         message.field[0].oneof_index = 0
 
     assert len(incompatibilities(current_schema(), changed(move, "Envelope"))) == 1
+
+
+def test_a_journal_does_not_open_a_store_that_a_contradicting_version_has_written(tmp_path: Path) -> None:
+    store = SqliteStore(journal_file(tmp_path), new_uuid="store_1")
+    store.save_schemas(changed(reuse_worker))
+    store.close()
+    with pytest.raises(IncompatibleSchemaError, match="field 3"):
+        open_journal(tmp_path, ports=real_ports())

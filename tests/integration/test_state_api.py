@@ -1,0 +1,38 @@
+"""What Ray's state API shows of a running server."""
+
+from typing import Any
+
+import pytest
+from ray.util.state import list_actors
+
+from actors.naming import NAMESPACE
+from tests.integration.conftest import RayServer
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+
+SHARED = {"journal-0", "tokens-0", "topic.prompting", "topic.inference.scripted"}
+SERVE = "serve"  # the namespace of Serve's own actors and of our replicas
+
+
+@pytest.fixture(scope="module")
+def actors(elastic: RayServer) -> Any:
+    """All that live, after a job has gone through."""
+    assert elastic.finish(elastic.submit())["status"] == "completed"
+    return list_actors(address=elastic.ray_address(), detail=True, filters=[("state", "=", "ALIVE")], limit=1000)
+
+
+def test_the_shared_actors_and_queues_are_listed_by_their_names(actors: Any) -> None:
+    assert {actor.name for actor in actors if actor.ray_namespace == NAMESPACE} == SHARED
+
+
+def test_no_actor_is_without_a_name(actors: Any) -> None:
+    assert all(actor.name for actor in actors)
+
+
+def test_every_actor_is_ours_by_name_or_serves(actors: Any) -> None:
+    assert {actor.ray_namespace for actor in actors} == {NAMESPACE, SERVE}
+
+
+def test_the_shared_actors_outlive_drivers_and_placement_groups(actors: Any) -> None:
+    shared = [actor for actor in actors if actor.ray_namespace == NAMESPACE]
+    assert all(actor.is_detached and not actor.placement_group_id for actor in shared)

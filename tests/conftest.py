@@ -23,9 +23,17 @@ from tests.servers import ServerProcess  # noqa: E402
 @pytest.fixture(scope="session")
 def event_driven(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """`configs/scripted.yaml` on a Ray of its own."""
-    server = ServerProcess(
-        CONFIGS / "scripted.yaml", tmp_path_factory.mktemp("event_driven") / "data", model="scripted"
-    )
+    yield from _serve("scripted.yaml", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def monolith(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """`configs/monolith.yaml`."""
+    yield from _serve("monolith.yaml", tmp_path_factory)
+
+
+def _serve(config: str, folders: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    server = ServerProcess(CONFIGS / config, folders.mktemp("server") / "data", model="scripted")
     server.start()
     yield server
     server.stop()

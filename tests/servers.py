@@ -49,6 +49,11 @@ class ServerProcess:
         self.url = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[str] | None = None
 
+    @property
+    def socket_url(self) -> str:
+        """Where its WebSockets are."""
+        return self.url.replace("http", "ws", 1)
+
     def start(self) -> None:
         command = [*HELIOGRAPH, "serve", "--config", str(self._config), "--port", str(self.port)]
         self.data.parent.mkdir(parents=True, exist_ok=True)
@@ -129,7 +134,7 @@ class ServerProcess:
     def tokens(self, job_id: str, count: int) -> list[dict[str, Any]]:
         """The first token frames of a job's stream."""
         frames: list[dict[str, Any]] = []
-        with connect(f"{self.url.replace('http', 'ws', 1)}/jobs/{job_id}/stream", open_timeout=60) as socket:
+        with connect(f"{self.socket_url}/jobs/{job_id}/stream", open_timeout=60) as socket:
             while len(frames) < count:
                 frame = json.loads(socket.recv(60))
                 assert frame["type"] != "end"

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 from websockets.sync.client import connect
 
-from tests.acceptance.conftest import Server
+from tests.servers import ServerProcess
 
 PATIENCE_S = 60.0
 PAUSE_S = 0.05
@@ -18,7 +18,7 @@ TERMINAL = ("completed", "incomplete", "failed", "cancelled")
 class Client:
     """A plain user of one server."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: ServerProcess) -> None:
         self.model = server.model
         self.http = httpx.Client(base_url=server.url, timeout=PATIENCE_S)
         self._socket_url = server.socket_url

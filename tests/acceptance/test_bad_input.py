@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.acceptance.conftest import Server
+from tests.servers import ServerProcess
 
 GOOD: dict[str, Any] = {"model": "scripted", "prompt": "Hi"}
 EXPLAIN = {"model": "scripted", "template": "explain"}
@@ -15,7 +15,7 @@ MIB = 1024 * 1024
 
 
 @pytest.fixture
-def http(server: Server) -> Iterator[httpx.Client]:
+def http(server: ServerProcess) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=server.url, timeout=60) as client:
         yield client
 

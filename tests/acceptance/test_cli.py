@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,6 @@ from heliograph.cli import app
 from tests.servers import ServerProcess
 
 STOP_S = 20  # promised
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    server = ServerProcess(CONFIGS / "monolith.yaml", tmp_path_factory.mktemp("cli") / "data", model="scripted")
-    server.start()
-    yield server
-    server.stop()
 
 
 class Terminal:
@@ -43,8 +34,8 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(server: ServerProcess) -> Terminal:
-    return Terminal(server)
+def terminal(monolith: ServerProcess) -> Terminal:
+    return Terminal(monolith)
 
 
 def test_a_submitted_job_can_be_watched_to_its_end(terminal: Terminal) -> None:

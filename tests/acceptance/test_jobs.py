@@ -9,13 +9,13 @@ from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import connect
 
 from tests.acceptance.client import Client, text_of
-from tests.acceptance.conftest import Server
+from tests.servers import ServerProcess
 
 STORY = ["JobSubmitted", "PromptRendered", "InferenceStarted", "InferenceCompleted", "ResultStored"]
 
 
 @pytest.fixture
-def client(server: Server) -> Iterator[Client]:
+def client(server: ServerProcess) -> Iterator[Client]:
     client = Client(server)
     yield client
     client.http.close()
@@ -126,7 +126,7 @@ def test_pages_of_jobs_meet_without_a_gap(client: Client) -> None:
 
 
 @pytest.mark.parametrize("job_id", ["resp_0000000000000000000000000000", "nonsense"])
-def test_the_stream_of_an_unknown_job_is_an_error_and_a_close(server: Server, job_id: str) -> None:
+def test_the_stream_of_an_unknown_job_is_an_error_and_a_close(server: ServerProcess, job_id: str) -> None:
     with connect(f"{server.socket_url}/jobs/{job_id}/stream") as socket:
         frame = json.loads(socket.recv())
         assert (frame["status"], set(frame["error"])) == (404, {"message", "type", "param", "code"})

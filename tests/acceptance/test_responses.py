@@ -12,11 +12,11 @@ from openai import OpenAI
 from openai.types.responses import Response
 
 from tests.acceptance.client import PATIENCE_S, PAUSE_S
-from tests.acceptance.conftest import Server
+from tests.servers import ServerProcess
 
 
 @pytest.fixture
-def sdk(server: Server) -> Iterator[OpenAI]:
+def sdk(server: ServerProcess) -> Iterator[OpenAI]:
     with OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0, _strict_response_validation=True) as client:
         yield client
 
@@ -54,7 +54,7 @@ def test_the_same_prompt_gives_the_same_text(sdk: OpenAI) -> None:
     assert first.output_text == second.output_text
 
 
-def test_one_id_serves_both_views(sdk: OpenAI, server: Server) -> None:
+def test_one_id_serves_both_views(sdk: OpenAI, server: ServerProcess) -> None:
     done = poll(sdk, create(sdk))
     job = httpx.get(f"{server.url}/jobs/{done.id}").json()
     assert (job["job_id"], job["status"]) == (done.id, "completed")
@@ -76,7 +76,7 @@ def test_a_failed_response_has_an_error_that_the_sdk_knows(sdk: OpenAI) -> None:
     assert "metadata.scripted" in response.error.message
 
 
-def test_a_cancelled_response_keeps_what_was_shown(sdk: OpenAI, server: Server) -> None:
+def test_a_cancelled_response_keeps_what_was_shown(sdk: OpenAI, server: ServerProcess) -> None:
     created = create(sdk, {"tokens": 1000, "delay_ms": 50}, max_output_tokens=1000)
     assert httpx.post(f"{server.url}/jobs/{created.id}/cancel").status_code == 200
     response = sdk.responses.retrieve(created.id)

@@ -1,7 +1,8 @@
-"""What the Python client raises.
+"""What the Python client and the command line raise.
 
 HeliographError
 ├── ApiError           the request was refused; `status` is the one that HTTP would have
+├── StartError         the server cannot start
 ├── ConnectError       no Ray, or no Heliograph on it
 ├── JobFailedError     the job ended in failure
 └── JobCancelledError  the job was cancelled
@@ -10,7 +11,11 @@ HeliographError
 from deployments.ingestion.errors import ApiError
 from pipelines.errors import HeliographError
 
-__all__ = ["ApiError", "ConnectError", "HeliographError", "JobCancelledError", "JobFailedError"]
+__all__ = ["ApiError", "ConnectError", "HeliographError", "JobCancelledError", "JobFailedError", "StartError"]
+
+
+class StartError(HeliographError):
+    """The server cannot start; the message says why."""
 
 
 class ConnectError(HeliographError):

@@ -4,7 +4,6 @@ Invariant: everything that was started is gone when `serve` returns, whatever en
 """
 
 import asyncio
-import logging
 import signal
 import time
 from collections.abc import Callable
@@ -17,14 +16,9 @@ import yaml
 
 from configs.settings import load_profile, model_folder
 from heliograph.data_lock import hold
+from heliograph.errors import StartError
 from heliograph.haproxy import ingress, is_free
 from heliograph.local_ray import end_descendants, local_ray
-
-DRAIN_S = 6.0  # of the 20 s that a stop may take
-
-
-class StartError(RuntimeError):
-    """The server could not start; the message says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,18 +58,20 @@ def _serve_on_ray(server: Server, document: dict[str, Any]) -> None:
             application.setdefault("args", {})["data"] = str(server.data.resolve())
     server.progress("starting Ray")
     with ingress() as environment, local_ray(environment, dashboard=server.dashboard) as dashboard:
+        from heliograph import applications  # noqa: PLC0415 - imports ray, whose variables are set by now
+
         _take_signals(_interrupt)  # Ray has put handlers of its own there
         try:
             if server.dashboard:
                 server.progress(f"Ray's dashboard: {dashboard}")
-            _deploy(document, server.progress)
+            applications.deploy(document, server.progress)
             _wait_until_ready(url)
             server.announce(f"ready {url}")
             signal.pause()
         finally:
             _take_signals(signal.SIG_IGN)  # a second one must not cut the first one's work short
             server.progress("stopping")
-            _drain(document)
+            applications.drain(document)
 
 
 def _serve_here(server: Server, document: dict[str, Any]) -> None:
@@ -119,27 +115,6 @@ def _take_signals(handler: Callable[..., None] | signal.Handlers) -> None:
         signal.signal(number, handler)
 
 
-def _deploy(document: dict[str, Any], progress: Callable[[str], None]) -> None:
-    """What `serve run FILE` does, and then wait until every application runs."""
-    from ray import serve as ray_serve  # noqa: PLC0415 - reads its variables when imported
-    from ray.serve._private.api import serve_start  # noqa: PLC0415
-    from ray.serve.schema import ServeDeploySchema  # noqa: PLC0415
-
-    logging.getLogger("ray.serve").setLevel(logging.WARNING)
-    config = ServeDeploySchema.model_validate(document)
-    client = serve_start(http_options=config.http_options.model_dump(), proxy_location=config.proxy_location)
-    client.deploy_apps(config, _blocking=False)
-    waiting = {application.name for application in config.applications}
-    while waiting:
-        time.sleep(0.2)
-        for name, application in ray_serve.status().applications.items():
-            if application.status == "DEPLOY_FAILED":
-                raise StartError(f"application {name} failed: {application.message}")
-            if application.status == "RUNNING" and name in waiting:
-                waiting.remove(name)
-                progress(f"{name} runs")
-
-
 def _wait_until_ready(url: str) -> None:
     with httpx.Client(timeout=5) as client:
         while not _is_ready(client, url):
@@ -151,16 +126,3 @@ def _is_ready(client: httpx.Client, url: str) -> bool:
         return client.get(f"{url}/ready").status_code == httpx.codes.OK
     except httpx.TransportError:
         return False
-
-
-def _drain(document: dict[str, Any]) -> None:
-    """Let the workers hand back what they hold, so that the next start need not wait for their leases."""
-    from ray import serve as ray_serve  # noqa: PLC0415 - reads its variables when imported
-    from ray.serve.context import _get_global_client  # noqa: PLC0415
-
-    names = [application["name"] for application in document["applications"]]
-    workers = {name for name in names if name.partition(".")[0] in ("prompting", "inference")}
-    _get_global_client().delete_apps(list(workers), blocking=False)
-    deadline = time.monotonic() + DRAIN_S
-    while time.monotonic() < deadline and workers & ray_serve.status().applications.keys():
-        time.sleep(0.1)

@@ -9,6 +9,7 @@ import typer
 from configs.settings import CONFIGS
 from heliograph.cli.console import err, failing_on, out
 from heliograph.data_lock import STOP_S, FolderInUseError, stop_holder
+from heliograph.errors import StartError
 
 Data = Annotated[Path, typer.Option(help="Folder of journal, token log and payloads.")]
 DATA = Path(".heliograph")
@@ -30,7 +31,7 @@ def serve(
     from heliograph import serving  # noqa: PLC0415 - slow to import
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    with failing_on(FolderInUseError, serving.StartError, FileNotFoundError):
+    with failing_on(FolderInUseError, StartError, FileNotFoundError):
         serving.serve(
             serving.Server(
                 config=config,

@@ -1,0 +1,68 @@
+"""Puts the applications of a Serve config file on the Ray of this process, and lets the workers leave before it ends.
+
+Import it only when Ray's variables are set: it imports ray.
+"""
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ray import serve
+from ray._common.utils import import_attr
+from ray.exceptions import RayActorError
+from ray.serve._private.api import call_user_app_builder_with_args_if_necessary, serve_start
+from ray.serve.context import _get_global_client
+from ray.serve.schema import ServeApplicationSchema, ServeDeploySchema
+
+from heliograph.errors import StartError
+
+POLL_S = 0.5
+DRAIN_S = 6.0  # of the 20 s that a stop may take
+_PLAIN = {"name", "import_path", "route_prefix", "args"}
+
+
+def deploy(document: dict[str, Any], progress: Callable[[str], None]) -> None:
+    """Deploy, and wait until every application runs. Raises StartError where one cannot."""
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
+    config = ServeDeploySchema.model_validate(document)
+    with contextlib.suppress(RayActorError):  # on a busy machine Serve replaces a proxy that is too slow to start
+        serve_start(http_options=config.http_options.model_dump(), proxy_location=config.proxy_location)
+    if all(application.keys() <= _PLAIN for application in document["applications"]):
+        targets = [_build(application) for application in config.applications]
+        serve.run_many(targets, wait_for_ingress_deployment_creation=False, wait_for_applications_running=False)
+    else:
+        _get_global_client().deploy_apps(config, _blocking=False)
+    _await_running({application.name for application in config.applications}, progress)
+
+
+def _build(application: ServeApplicationSchema) -> serve.RunTarget:
+    """What `serve deploy` does in a process for each application; here the imports are paid for once."""
+    builder = import_attr(application.import_path)
+    target = call_user_app_builder_with_args_if_necessary(builder, application.args)
+    return serve.RunTarget(target=target, name=application.name, route_prefix=application.route_prefix)
+
+
+def _await_running(names: set[str], progress: Callable[[str], None]) -> None:
+    while names:
+        time.sleep(POLL_S)
+        for name, application in serve.status().applications.items():
+            if application.status == "DEPLOY_FAILED":
+                raise StartError(f"application {name} failed: {application.message}")
+            if application.status == "RUNNING" and name in names:
+                names.remove(name)
+                progress(f"{name} runs")
+
+
+def drain(document: dict[str, Any]) -> None:
+    """Let the workers hand back what they hold, so that the next start need not wait for their leases."""
+    names = [application["name"] for application in document["applications"]]
+    workers = {name for name in names if name.partition(".")[0] in ("prompting", "inference")}
+    client = _get_global_client(raise_if_no_controller_running=False)
+    if client is None:
+        return  # the start did not get that far
+    client.delete_apps(list(workers), blocking=False)
+    deadline = time.monotonic() + DRAIN_S
+    while time.monotonic() < deadline and workers & serve.status().applications.keys():
+        time.sleep(POLL_S)

@@ -4,6 +4,7 @@ Invariants: a frame is given once and in order, also when the process that serve
 `submit` is never repeated by itself, because a repeat would be another job.
 """
 
+import socket
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
@@ -12,6 +13,7 @@ from typing import Any
 import ray
 from openai.types.responses import Response
 from ray import serve
+from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
 from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.exceptions import RayServeException
 
@@ -23,6 +25,7 @@ from pipelines.jobs import Status
 
 INGESTION = "ingestion"
 DEFAULT_TENANT = "default"
+CONNECT_S = 5.0
 PATIENCE_S = 30.0  # how long a dead replica's successor is waited for
 _PAUSES_S = (0.02, 0.05, 0.1, 0.25)  # between two looks at a job; the last one stays
 
@@ -32,7 +35,8 @@ def connect(address: str | None = None, *, tenant: str = DEFAULT_TENANT) -> "Cli
 
     Args:
         address: The cluster, as `ray.init` takes it. None: the one that this process is connected to already, else
-            the one that RAY_ADDRESS names, else the one that runs on this machine.
+            the one that RAY_ADDRESS names, else the one that runs on this machine. A token in ~/.ray/auth_token is
+            shown, unless RAY_AUTH_MODE says otherwise.
         tenant: Whose jobs are submitted and seen.
 
     Returns:
@@ -43,9 +47,12 @@ def connect(address: str | None = None, *, tenant: str = DEFAULT_TENANT) -> "Cli
     """
     try:
         if not ray.is_initialized():
+            # Only who starts a Ray does this by itself; without it a cluster with tokens refuses us.
+            maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+            _knock(address or "")
             ray.init(address=address or "auto", namespace=NAMESPACE, log_to_driver=False, logging_level="warning")
         return Client(serve.get_app_handle(INGESTION), tenant=tenant)
-    except (ConnectionError, RuntimeError, RayServeException) as error:
+    except (OSError, RuntimeError, RayServeException) as error:
         raise ConnectError(f"no Heliograph at {address or 'this machine'}: {error}") from error
 
 
@@ -223,6 +230,13 @@ class Job:
                 raise TimeoutError(f"{self.id} is still {view['status']} after {timeout} s")
             time.sleep(pause)
             looks += 1
+
+
+def _knock(address: str) -> None:
+    """Raise OSError where nobody listens: Ray itself would go on trying for ten minutes."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=CONNECT_S).close()
 
 
 def _frames(stream: Any) -> Generator[dict[str, Any]]:

@@ -1,11 +1,12 @@
+import socket
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from ray.exceptions import RayActorError
 
-from heliograph.client import Client, Job
-from heliograph.errors import JobCancelledError, JobFailedError
+from heliograph.client import Client, Job, connect
+from heliograph.errors import ConnectError, JobCancelledError, JobFailedError
 from heliograph.frames import EndFrame, EventFrame, Frame, TokenFrame
 from pipelines.jobs import Fault, Status
 
@@ -146,3 +147,10 @@ def test_the_fault_of_a_failed_job_is_in_the_end_frame() -> None:
     end = END | {"status": "failed", "error": {"code": "server_error", "message": "broken"}}
     (frame,) = job_on(Handle(streams=[Stream([end])])).stream()
     assert frame == EndFrame(sequence_number=9, status=Status.FAILED, fault=Fault("server_error", "broken"))
+
+
+def test_an_address_where_nobody_listens_is_a_connect_error() -> None:
+    with socket.socket() as held:  # bound, not listening: nobody else can answer there
+        held.bind(("127.0.0.1", 0))
+        with pytest.raises(ConnectError, match="no Heliograph at"):
+            connect(f"127.0.0.1:{held.getsockname()[1]}")

@@ -22,7 +22,7 @@ from heliograph.timeline import Timeline
 from pipelines.jobs import Status
 
 MODEL = "smollm2-135m-instruct"
-TOPIC = {"topic": "how mirrors can send messages by sunlight", "audience": "a curious child"}
+TOPIC = {"topic": "why the sky is blue", "audience": "a child in one sentence"}
 QUESTION = "What is the capital of France?"
 console = Console(highlight=False, soft_wrap=True)
 
@@ -34,8 +34,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="heliograph-demo-") as data:
         _title("2. Ray, Serve and vLLM (a minute or two on a small machine)")
         with _server(data) as url, contextlib.closing(HttpClient(url)) as client:
-            _title(f"3. A job: the template `explain`, about {TOPIC['topic']}")
-            explained = _run(client, template="explain", variables=TOPIC, max_output_tokens=128)
+            _title(f"3. A job: the template `explain` with {TOPIC}")
+            explained = _run(client, template="explain", variables=TOPIC)
             _title(f"4. A question: {QUESTION}")
             answered = _run(client, prompt=QUESTION, max_output_tokens=32)
             _title("5. Stopping")

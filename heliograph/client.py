@@ -18,10 +18,12 @@ from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.exceptions import RayServeException
 
 from actors.naming import NAMESPACE
-from deployments.ingestion.errors import api_error
+from deployments.ingestion.errors import ApiError, api_error
 from heliograph.errors import ConnectError, JobCancelledError, JobFailedError
 from heliograph.frames import Frame, Progress
 from pipelines.jobs import Status
+
+__all__ = ["ApiError", "Client", "Job", "connect"]
 
 INGESTION = "ingestion"
 DEFAULT_TENANT = "default"

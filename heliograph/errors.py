@@ -1,17 +1,14 @@
 """What the Python client and the command line raise.
 
 HeliographError
-├── ApiError           the request was refused; `status` is the one that HTTP would have
+├── ApiError           the request was refused, see `deployments/ingestion/errors.py`; `status` is HTTP's
 ├── StartError         the server cannot start
 ├── ConnectError       no Ray, or no Heliograph on it
 ├── JobFailedError     the job ended in failure
 └── JobCancelledError  the job was cancelled
 """
 
-from deployments.ingestion.errors import ApiError
 from pipelines.errors import HeliographError
-
-__all__ = ["ApiError", "ConnectError", "HeliographError", "JobCancelledError", "JobFailedError", "StartError"]
 
 
 class StartError(HeliographError):

@@ -9,8 +9,8 @@ from typing import Any
 
 import heliograph
 from heliograph.client import Client
-from heliograph.errors import HeliographError
 from heliograph.frames import EventFrame, TokenFrame
+from pipelines.errors import HeliographError
 
 STEADY = {"scripted": json.dumps({"tokens": 8, "delay_ms": 50})}
 SLOW = {"scripted": json.dumps({"tokens": 1000, "delay_ms": 1000})}

@@ -14,9 +14,9 @@ from typing import Any, Protocol
 import ray
 
 from actors.journal.protocol import Depth
+from actors.naming import NAMESPACE, journal_name
 
 log = logging.getLogger("heliograph")
-JOURNAL, NAMESPACE = "journal-0", "heliograph"
 POLL_S = 1.0
 TIMEOUT_S = 5.0
 STALE_S = 10.0  # of silence, after which the depth says nothing about now
@@ -119,6 +119,6 @@ class QueueDepthPolicy:
     async def _depths(self) -> dict[str, Depth]:
         if self._journal is None:  # `get_actor` waits, so it must not run on the controller's loop
             find = asyncio.get_running_loop().run_in_executor
-            self._journal = await find(None, ray.get_actor, JOURNAL, NAMESPACE)
+            self._journal = await find(None, ray.get_actor, journal_name(), NAMESPACE)
         depths: dict[str, Depth] = await self._journal.depth.remote()
         return depths

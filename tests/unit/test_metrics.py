@@ -98,3 +98,8 @@ def test_rays_counter_takes_an_addition_of_nothing() -> None:
 
 def test_every_row_of_the_table_is_recorded_somewhere() -> None:
     assert set(TABLE) == {use.name for use in uses()}
+
+
+def test_the_operators_guide_names_every_metric() -> None:
+    guide = (ROOT / "docs" / "operations.md").read_text()
+    assert not [name for name in TABLE if f"| `{PREFIX}{name}` |" not in guide]

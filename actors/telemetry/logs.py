@@ -57,6 +57,7 @@ def configure_logging(*, service: str, level: str = "INFO", stream: TextIO | Non
     handler.setFormatter(JsonLines(service))
     log.handlers[:] = [handler]
     log.setLevel(level)
+    log.propagate = False  # a handler on the root, such as the command line's, would print everything twice
 
 
 class JsonLines(logging.Formatter):

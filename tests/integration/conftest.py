@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from configs.settings import CONFIGS
+from tests.logging_kept import kept_logging
 from tests.servers import ServerProcess
 
 MODEL = "scripted"
@@ -24,6 +25,13 @@ class RayServer(ServerProcess):
         (raylet,) = self.find("raylet/raylet")
         (option,) = [word for word in raylet.cmdline() if word.startswith("--gcs-address=")]
         return str(option).partition("=")[2]
+
+
+@pytest.fixture(autouse=True)
+def _logging() -> Iterator[None]:
+    """A monolith in this process configures it."""
+    with kept_logging():
+        yield
 
 
 @pytest.fixture(scope="package")

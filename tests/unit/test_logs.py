@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from actors.telemetry.logs import FIELDS, LOGGER, StateChange, configure_logging, log_changes
+from tests.logging_kept import kept_logging
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("actors", "deployments", "heliograph", "pipelines")
@@ -23,12 +24,10 @@ class Output(io.StringIO):
 
 @pytest.fixture
 def output() -> Iterator[Output]:
-    handlers, level = log.handlers[:], log.level
     stream = Output()
-    configure_logging(service="journal", stream=stream)
-    yield stream
-    log.handlers[:] = handlers
-    log.setLevel(level)
+    with kept_logging():
+        configure_logging(service="journal", stream=stream)
+        yield stream
 
 
 def test_a_line_has_time_level_service_message_and_the_known_fields(output: Output) -> None:
@@ -97,3 +96,11 @@ def test_the_code_logs_no_field_that_would_be_dropped() -> None:
         if isinstance(key, ast.Constant) and key.value not in {*FIELDS, "changes"}
     ]
     assert not dropped
+
+
+def test_a_handler_on_the_root_prints_nothing_a_second_time(output: Output) -> None:
+    again = logging.StreamHandler(output)
+    logging.getLogger().addHandler(again)
+    log.info("once")
+    logging.getLogger().removeHandler(again)
+    assert len(output.lines()) == 1

@@ -6,7 +6,7 @@ CONFIG ?= configs/event-driven.yaml
 PORT ?= 8000
 DATA ?= .heliograph
 
-.PHONY: help setup demo serve test check format events requirements bench-pipeline bench-engine bench-start
+.PHONY: help setup demo serve test check format events requirements bench-pipeline bench-engine bench-start bench-memory
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,3 +48,6 @@ bench-engine: setup ## Tokens per second and time to the first token, beside vLL
 
 bench-start: setup ## Time from start to ready, beside vLLM driven directly
 	@$(BIN)/python -m benchmarks.start
+
+bench-memory: setup ## Memory of the journal and the queues over 10 000 jobs, and the sizes of events and tickets
+	@$(BIN)/python -m benchmarks.memory

@@ -10,36 +10,26 @@ import json
 import signal
 import sys
 from time import monotonic
-from typing import Any
 
-from vllm import AsyncEngineArgs, SamplingParams
-from vllm.platforms import current_platform
+from vllm import SamplingParams
 from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.async_llm import AsyncLLM
 
 from configs.settings import ModelProfile, load_profile, model_folder
-
-
-def engine_args(profile: ModelProfile) -> AsyncEngineArgs:
-    """What the platform gives its engine for this profile."""
-    memory = {"kv_cache_memory_bytes": 1 << 30} if current_platform.is_cpu() else {}
-    given: dict[str, Any] = {
-        "model": str(model_folder(profile)),
-        "max_model_len": profile.context,
-        "max_num_seqs": profile.slots,
-        "scheduling_policy": "priority",
-        "disable_log_stats": True,
-        **memory,
-        **profile.engine_args,
-    }
-    return AsyncEngineArgs(**given)
+from deployments.engines.vllm.engine import engine_arguments
 
 
 class Direct:
     """The engine, and what is measured of it."""
 
     def __init__(self, profile: ModelProfile) -> None:
-        self._llm = AsyncLLM.from_engine_args(engine_args(profile))
+        arguments = engine_arguments(
+            folder=model_folder(profile),
+            context=profile.context,
+            slots=profile.slots,
+            engine_args=dict(profile.engine_args),
+        )
+        self._llm = AsyncLLM.from_engine_args(arguments)
         self._runs = 0
 
     async def run(self, prompts: list[str], max_tokens: int) -> dict[str, float]:

@@ -27,6 +27,21 @@ _CPU_KV_CACHE_BYTES = 1 << 30  # vLLM's own default takes most of the machine's 
 _LEAST_TOP_P = 1e-6  # clients may ask for 0, the likeliest token alone; vLLM refuses it
 
 
+def engine_arguments(*, folder: Path, context: int, slots: int, engine_args: dict[str, Any]) -> AsyncEngineArgs:
+    """What vLLM is told of a model: the profile's own arguments win over ours."""
+    memory = {"kv_cache_memory_bytes": _CPU_KV_CACHE_BYTES} if current_platform.is_cpu() else {}
+    arguments: dict[str, Any] = {
+        "model": str(folder),
+        "max_model_len": context,
+        "max_num_seqs": slots,
+        "scheduling_policy": "priority",
+        "disable_log_stats": True,  # vLLM's own loggers; ours is passed beside them
+        **memory,
+        **engine_args,
+    }
+    return AsyncEngineArgs(**arguments)
+
+
 class VllmEngine:
     """One model in this process; vLLM's engine core and its workers are children of it."""
 
@@ -35,23 +50,13 @@ class VllmEngine:
     def __init__(self, *, folder: Path, context: int, slots: int, engine_args: dict[str, Any]) -> None:
         self.context = context
         self.fingerprint = folder_fingerprint(folder)
-        self._arguments = {
-            "model": str(folder),
-            "max_model_len": context,
-            "max_num_seqs": slots,
-            "scheduling_policy": "priority",
-            "disable_log_stats": True,  # vLLM's own loggers; ours is passed beside them
-            **engine_args,
-        }
+        self._arguments = engine_arguments(folder=folder, context=context, slots=slots, engine_args=engine_args)
         self._load = Load()
         self._running = 0
 
     async def start(self) -> None:
         """Load the model. Blocks the event loop while it does."""
-        if current_platform.is_cpu():
-            self._arguments.setdefault("kv_cache_memory_bytes", _CPU_KV_CACHE_BYTES)
-        arguments = AsyncEngineArgs(**self._arguments)
-        self._llm = AsyncLLM.from_engine_args(arguments, stat_loggers=[self._load.logger])
+        self._llm = AsyncLLM.from_engine_args(self._arguments, stat_loggers=[self._load.logger])
         self._tokenizer = self._llm.get_tokenizer()
 
     async def generate(self, generation: Generation) -> AsyncGenerator[Tokens, None]:

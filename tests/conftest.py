@@ -39,7 +39,7 @@ def _serve(config: str, folders: pytest.TempPathFactory) -> Iterator[ServerProce
     server.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ray_cluster() -> Iterator[None]:
     """A local Ray for tests of the thin shells."""
     import ray  # noqa: PLC0415 - takes seconds, and most tests need none

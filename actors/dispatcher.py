@@ -75,6 +75,8 @@ class Dispatcher:
     async def _hand_out(self) -> None:
         await self._work.wait()
         self._work.clear()
+        for name in {worker.topic for worker in self._journal.workers.registered()} - self._topics.keys():
+            await self._topic(name).put(0)  # finds or makes its queue now, not under the first job
         for name, ready in list(self._journal.ready.items()):
             missing = min(ready, self._journal.workers.with_room(name)) - self._tickets[name]
             if missing > 0:

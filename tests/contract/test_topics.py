@@ -48,3 +48,9 @@ async def test_a_full_topic_drops_what_does_not_fit(make_topic: MakeTopic) -> No
 async def test_more_than_it_can_ever_hold_is_cut(make_topic: MakeTopic) -> None:
     topic = make_topic(3)
     assert await topic.put(9) == 3
+
+
+async def test_putting_nothing_opens_the_topic_and_leaves_it_empty(make_topic: MakeTopic) -> None:
+    topic = make_topic(3)
+    assert await topic.put(0) == 0
+    assert not await topic.take(0.01)

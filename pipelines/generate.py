@@ -17,9 +17,8 @@ class Step(NamedTuple):
     topic: str
 
 
-def first_step(model: str) -> Step:
-    """Where a submitted job begins."""
-    del model  # every model's prompts are rendered by the same workers
+def first_step() -> Step:
+    """Where a submitted job begins: every model's prompts are rendered by the same workers."""
     return Step(RENDER, PROMPTING_TOPIC)
 
 

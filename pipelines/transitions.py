@@ -26,7 +26,7 @@ class Change(NamedTuple):
 
 def submit(command: Submit, now: float) -> Change:
     """A job is accepted and its first step is ready."""
-    step = first_step(command.model)
+    step = first_step()
     job = Job(
         id=command.job_id,
         tenant=command.tenant,

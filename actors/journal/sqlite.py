@@ -1,6 +1,5 @@
 """The SQLite store of the journal: one file, one writer, every commit on disk. See `store.py` for the invariants."""
 
-import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -8,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from actors.journal.protocol import JobQuery
+from actors.journal.rows import from_row, to_changes, to_row
 from actors.journal.store import Census, EventRow
 from actors.sqlite import SqliteFile, load_queries
-from pipelines.jobs import Fault, Job, Reference, Status, StepState, Usage, parse_reference
+from pipelines.jobs import Job, Reference, StepState
 
 _HERE = Path(__file__).parent
 _SQL = load_queries(_HERE / "sql" / "queries.sql")
@@ -25,7 +25,7 @@ class SqliteTransaction:
     def load(self, ids: Iterable[str]) -> dict[str, Job]:
         """Those of the jobs that exist."""
         rows = (self._connection.execute(_SQL["job"], [job_id]).fetchone() for job_id in ids)
-        return {row[0]: _job(row) for row in rows if row is not None}
+        return {row[0]: from_row(row) for row in rows if row is not None}
 
     def ready(self, topic: str, limit: int) -> list[Job]:
         """Ready steps, best first."""
@@ -45,11 +45,11 @@ class SqliteTransaction:
 
     def insert(self, jobs: Sequence[Job]) -> None:
         """New rows."""
-        self._connection.executemany(_SQL["insert_job"], map(_row, jobs))
+        self._connection.executemany(_SQL["insert_job"], map(to_row, jobs))
 
     def update(self, jobs: Sequence[Job]) -> None:
         """Rows that exist."""
-        self._connection.executemany(_SQL["update_job"], map(_changes, jobs))
+        self._connection.executemany(_SQL["update_job"], map(to_changes, jobs))
 
     def append(self, events: Sequence[EventRow]) -> None:
         """Events, in this order."""
@@ -73,7 +73,7 @@ class SqliteTransaction:
         self._connection.executemany(_SQL["drop_seal"], ((job_id,) for job_id in job_ids))
 
     def _jobs(self, query: str, *values: Any) -> list[Job]:
-        return [_job(row) for row in self._connection.execute(_SQL[query], values)]
+        return [from_row(row) for row in self._connection.execute(_SQL[query], values)]
 
 
 class SqliteStore:
@@ -94,7 +94,7 @@ class SqliteStore:
     def jobs(self, tenant: str, ids: Sequence[str]) -> list[Job | None]:
         """Committed jobs by id."""
         rows = [self._reader.execute(_SQL["job"], [job_id]).fetchone() for job_id in ids]
-        return [_job(row) if row is not None and row[1] == tenant else None for row in rows]
+        return [from_row(row) if row is not None and row[1] == tenant else None for row in rows]
 
     def list_jobs(self, query: JobQuery) -> list[Job]:
         """A page of jobs."""
@@ -103,7 +103,7 @@ class SqliteStore:
         edge = query.after or ("" if query.ascending else "\U0010ffff")
         statement = _SQL["oldest_jobs" if query.ascending else "newest_jobs"]
         values = (query.tenant, edge, query.status, query.model, query.limit)
-        return [_job(row) for row in self._reader.execute(statement, values)]
+        return [from_row(row) for row in self._reader.execute(statement, values)]
 
     def events(self, job_id: str, tenant: str | None = None) -> list[bytes]:
         """All committed events of a job."""
@@ -116,7 +116,7 @@ class SqliteStore:
 
     def unsealed(self, limit: int) -> list[Job]:
         """Terminal jobs whose logs are still open."""
-        return [_job(row) for row in self._reader.execute(_SQL["unsealed"], [limit])]
+        return [from_row(row) for row in self._reader.execute(_SQL["unsealed"], [limit])]
 
     def census(self) -> Census:
         """Counts, for a journal that starts."""
@@ -152,66 +152,3 @@ class SqliteStore:
 def _blob(connection: sqlite3.Connection, tenant: str, reference: Reference) -> bytes | None:
     row = connection.execute(_SQL["blob"], [tenant, reference.hash]).fetchone()
     return None if row is None else row[0]
-
-
-def _row(job: Job) -> tuple[Any, ...]:
-    return (
-        job.id, job.tenant, job.pipeline, job.model, job.status, job.step, job.step_state, job.topic, job.priority,
-        job.ready_at, job.deadline_at, job.attempt, job.releases, job.fence, job.settled, job.worker, job.claim_id,
-        job.created_at, job.started_at, job.finished_at, _json(job.fault), str(job.request), _text(job.rendered),
-        _text(job.result), _json(job.usage), job.end, job.reason, job.traceparent,
-    )  # fmt: skip
-
-
-def _changes(job: Job) -> tuple[Any, ...]:
-    return (
-        job.status, job.step, job.step_state, job.topic, job.ready_at, job.attempt, job.releases, job.fence,
-        job.settled, job.worker, job.claim_id, job.started_at, job.finished_at, _json(job.fault), _text(job.rendered),
-        _text(job.result), _json(job.usage), job.end, job.reason, job.id,
-    )  # fmt: skip
-
-
-def _job(row: tuple[Any, ...]) -> Job:
-    (
-        job_id, tenant, pipeline, model, status, step, step_state, topic, priority, ready_at, deadline_at, attempt,
-        releases, fence, settled, worker, claim_id, created_at, started_at, finished_at, fault, request, rendered,
-        result, usage, end, reason, traceparent,
-    ) = row  # fmt: skip
-    return Job(
-        id=job_id,
-        tenant=tenant,
-        pipeline=pipeline,
-        model=model,
-        status=Status(status),
-        step=step,
-        step_state=StepState(step_state),
-        topic=topic,
-        priority=priority,
-        ready_at=ready_at,
-        deadline_at=deadline_at,
-        attempt=attempt,
-        releases=releases,
-        fence=fence,
-        settled=settled,
-        worker=worker,
-        claim_id=claim_id,
-        created_at=created_at,
-        started_at=started_at,
-        finished_at=finished_at,
-        fault=Fault(*json.loads(fault)) if fault else None,
-        request=parse_reference(request),
-        rendered=parse_reference(rendered) if rendered else None,
-        result=parse_reference(result) if result else None,
-        usage=Usage(*json.loads(usage)) if usage else None,
-        end=end,
-        reason=reason,
-        traceparent=traceparent,
-    )
-
-
-def _text(reference: Reference | None) -> str | None:
-    return None if reference is None else str(reference)
-
-
-def _json(value: tuple[Any, ...] | None) -> str | None:
-    return None if value is None else json.dumps(value)

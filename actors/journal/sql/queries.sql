@@ -1,7 +1,11 @@
--- Every statement of the SQLite journal. A column list is the order of `_row` in sqlite.py.
+-- Every statement of the SQLite journal. A column list is the order of `to_row` in rows.py.
 
 -- name: insert_job
-INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO jobs (
+    id, tenant, pipeline, model, status, step, step_state, topic, priority, ready_at, deadline_at, attempt, releases, fence,
+    settled, worker, claim_id, created_at, started_at, finished_at, fault, request, rendered, result, usage, log_end, reason,
+    traceparent
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: update_job
 -- What never changes after the insert is left out, so the index on tenants is not touched.
@@ -33,13 +37,13 @@ INSERT INTO events (job_id, tenant, data) VALUES (?, ?, ?);
 SELECT data, tenant FROM events WHERE job_id = ? ORDER BY position;
 
 -- name: put_blob
-INSERT INTO blobs VALUES (?, ?, ?, ?) ON CONFLICT (tenant, hash) DO UPDATE SET touched_at = excluded.touched_at;
+INSERT INTO blobs (tenant, hash, data, touched_at) VALUES (?, ?, ?, ?) ON CONFLICT (tenant, hash) DO UPDATE SET touched_at = excluded.touched_at;
 
 -- name: blob
 SELECT data FROM blobs WHERE tenant = ? AND hash = ?;
 
 -- name: open_seal
-INSERT OR IGNORE INTO open_seals VALUES (?, ?);
+INSERT OR IGNORE INTO open_seals (job_id, tenant) VALUES (?, ?);
 
 -- name: drop_seal
 DELETE FROM open_seals WHERE job_id = ?;

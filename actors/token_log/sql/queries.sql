@@ -4,12 +4,12 @@
 SELECT fence, next_sequence, open, seal FROM logs WHERE job_id = ?;
 
 -- name: put_head
-INSERT INTO logs VALUES (?, ?, ?, ?, ?)
+INSERT INTO logs (job_id, fence, next_sequence, open, seal) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (job_id) DO UPDATE SET
     fence = excluded.fence, next_sequence = excluded.next_sequence, open = excluded.open, seal = excluded.seal;
 
 -- name: add_row
-INSERT INTO chunks VALUES (?, ?, ?, ?);
+INSERT INTO chunks (job_id, sequence, next_sequence, chunk) VALUES (?, ?, ?, ?);
 
 -- name: drop_rows
 DELETE FROM chunks WHERE job_id = ? AND sequence >= ?;

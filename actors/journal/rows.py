@@ -1,0 +1,79 @@
+"""A job as a row of the table `jobs`, in every SQL store.
+
+A row is read by its first columns: a later migration only adds columns behind them, with defaults, so that a process of
+this version goes on working on a store that a newer one has migrated.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from pipelines.jobs import Fault, Job, Reference, Status, StepState, Usage, parse_reference
+
+WIDTH = 28  # columns that this version knows
+
+
+def to_row(job: Job) -> tuple[Any, ...]:
+    """The values of `insert_job`."""
+    return (
+        job.id, job.tenant, job.pipeline, job.model, job.status, job.step, job.step_state, job.topic, job.priority,
+        job.ready_at, job.deadline_at, job.attempt, job.releases, job.fence, job.settled, job.worker, job.claim_id,
+        job.created_at, job.started_at, job.finished_at, _json(job.fault), str(job.request), _text(job.rendered),
+        _text(job.result), _json(job.usage), job.end, job.reason, job.traceparent,
+    )  # fmt: skip
+
+
+def to_changes(job: Job) -> tuple[Any, ...]:
+    """The values of `update_job`: all that may change after the insert, then the id."""
+    return (
+        job.status, job.step, job.step_state, job.topic, job.ready_at, job.attempt, job.releases, job.fence,
+        job.settled, job.worker, job.claim_id, job.started_at, job.finished_at, _json(job.fault), _text(job.rendered),
+        _text(job.result), _json(job.usage), job.end, job.reason, job.id,
+    )  # fmt: skip
+
+
+def from_row(row: Sequence[Any]) -> Job:
+    """The job of a whole row."""
+    (
+        job_id, tenant, pipeline, model, status, step, step_state, topic, priority, ready_at, deadline_at, attempt,
+        releases, fence, settled, worker, claim_id, created_at, started_at, finished_at, fault, request, rendered,
+        result, usage, end, reason, traceparent,
+    ) = row[:WIDTH]  # fmt: skip
+    return Job(
+        id=job_id,
+        tenant=tenant,
+        pipeline=pipeline,
+        model=model,
+        status=Status(status),
+        step=step,
+        step_state=StepState(step_state),
+        topic=topic,
+        priority=priority,
+        ready_at=ready_at,
+        deadline_at=deadline_at,
+        attempt=attempt,
+        releases=releases,
+        fence=fence,
+        settled=settled,
+        worker=worker,
+        claim_id=claim_id,
+        created_at=created_at,
+        started_at=started_at,
+        finished_at=finished_at,
+        fault=Fault(*json.loads(fault)) if fault else None,
+        request=parse_reference(request),
+        rendered=parse_reference(rendered) if rendered else None,
+        result=parse_reference(result) if result else None,
+        usage=Usage(*json.loads(usage)) if usage else None,
+        end=end,
+        reason=reason,
+        traceparent=traceparent,
+    )
+
+
+def _text(reference: Reference | None) -> str | None:
+    return None if reference is None else str(reference)
+
+
+def _json(value: tuple[Any, ...] | None) -> str | None:
+    return None if value is None else json.dumps(value)

@@ -1,6 +1,7 @@
 """The dispatcher: puts tickets where work is, seals what has ended, lets time act, notices who has died.
 
-It lives in the journal's process. It keeps min(ready steps, workers with room) tickets on each topic. Everything
+It lives in the journal's process. It keeps min(steps, workers with room) tickets on each topic; a step
+counts from when the one before it is claimed, so that its worker is already there when it becomes ready. Everything
 it knows can be lost: the sweep each second serves any topic that has work and saw no claim, and seals what is open.
 """
 
@@ -77,8 +78,9 @@ class Dispatcher:
         self._work.clear()
         for name in {worker.topic for worker in self._journal.workers.registered()} - self._topics.keys():
             await self._topic(name).put(0)  # finds or makes its queue now, not under the first job
-        for name, ready in list(self._journal.ready.items()):
-            missing = min(ready, self._journal.workers.with_room(name)) - self._tickets[name]
+        for name in {*self._journal.ready, *self._journal.coming}:
+            work = self._journal.ready[name] + self._journal.coming[name]
+            missing = min(work, self._journal.workers.with_room(name)) - self._tickets[name]
             if missing > 0:
                 self._tickets[name] += missing
                 await self._topic(name).put(missing)

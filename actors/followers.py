@@ -86,10 +86,6 @@ class Followers:
             if not readers:
                 del self._by_key[key]
 
-    def sessions(self) -> list[str]:
-        """Who follows."""
-        return list(self._sessions)
-
     def _forget_silent(self) -> None:
         limit = self._clock.monotonic() - SESSION_TTL_S
         for session_id in [name for name, session in self._sessions.items() if session.seen_at < limit]:

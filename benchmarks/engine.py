@@ -5,6 +5,7 @@ ours from the first request until the last result is stored. (2) On the idle sys
 until the first token is read on the job's stream, and from the call until the engine's first token.
 """
 
+import asyncio
 import json
 import sys
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ ROUNDS = 5
 JOBS = 64
 TOKENS = 64
 FIRST_TOKENS = 20
+IDLE_S = 2.0  # before each first token: vLLM's processes spin for a second after their last one
 TURN_S = 300
 
 
@@ -75,7 +77,9 @@ async def first_tokens(server: Server, direct: Program) -> tuple[list[float], li
         client = Client(http, server.port)
         for number in range(FIRST_TOKENS + 1):
             (prompt,) = prompts(1000 + number, 1)
+            await asyncio.sleep(IDLE_S)
             theirs.append(ask(direct, [prompt])["first_token_s"] * 1000)
+            await asyncio.sleep(IDLE_S)
             ours.append(await client.first_token_s(body(prompt)) * 1000)
             print(f"pair {number}  AsyncLLM {theirs[-1]:.0f} ms, heliograph {ours[-1]:.0f} ms", flush=True)
     return ours[1:], theirs[1:]

@@ -47,7 +47,6 @@ from deployments.inference.placement import replica_options
 from deployments.ingestion.app import create_app
 from pipelines.errors import TransientError
 from pipelines.generate import inference_topic
-from pipelines.jobs import Job
 
 SMALL = {"num_cpus": 0.1}
 HEALTH_S = 2  # a replica that died is replaced this soon
@@ -137,12 +136,8 @@ class HistoryService(Replica):
         blobs = await self._find_blobs()
         self._history = History(journal=self._journal, token_log=self._token_log, blobs=blobs, ports=self._ports)
 
-    async def row(self, tenant: str, job_id: str) -> Job:
-        """See `HistoryApi`, as for all that follow."""
-        return await self._history.row(tenant, job_id)
-
     async def job(self, tenant: str, job_id: str) -> dict[str, Any]:
-        """The view of a job."""
+        """See `HistoryApi`, as for all that follow."""
         return await self._history.job(tenant, job_id)
 
     async def response(self, tenant: str, job_id: str) -> dict[str, Any]:
@@ -163,10 +158,6 @@ class RemoteHistory:
 
     def __init__(self) -> None:
         self._handle = serve.get_deployment_handle("history", "history")
-
-    async def row(self, tenant: str, job_id: str) -> Job:
-        """The row of a job."""
-        return cast("Job", await self._call("row", tenant, job_id))
 
     async def job(self, tenant: str, job_id: str) -> dict[str, Any]:
         """The view of a job."""

@@ -2,8 +2,6 @@
 
 from typing import NamedTuple
 
-from pipelines.jobs import Job
-
 RENDER = "render"
 INFER = "infer"
 PROMPTING_TOPIC = "topic.prompting"
@@ -22,9 +20,9 @@ def first_step() -> Step:
     return Step(RENDER, PROMPTING_TOPIC)
 
 
-def next_step(job: Job) -> Step | None:
-    """What comes after the present step; None where the job is complete."""
-    return Step(INFER, inference_topic(job.model)) if job.step == RENDER else None
+def next_step(step: str, model: str) -> Step | None:
+    """What comes after a step; None where the job is complete then."""
+    return Step(INFER, inference_topic(model)) if step == RENDER else None
 
 
 def inference_topic(model: str) -> str:

@@ -111,7 +111,7 @@ def orphan(job: Job, command: Orphan, now: float) -> Change:
 
 
 def _rendered(job: Job, outcome: Rendered, now: float) -> Change:
-    step = next_step(job)
+    step = next_step(job.step, job.model)
     if step is None:
         raise ValueError(f"step {job.step!r} renders no prompt")
     job = replace(

@@ -4,6 +4,8 @@ Invariants: an answer is given only after its commit is on disk; commit order is
 repeated; one epoch writes. Batches are what was waiting while the last commit ran, never a timer's.
 """
 
+import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 
@@ -19,6 +21,8 @@ from pipelines.commands import Answer, Cancel, Claim, Command, Finish, MarkSeale
 from pipelines.jobs import ClaimedJob, Job, Reference
 from pipelines.ports import Ports
 
+COMING_S = 0.25  # how long a claim waits for a step whose predecessor is being worked on
+
 
 class Journal:
     """Answers `JournalApi` on a store. `on_commit` hears of every committed batch, on the event loop."""
@@ -33,6 +37,8 @@ class Journal:
         self.workers = Workers(ports.clock)
         self.ready: Counter[str] = Counter()  # by topic
         self.waiting: Counter[str] = Counter()
+        self.coming: Counter[str] = Counter()  # steps whose preceding step is claimed
+        self._arrivals: dict[str, asyncio.Event] = {}  # by topic, while a claim waits for a step that is coming
         self.on_commit: Callable[[Effects], None] = lambda _: None
         self._take_stock()
 
@@ -58,7 +64,9 @@ class Journal:
         return await self._answers(batch)
 
     async def claim(self, claim: Claim) -> list[ClaimedJob]:
-        """The best ready steps of a topic."""
+        """The best ready steps of a topic. Where none is ready but one is coming, it is waited for a moment."""
+        if self.ready[claim.topic] <= 0 < self.coming[claim.topic]:
+            await self._arrival(claim.topic)
         (reply,) = await self._commits.do([claim])
         if not isinstance(reply, list):
             raise TypeError("a claim is answered with claims")
@@ -135,6 +143,11 @@ class Journal:
         """Let go of the store."""
         self._store.close()
 
+    async def _arrival(self, topic: str) -> None:
+        arrival = self._arrivals.setdefault(topic, asyncio.Event())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(arrival.wait(), COMING_S)
+
     def _depth(self, topic: str) -> Depth:
         since = self._store.next_ready(topic)
         return Depth(
@@ -149,7 +162,8 @@ class Journal:
         census = self._store.census()
         self.ready.update(census.ready)
         self.waiting.update(census.waiting)
-        self.workers.count(Counter(census.claimed))
+        self.coming.update(census.coming)
+        self.workers.count(census.claimed)
         self.workers.expect({worker for _, worker in census.claimed})
 
     async def _answers(self, commands: Sequence[Command]) -> list[Answer]:
@@ -178,6 +192,9 @@ class Journal:
     def _announce(self, effects: Effects) -> None:
         self.ready.update(effects.ready)
         self.waiting.update(effects.waiting)
+        self.coming.update(effects.coming)
+        for topic in [name for name in self._arrivals if self.ready[name] > 0]:
+            self._arrivals.pop(topic).set()
         self.workers.count(effects.claimed)
         for worker, job_id, fence in effects.revoked:
             self.workers.revoke(worker, job_id, fence)

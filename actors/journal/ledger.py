@@ -30,7 +30,7 @@ from pipelines.commands import (
     Tick,
     Verdict,
 )
-from pipelines.generate import RENDER
+from pipelines.generate import RENDER, next_step
 from pipelines.jobs import ClaimedJob, Job, Reference, StepState
 from pipelines.transitions import Change
 
@@ -43,6 +43,7 @@ class Effects:
 
     ready: Counter[str] = field(default_factory=Counter)  # by topic; may be negative
     waiting: Counter[str] = field(default_factory=Counter)
+    coming: Counter[str] = field(default_factory=Counter)  # by topic: steps whose preceding step is claimed
     claimed: Counter[tuple[str, str]] = field(default_factory=Counter)  # by (topic, worker)
     tickets: Counter[str] = field(default_factory=Counter)  # used, by topic; a claim that found nothing counts too
     followed: dict[str, None] = field(default_factory=dict)  # jobs with new events, in order
@@ -231,3 +232,5 @@ class Ledger:
                 self.effects.waiting[job.topic] += by
             case StepState.CLAIMED:
                 self.effects.claimed[job.topic, job.worker] += by
+                if (following := next_step(job.step, job.model)) is not None:
+                    self.effects.coming[following.topic] += by

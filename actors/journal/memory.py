@@ -4,13 +4,12 @@
 """
 
 import copy
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from actors.journal.protocol import JobQuery
-from actors.journal.store import Census, EventRow
+from actors.journal.store import Census, CensusRow, EventRow, take_census
 from actors.sqlite import StaleEpochError
 from pipelines.jobs import Job, Reference, StepState
 
@@ -146,11 +145,8 @@ class MemoryStore:
 
     def census(self) -> Census:
         """Counts, for a journal that starts."""
-        jobs = self._disk.jobs.values()
-        return Census(
-            Counter(job.topic for job in jobs if job.step_state is StepState.READY),
-            Counter(job.topic for job in jobs if job.step_state is StepState.WAITING),
-            Counter((job.topic, job.worker) for job in jobs if job.step_state is StepState.CLAIMED),
+        return take_census(
+            CensusRow(job.topic, job.step, job.model, job.step_state, job.worker, 1) for job in self._disk.jobs.values()
         )
 
     def next_ready(self, topic: str) -> float | None:

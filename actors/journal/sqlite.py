@@ -8,7 +8,7 @@ from typing import Any
 
 from actors.journal.protocol import JobQuery
 from actors.journal.rows import from_row, to_changes, to_row
-from actors.journal.store import Census, EventRow
+from actors.journal.store import Census, CensusRow, EventRow, take_census
 from actors.sqlite import SqliteFile, load_queries
 from pipelines.jobs import Job, Reference, StepState
 
@@ -120,13 +120,11 @@ class SqliteStore:
 
     def census(self) -> Census:
         """Counts, for a journal that starts."""
-        census = Census({}, {}, {})
-        for topic, state, holder, count in self._reader.execute(_SQL["census"]):
-            if state == StepState.CLAIMED:
-                census.claimed[topic, holder] = count
-            else:
-                (census.ready if state == StepState.READY else census.waiting)[topic] = count
-        return census
+        rows = self._reader.execute(_SQL["census"])
+        return take_census(
+            CensusRow(topic, step, model, StepState(state), worker, count)
+            for topic, step, model, state, worker, count in rows
+        )
 
     def next_ready(self, topic: str) -> float | None:
         """Since when the step that is next is ready."""

@@ -4,12 +4,14 @@ Invariants: a transaction is all or nothing and on disk when it ends; events are
 has a tenant; a store object of an older epoch can never write again.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
 from actors.journal.protocol import JobQuery
-from pipelines.jobs import Job, Reference
+from pipelines.generate import next_step
+from pipelines.jobs import Job, Reference, StepState
 
 
 class EventRow(NamedTuple):
@@ -21,11 +23,39 @@ class EventRow(NamedTuple):
 
 
 class Census(NamedTuple):
-    """What a journal must know when it starts: ready steps per topic, and claims per (topic, worker)."""
+    """What a journal must know when it starts: steps per topic, and claims per (topic, worker)."""
 
-    ready: dict[str, int]
-    waiting: dict[str, int]
-    claimed: dict[tuple[str, str], int]
+    ready: Counter[str]
+    waiting: Counter[str]
+    coming: Counter[str]  # steps whose preceding step is claimed, by their own topic
+    claimed: Counter[tuple[str, str]]
+
+
+class CensusRow(NamedTuple):
+    """So many jobs are alike in this. `worker` is "" unless the step is claimed."""
+
+    topic: str
+    step: str
+    model: str
+    state: StepState
+    worker: str
+    jobs: int
+
+
+def take_census(rows: Iterable[CensusRow]) -> Census:
+    """The sums of what a store has counted."""
+    census = Census(Counter(), Counter(), Counter(), Counter())
+    for row in rows:
+        match row.state:
+            case StepState.READY:
+                census.ready[row.topic] += row.jobs
+            case StepState.WAITING:
+                census.waiting[row.topic] += row.jobs
+            case StepState.CLAIMED:
+                census.claimed[row.topic, row.worker] += row.jobs
+                if (following := next_step(row.step, row.model)) is not None:
+                    census.coming[following.topic] += row.jobs
+    return census
 
 
 class Transaction(Protocol):

@@ -30,9 +30,6 @@ class UnknownJobError(LookupError):
 class HistoryApi(Protocol):
     """What ingestion asks: the plain `History`, or the handle to its service. See there for the errors."""
 
-    async def row(self, tenant: str, job_id: str) -> Job:
-        """The job's row."""
-
     async def job(self, tenant: str, job_id: str) -> dict[str, Any]:
         """The native view of a job."""
 

@@ -22,10 +22,11 @@ from deployments.ingestion.bodies import DEFAULT_DEADLINE_S, GenerateBody
 from deployments.ingestion.errors import ApiError, api_error
 from deployments.ingestion.middleware import DEFAULT_TENANT
 from deployments.ingestion.readers import Readers
+from events.ids import is_id
 from pipelines.commands import Answer, Cancel, Payload, Submit, Verdict
 from pipelines.errors import RejectError
 from pipelines.generate import PROMPTING_TOPIC, inference_topic
-from pipelines.jobs import Status
+from pipelines.jobs import Job, Status
 from pipelines.payloads import Message, Request
 from pipelines.ports import Ports
 
@@ -131,7 +132,7 @@ class IngestionService:
 
     async def cancel(self, job_id: str, tenant: str = DEFAULT_TENANT) -> dict[str, Any]:
         """End a job; returns its view. A job that ended otherwise is an ApiError."""
-        await self.history.row(tenant, job_id)
+        await self._row(tenant, job_id)
         (answer,) = await self._journal.cancel([Cancel(job_id=job_id, tenant=tenant)])
         if answer.verdict is Verdict.UNKNOWN:
             raise UnknownJobError(job_id)
@@ -145,7 +146,7 @@ class IngestionService:
         self, job_id: str, starting_after: int = -1, tenant: str = DEFAULT_TENANT
     ) -> AsyncGenerator[dict[str, Any]]:
         """The frames of `WS /jobs/{id}/stream`, up to and with the one `end`."""
-        job = await self.history.row(tenant, job_id)
+        job = await self._row(tenant, job_id)
         async with aclosing(self._readers.stream(job, starting_after)) as frames:
             async for frame in frames:
                 yield frame
@@ -161,6 +162,12 @@ class IngestionService:
     async def close(self) -> None:
         """End the background loops."""
         await self._readers.close()
+
+    async def _row(self, tenant: str, job_id: str) -> Job:
+        (job,) = await self._journal.jobs(tenant, [job_id]) if is_id(job_id) else [None]
+        if job is None:
+            raise UnknownJobError(job_id)
+        return job
 
     async def _check(self, request: Request, size: int) -> None:
         card = self.models.get(request.model)

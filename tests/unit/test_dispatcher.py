@@ -14,7 +14,7 @@ from actors.topics.in_process import InProcessTopic
 from events.v1 import tokens_pb2
 from pipelines.commands import Cancel
 from pipelines.jobs import StepState
-from tests.factories import PROMPTING, claim, job_id, make_ports, submit
+from tests.factories import INFERENCE, PROMPTING, claim, finish, job_id, make_ports, rendered, submit
 
 
 class System:
@@ -88,6 +88,24 @@ async def test_a_full_worker_gets_no_ticket(system: System) -> None:
     assert await system.topic(PROMPTING).take(5)
     await system.journal.claim(claim(slots=1))
     assert not await system.topic(PROMPTING).take(0.05)
+
+
+async def test_a_worker_is_called_before_its_step_is_ready(system: System) -> None:
+    await system.journal.register(Worker(id="engine", topic=INFERENCE, slots=1))
+    await system.journal.submit([submit()])
+    (rendering,) = await system.journal.claim(claim())
+    assert await system.topic(INFERENCE).take(5)
+    early = asyncio.ensure_future(system.journal.claim(claim(INFERENCE, worker="engine", claim_id="c2")))
+    await asyncio.sleep(0)  # it has begun
+    assert not early.done()
+    await system.journal.finish([finish(rendering, rendered())])
+    assert [job.job_id for job in await early] == [job_id()]
+
+
+async def test_a_step_that_does_not_come_keeps_no_worker_waiting(system: System) -> None:
+    await system.journal.submit([submit()])
+    await system.journal.claim(claim())
+    assert await system.journal.claim(claim(INFERENCE, worker="engine", claim_id="c2")) == []
 
 
 async def test_a_lost_ticket_is_replaced_by_the_sweep(system: System) -> None:

@@ -1,5 +1,7 @@
 import asyncio
 
+import pytest
+
 from actors.followers import SESSION_TTL_S, Followers
 from tests.factories import ManualClock
 
@@ -44,4 +46,6 @@ async def test_a_session_that_polls_no_more_is_forgotten() -> None:
     clock.time += SESSION_TTL_S + 1
     followers.update("s", {"a": 0}, [])
     followers.mark(["a"])
-    assert followers.sessions() == ["s"]
+    assert await followers.wait("s", 5) == {"a": 0}
+    with pytest.raises(KeyError):
+        await followers.wait("gone", 0)

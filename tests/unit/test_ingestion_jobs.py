@@ -63,9 +63,9 @@ async def test_a_large_prompt_is_stored_apart_and_read_back(house: House) -> Non
     job_id = await house.post(prompt="x" * 2 * INLINE_BYTES)
     response = (await house.client.get(f"/v1/responses/{job_id}")).json()
     assert response["status"] == "queued"
-    assert await house.journal.blobs("default", [(await house.service.history.row("default", job_id)).request]) == [
-        None
-    ]
+    (job,) = await house.journal.jobs("default", [job_id])
+    assert job is not None
+    assert await house.journal.blobs("default", [job.request]) == [None]
 
 
 async def test_a_clients_trace_is_honoured(house: House) -> None:

@@ -107,7 +107,8 @@ class Flaky(TokenLog):
 
 
 async def collect(readers: Readers, house: House, identifier: str) -> list[dict[str, Any]]:
-    job = await house.service.history.row("default", identifier)
+    (job,) = await house.journal.jobs("default", [identifier])
+    assert job is not None
     return [frame async for frame in readers.stream(job)]
 
 

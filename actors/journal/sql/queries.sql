@@ -52,8 +52,8 @@ DELETE FROM open_seals WHERE job_id = ?;
 SELECT jobs.* FROM open_seals JOIN jobs ON jobs.id = open_seals.job_id ORDER BY open_seals.job_id LIMIT ?;
 
 -- name: census
-SELECT topic, step_state, CASE step_state WHEN 'claimed' THEN worker ELSE '' END AS holder, COUNT(*)
-FROM jobs WHERE step_state IN ('ready', 'waiting', 'claimed') GROUP BY topic, step_state, holder;
+SELECT topic, step, model, step_state, CASE step_state WHEN 'claimed' THEN worker ELSE '' END AS holder, COUNT(*)
+FROM jobs WHERE step_state IN ('ready', 'waiting', 'claimed') GROUP BY topic, step, model, step_state, holder;
 
 -- name: next_ready
 SELECT ready_at FROM jobs WHERE step_state = 'ready' AND topic = ? ORDER BY priority DESC, ready_at LIMIT 1;

@@ -77,6 +77,10 @@ class Job:
     ready_at: float
     deadline_at: float
     attempt: int = 0  # of the present step, counted before work
+    failures: int = 0  # of the present step, for no known reason
+    crashes: int = 0  # of workers that held the present step
+    lone_crashes: int = 0  # those in which it was the only one
+    suspects: str = ""  # the group with which it is tried apart; see pipelines/suspects.py
     releases: int = 0  # of the present step
     fence: int = 0  # rises with every claim of any step
     settled: int = 0  # the fence whose outcome was taken last

@@ -4,7 +4,7 @@ from random import Random  # noqa: TID251 - a generator is handed in
 
 from pipelines.commands import Failed, Remedy
 
-MAX_ATTEMPTS = 5  # of a step that fails for no known reason
+MAX_FAILURES = 5  # of a step, for no known reason
 MAX_FREE_RELEASES = 10  # a claim handed back more often waits like a retry
 _FIRST_S, _LONGEST_S = 0.5, 30.0
 
@@ -15,8 +15,8 @@ def backoff_s(attempt: int, random: Random) -> float:
     return longest * (0.5 + random.random() / 2)
 
 
-def delay_s(failed: Failed, attempt: int, random: Random) -> float | None:
-    """Seconds until the next attempt, or None where there is none."""
-    if failed.remedy is Remedy.REJECT or (failed.remedy is Remedy.RETRY and attempt >= MAX_ATTEMPTS):
+def delay_s(failed: Failed, attempt: int, failures: int, random: Random) -> float | None:
+    """Seconds until the next attempt, or None where there is none. Both counts include this failure."""
+    if failed.remedy is Remedy.REJECT or (failed.remedy is Remedy.RETRY and failures >= MAX_FAILURES):
         return None
     return max(failed.retry_after_s or 0.0, backoff_s(attempt, random))

@@ -4,6 +4,7 @@ A terminal job never changes: callers check `status.terminal` first. The fence r
 outcome is taken only for the fence of the claim that is in force.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from random import Random  # noqa: TID251 - a generator is handed in
 from typing import Any, NamedTuple
@@ -12,7 +13,8 @@ from events.v1 import events_pb2 as pb
 from pipelines.commands import Claim, Failed, Generated, Orphan, Outcome, Released, Remedy, Rendered, Submit
 from pipelines.generate import INFER, first_step, next_step
 from pipelines.jobs import Fault, Job, Reference, Status, StepState, Usage
-from pipelines.retry import MAX_ATTEMPTS, MAX_FREE_RELEASES, backoff_s, delay_s
+from pipelines.retry import MAX_FREE_RELEASES, backoff_s, delay_s
+from pipelines.suspects import accuse, guilty
 
 DEADLINE_PASSED = Fault("deadline_exceeded", "The job's deadline has passed.")
 
@@ -98,16 +100,16 @@ def wake(job: Job, now: float) -> Change:
     return Change(replace(job, step_state=StepState.READY, ready_at=now), [])
 
 
-def orphan(job: Job, command: Orphan, now: float) -> Change:
-    """The worker that holds the step is gone."""
-    fault = (
-        Fault("worker_crashed", f"Worker {command.worker} died.")
-        if command.crashed
-        else Fault("worker_lost", f"Worker {command.worker} fell silent.")
-    )
-    if job.attempt >= MAX_ATTEMPTS:
-        return _dead_letter(job, fault, now)
-    return _retry(job, fault, now, now)
+def orphan(held: Sequence[Job], command: Orphan, now: float, group: str) -> list[Change]:
+    """The worker that holds these steps is gone. `group` names its death."""
+    if not command.crashed:
+        lost = Fault("worker_lost", f"Worker {command.worker} fell silent.")
+        return [_retry(job, lost, now, now) for job in held]
+    crashed = Fault("worker_crashed", f"Worker {command.worker} died.")
+    return [
+        _dead_letter(job, crashed, now) if guilty(job) else _retry(job, crashed, now, now)
+        for job in accuse(held, group)
+    ]
 
 
 def _rendered(job: Job, outcome: Rendered, now: float) -> Change:
@@ -121,6 +123,10 @@ def _rendered(job: Job, outcome: Rendered, now: float) -> Change:
         step_state=StepState.READY,
         ready_at=now,
         attempt=0,
+        failures=0,
+        crashes=0,
+        lone_crashes=0,
+        suspects="",
         releases=0,
         rendered=outcome.prompt.reference,
     )
@@ -147,7 +153,9 @@ def _generated(job: Job, outcome: Generated, now: float) -> Change:
 
 
 def _failed(job: Job, outcome: Failed, now: float, random: Random) -> Change:
-    delay = delay_s(outcome, job.attempt, random)
+    if outcome.remedy is Remedy.RETRY:
+        job = replace(job, failures=job.failures + 1)
+    delay = delay_s(outcome, job.attempt, job.failures, random)
     if delay is not None:
         return _retry(job, outcome.fault, now, now + delay)
     if outcome.remedy is Remedy.REJECT:

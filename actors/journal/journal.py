@@ -172,19 +172,21 @@ class Journal:
 
     async def _commit(self, commands: list[Command]) -> list[Reply]:
         started = self._ports.clock.monotonic()
-        replies, effects = await self._ports.run_blocking(lambda: self._write(commands))
+        testers = self.workers.testers()
+        replies, effects = await self._ports.run_blocking(lambda: self._write(commands, testers))
         took_s = self._ports.clock.monotonic() - started
         self._announce(effects)
         tell_commit(effects.changes, effects.ended, took_s=took_s, ports=self._ports)
         return replies  # type: ignore[no-any-return]  # run_blocking gives what the call gave
 
-    def _write(self, commands: list[Command]) -> tuple[list[Reply], Effects]:
+    def _write(self, commands: list[Command], testers: dict[str, str]) -> tuple[list[Reply], Effects]:
         with self._store.transaction() as transaction:
             ledger = Ledger(
                 transaction,
                 now=self._ports.clock.now(),
                 random=self._ports.random,
-                new_event_id=lambda: self._ports.ids.new("evt", self._shard),
+                new_id=lambda prefix: self._ports.ids.new(prefix, self._shard),
+                testers=testers,
             )
             replies = ledger.apply(commands)
         return replies, ledger.effects

@@ -6,7 +6,7 @@ only once the transaction has committed.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random  # noqa: TID251 - a generator is handed in
 
@@ -56,12 +56,19 @@ class Ledger:
     """One batch in one transaction. Make a new one for each."""
 
     def __init__(
-        self, transaction: Transaction, *, now: float, random: Random, new_event_id: Callable[[], str]
+        self,
+        transaction: Transaction,
+        *,
+        now: float,
+        random: Random,
+        new_id: Callable[[str], str],
+        testers: Mapping[str, str],
     ) -> None:
         self._transaction = transaction
         self._now = now
         self._random = random
-        self._new_event_id = new_event_id
+        self._new_id = new_id  # by prefix
+        self._testers = testers  # by topic: the worker that tries suspects
         self._jobs: dict[str, Job] = {}  # as they are now
         self._before: dict[str, Job | None] = {}  # as the store has them; None: not yet there
         self._events: list[EventRow] = []
@@ -104,14 +111,26 @@ class Ledger:
 
     def _claim(self, command: Claim) -> list[ClaimedJob]:
         self._flush()  # the queries must see what this batch has done so far
+        held = self._transaction.held(command.worker)
+        if mine := [job for job in held if job.claim_id == command.claim_id]:
+            return [self._claimed(job, job.ready_at) for job in mine]
+        offered = self._offer(command, held)
+        if offered is None:
+            return []  # its ticket stays out, so that the sweep brings the next one, not a busy loop
         self.effects.tickets[command.topic] += 1
-        mine = [job for job in self._transaction.held(command.worker) if job.claim_id == command.claim_id]
-        if not mine:
-            ready = self._adopt(self._transaction.ready(command.topic, command.slots))
-            waits = {job.id: job.ready_at for job in ready}
-            mine = [self._change(transitions.claim(job, command, self._now)) for job in ready]
-            return [self._claimed(job, waits[job.id]) for job in mine]
-        return [self._claimed(job, job.ready_at) for job in mine]
+        claims = [self._change(transitions.claim(job, command, self._now)) for job in self._adopt(offered)]
+        return [self._claimed(job, ready.ready_at) for job, ready in zip(claims, offered, strict=True)]
+
+    def _offer(self, command: Claim, held: Sequence[Job]) -> Sequence[Job] | None:
+        """What this worker may take now. None while it must stay alone with suspects, or get free for them."""
+        if any(job.suspects for job in held):
+            return None
+        tester = self._testers.get(command.topic, command.worker)  # after a restart nobody has registered yet
+        if tester == command.worker and not self._transaction.on_trial(command.topic):
+            suspects = self._transaction.suspects(command.topic, command.slots)
+            if suspects:
+                return None if held else suspects
+        return self._transaction.ready(command.topic, command.slots)
 
     def _finish(self, command: Finish) -> Answer:
         job = self._jobs.get(command.job_id)
@@ -138,9 +157,11 @@ class Ledger:
 
     def _orphan(self, command: Orphan) -> Answer:
         self._flush()
-        for job in self._adopt(self._transaction.held(command.worker)):
+        held = self._adopt(self._transaction.held(command.worker))
+        for job in held:
             self._revoke(job)
-            self._change(transitions.orphan(job, command, self._now))
+        for change in transitions.orphan(held, command, self._now, self._new_id("crash")):
+            self._change(change)
         return Answer(Verdict.DONE)
 
     def _tick(self, command: Tick) -> Answer:
@@ -168,7 +189,7 @@ class Ledger:
         attempt = job.attempt if job.step == before.step else before.attempt
         for fact in change.facts:
             event = seal_envelope(
-                job, fact, step=before.step, attempt=attempt, event_id=self._new_event_id(), now=self._now
+                job, fact, step=before.step, attempt=attempt, event_id=self._new_id("evt"), now=self._now
             )
             self._events.append(EventRow(job.id, job.tenant, event))
             name = fact.DESCRIPTOR.name

@@ -39,8 +39,18 @@ class MemoryTransaction:
 
     def ready(self, topic: str, limit: int) -> list[Job]:
         """Ready steps, best first."""
-        jobs = [job for job in self._in(StepState.READY) if job.topic == topic]
+        jobs = [job for job in self._in(StepState.READY) if job.topic == topic and not job.suspects]
         return sorted(jobs, key=lambda job: (-job.priority, job.ready_at, job.id))[:limit]
+
+    def suspects(self, topic: str, limit: int) -> list[Job]:
+        """The group of suspects that is next."""
+        jobs = [job for job in self._in(StepState.READY) if job.topic == topic and job.suspects]
+        first = min((job.suspects for job in jobs), default="")
+        return sorted((job for job in jobs if job.suspects == first), key=lambda job: job.id)[:limit]
+
+    def on_trial(self, topic: str) -> bool:
+        """Whether a worker tries suspects."""
+        return any(job.topic == topic and job.suspects for job in self._in(StepState.CLAIMED))
 
     def held(self, worker: str) -> list[Job]:
         """What the worker has claimed."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from pipelines.jobs import Fault, Job, Reference, Status, StepState, Usage, parse_reference
 
-WIDTH = 28  # columns that this version knows
+WIDTH = 32  # columns that this version knows
 
 
 def to_row(job: Job) -> tuple[Any, ...]:
@@ -19,7 +19,8 @@ def to_row(job: Job) -> tuple[Any, ...]:
         job.id, job.tenant, job.pipeline, job.model, job.status, job.step, job.step_state, job.topic, job.priority,
         job.ready_at, job.deadline_at, job.attempt, job.releases, job.fence, job.settled, job.worker, job.claim_id,
         job.created_at, job.started_at, job.finished_at, _json(job.fault), str(job.request), _text(job.rendered),
-        _text(job.result), _json(job.usage), job.end, job.reason, job.traceparent,
+        _text(job.result), _json(job.usage), job.end, job.reason, job.traceparent, job.failures, job.crashes,
+        job.lone_crashes, job.suspects,
     )  # fmt: skip
 
 
@@ -28,7 +29,8 @@ def to_changes(job: Job) -> tuple[Any, ...]:
     return (
         job.status, job.step, job.step_state, job.topic, job.ready_at, job.attempt, job.releases, job.fence,
         job.settled, job.worker, job.claim_id, job.started_at, job.finished_at, _json(job.fault), _text(job.rendered),
-        _text(job.result), _json(job.usage), job.end, job.reason, job.id,
+        _text(job.result), _json(job.usage), job.end, job.reason, job.failures, job.crashes, job.lone_crashes,
+        job.suspects, job.id,
     )  # fmt: skip
 
 
@@ -37,7 +39,7 @@ def from_row(row: Sequence[Any]) -> Job:
     (
         job_id, tenant, pipeline, model, status, step, step_state, topic, priority, ready_at, deadline_at, attempt,
         releases, fence, settled, worker, claim_id, created_at, started_at, finished_at, fault, request, rendered,
-        result, usage, end, reason, traceparent,
+        result, usage, end, reason, traceparent, failures, crashes, lone_crashes, suspects,
     ) = row[:WIDTH]  # fmt: skip
     return Job(
         id=job_id,
@@ -68,6 +70,10 @@ def from_row(row: Sequence[Any]) -> Job:
         end=end,
         reason=reason,
         traceparent=traceparent,
+        failures=failures,
+        crashes=crashes,
+        lone_crashes=lone_crashes,
+        suspects=suspects,
     )
 
 

@@ -31,6 +31,14 @@ class SqliteTransaction:
         """Ready steps, best first."""
         return self._jobs("ready", topic, limit)
 
+    def suspects(self, topic: str, limit: int) -> list[Job]:
+        """The group of suspects that is next."""
+        return self._jobs("suspects", topic, limit)
+
+    def on_trial(self, topic: str) -> bool:
+        """Whether a worker tries suspects."""
+        return self._connection.execute(_SQL["on_trial"], [topic]).fetchone() is not None
+
     def held(self, worker: str) -> list[Job]:
         """What the worker has claimed."""
         return self._jobs("held", worker)

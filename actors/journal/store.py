@@ -65,7 +65,13 @@ class Transaction(Protocol):
         """Those of the jobs that exist."""
 
     def ready(self, topic: str, limit: int) -> list[Job]:
-        """Ready steps, best first: priority, then the longest wait."""
+        """Ready steps without a suspicion, best first: priority, then the longest wait."""
+
+    def suspects(self, topic: str, limit: int) -> list[Job]:
+        """The ready steps of that group of suspects which was set apart first."""
+
+    def on_trial(self, topic: str) -> bool:
+        """Whether a worker holds suspects of this topic."""
 
     def held(self, worker: str) -> list[Job]:
         """The jobs whose step this worker has claimed."""

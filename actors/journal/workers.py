@@ -84,6 +84,10 @@ class Workers:
         """The registered workers of a topic."""
         return [worker for worker in self.registered() if worker.topic == topic]
 
+    def testers(self) -> dict[str, str]:
+        """By topic, the one worker that tries suspects."""
+        return {worker.topic: worker.id for worker in sorted(self.registered(), key=lambda worker: worker.id)}
+
     def with_room(self, topic: str) -> int:
         """How many workers of a topic have a free slot."""
         return sum(self._held[topic, worker.id] < worker.slots for worker in self.of(topic))

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from pipelines.commands import Failed, Remedy
 from pipelines.jobs import Fault
-from pipelines.retry import MAX_ATTEMPTS, backoff_s, delay_s
+from pipelines.retry import MAX_FAILURES, backoff_s, delay_s
 
 FAULT = Fault("server_error", "boom")
 
@@ -18,14 +18,14 @@ def test_backoff_doubles_up_to_a_bound(attempt: int, seed: int) -> None:
 
 def test_unknown_faults_get_a_bounded_number_of_attempts() -> None:
     failed = Failed(fault=FAULT, remedy=Remedy.RETRY)
-    assert delay_s(failed, MAX_ATTEMPTS - 1, Random(1)) is not None
-    assert delay_s(failed, MAX_ATTEMPTS, Random(1)) is None
+    assert delay_s(failed, 9, MAX_FAILURES - 1, Random(1)) is not None
+    assert delay_s(failed, 9, MAX_FAILURES, Random(1)) is None
 
 
 def test_transient_faults_wait_at_least_as_long_as_asked_and_never_give_up() -> None:
     failed = Failed(fault=FAULT, remedy=Remedy.TRANSIENT, retry_after_s=45.0)
-    assert delay_s(failed, 100, Random(1)) == 45.0
+    assert delay_s(failed, 100, 0, Random(1)) == 45.0
 
 
 def test_rejected_input_is_not_tried_again() -> None:
-    assert delay_s(Failed(fault=FAULT, remedy=Remedy.REJECT), 1, Random(1)) is None
+    assert delay_s(Failed(fault=FAULT, remedy=Remedy.REJECT), 1, 0, Random(1)) is None

@@ -4,22 +4,31 @@
 INSERT INTO jobs (
     id, tenant, pipeline, model, status, step, step_state, topic, priority, ready_at, deadline_at, attempt, releases, fence,
     settled, worker, claim_id, created_at, started_at, finished_at, fault, request, rendered, result, usage, log_end, reason,
-    traceparent
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+    traceparent, failures, crashes, lone_crashes, suspects
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: update_job
 -- What never changes after the insert is left out, so the index on tenants is not touched.
 UPDATE jobs SET
     status = ?, step = ?, step_state = ?, topic = ?, ready_at = ?, attempt = ?, releases = ?, fence = ?, settled = ?,
     worker = ?, claim_id = ?, started_at = ?, finished_at = ?, fault = ?, rendered = ?, result = ?, usage = ?,
-    log_end = ?, reason = ?
+    log_end = ?, reason = ?, failures = ?, crashes = ?, lone_crashes = ?, suspects = ?
 WHERE id = ?;
 
 -- name: job
 SELECT * FROM jobs WHERE id = ?;
 
 -- name: ready
-SELECT * FROM jobs WHERE step_state = 'ready' AND topic = ? ORDER BY priority DESC, ready_at, id LIMIT ?;
+SELECT * FROM jobs WHERE step_state = 'ready' AND topic = ? AND suspects = '' ORDER BY priority DESC, ready_at, id LIMIT ?;
+
+-- name: suspects
+-- The group that was set apart first.
+SELECT * FROM jobs WHERE step_state = 'ready' AND suspects = (
+    SELECT suspects FROM jobs WHERE step_state = 'ready' AND suspects <> '' AND topic = ?1 ORDER BY suspects LIMIT 1
+) ORDER BY id LIMIT ?2;
+
+-- name: on_trial
+SELECT 1 FROM jobs WHERE step_state = 'claimed' AND suspects <> '' AND topic = ? LIMIT 1;
 
 -- name: held
 SELECT * FROM jobs WHERE step_state = 'claimed' AND worker = ?;

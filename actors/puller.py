@@ -1,16 +1,15 @@
 """The one pull loop of every worker: free slots, a ticket, a claim for many, the handler.
 
 Invariants: nothing is claimed without a free slot; a claim whose answer was lost is repeated under the same id; when
-the journal forgot this worker, it registers again. The heartbeat runs in a thread of its own, because tokenising
-or prefill may stall the event loop.
+the journal forgot this worker, it registers again. `heart.py` keeps the lease.
 """
 
 import asyncio
 import logging
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
+from actors.heart import Heart
 from actors.journal.protocol import Heartbeat, JournalApi, Worker
 from actors.supervision import supervise
 from actors.topics.protocol import Topic
@@ -20,7 +19,6 @@ from pipelines.ports import Ports, Task
 
 log = logging.getLogger("heliograph")
 TAKE_S = 2.0  # how long one wait for a ticket lasts
-HEARTBEAT_S = 4.0  # how long the journal holds one heartbeat
 
 
 class Handler(Protocol):
@@ -43,7 +41,7 @@ class Handler(Protocol):
 
 
 class Puller:
-    """Pulls for one worker. `beat` is a blocking call of the journal's heartbeat, safe to use from a thread."""
+    """Pulls for one worker."""
 
     def __init__(
         self,
@@ -52,31 +50,31 @@ class Puller:
         *,
         journal: JournalApi,
         topic: Topic,
-        beat: Callable[[str, float], Heartbeat],
+        heart: Heart,
         ports: Ports,
     ) -> None:
         self._worker = worker
         self._handler = handler
         self._journal = journal
         self._topic = topic
-        self._beat = beat
+        self._heart = heart
         self._ports = ports
         self._claim: Claim | None = None  # sent, and not yet answered
         self._loop: Task | None = None
         self._registered = asyncio.Event()
-        self._stopped = threading.Event()
+        self._stopped = False
 
     async def start(self) -> None:
         """Register and begin to pull."""
         await self._journal.register(self._worker)
         self._registered.set()
         self._loop = supervise(self._turn, name=f"puller {self._worker.topic}", ports=self._ports)
-        loop = asyncio.get_running_loop()
-        threading.Thread(target=self._keep_alive, args=[loop], name="heartbeat", daemon=True).start()
+        self._heart.start(self._worker.id, self._take_in)
 
     async def stop(self) -> None:
         """Stop pulling, hand back what runs, leave."""
-        self._stopped.set()
+        self._stopped = True
+        self._heart.stop()
         if self._loop is not None:
             self._loop.cancel()
         await self._handler.drain()
@@ -99,28 +97,10 @@ class Puller:
         if claims:
             await self._handler.handle(claims)
 
-    def _keep_alive(self, loop: asyncio.AbstractEventLoop) -> None:
-        while not self._stopped.is_set():
-            try:
-                heartbeat = self._beat(self._worker.id, HEARTBEAT_S)
-            except Exception:
-                if self._stopped.is_set():
-                    return
-                log.exception("heartbeat failed", extra={"worker": self._worker.id})
-                self._ports.metrics.count("loop_failures", loop="heartbeat")
-                self._stopped.wait(1.0)
-                continue
-            try:
-                loop.call_soon_threadsafe(self._take_in, heartbeat)
-            except RuntimeError:  # the loop has closed meanwhile
-                return
-            if not heartbeat.known:
-                self._stopped.wait(0.5)  # until the registration is through
-
     def _take_in(self, heartbeat: Heartbeat) -> None:
         for job_id, fence in heartbeat.revoked:
             self._handler.revoke(job_id, fence)
-        if not heartbeat.known and not self._stopped.is_set():
+        if not heartbeat.known and not self._stopped:
             self._ports.spawn(self._register_again(), "register again")
 
     async def _register_again(self) -> None:

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from actors.blobs import Blobs
 from actors.dispatcher import Dispatcher
+from actors.heart import ThreadHeart
 from actors.journal.protocol import Heartbeat, JournalApi, Worker
 from actors.naming import TOPIC_SIZE
 from actors.puller import Handler, Puller
@@ -212,7 +213,8 @@ class Monolith:
             return asyncio.run_coroutine_threadsafe(self._journal.heartbeat(worker_id, wait_s), loop).result()
 
         topic = self._topic(worker.topic)
-        puller = Puller(worker, handler, journal=self._journal, topic=topic, beat=beat, ports=self._ports)
+        heart = ThreadHeart(beat, ports=self._ports)
+        puller = Puller(worker, handler, journal=self._journal, topic=topic, heart=heart, ports=self._ports)
         await puller.start()
         self._pullers.append(puller)
 

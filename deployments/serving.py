@@ -16,6 +16,7 @@ from ray.serve.exceptions import BackPressureError
 from starlette.types import ASGIApp
 
 from actors.blobs import Blobs
+from actors.heart import ThreadHeart
 from actors.journal.protocol import JobQuery, Worker
 from actors.naming import TOPIC_SIZE, journal_name, token_log_name
 from actors.puller import Handler, Puller
@@ -71,7 +72,8 @@ class WorkerReplica(Replica):
 
     async def _pull(self, worker: Worker, handler: Handler) -> None:
         topic = RayTopic(worker.topic, size=TOPIC_SIZE)
-        puller = Puller(worker, handler, journal=self._journal, topic=topic, beat=self._journal.beat, ports=self._ports)
+        heart = ThreadHeart(self._journal.beat, ports=self._ports)
+        puller = Puller(worker, handler, journal=self._journal, topic=topic, heart=heart, ports=self._ports)
         await puller.start()
         self._puller = puller
 

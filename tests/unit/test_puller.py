@@ -3,6 +3,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
+from actors.heart import ThreadHeart
 from actors.journal.journal import Journal
 from actors.journal.memory import Disk, MemoryStore
 from actors.journal.protocol import Heartbeat, Worker
@@ -67,7 +68,8 @@ async def hands(journal: Journal, topic: InProcessTopic) -> AsyncIterator[Hands]
         return asyncio.run_coroutine_threadsafe(journal.heartbeat(worker_id, min(wait_s, 0.2)), loop).result()
 
     worker = Worker(id="w1", topic=PROMPTING, slots=2)
-    puller = Puller(worker, hands, journal=journal, topic=topic, beat=beat, ports=make_ports())
+    heart = ThreadHeart(beat, ports=make_ports())
+    puller = Puller(worker, hands, journal=journal, topic=topic, heart=heart, ports=make_ports())
     await puller.start()
     yield hands
     await puller.stop()

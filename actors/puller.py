@@ -60,6 +60,7 @@ class Puller:
         self._heart = heart
         self._ports = ports
         self._claim: Claim | None = None  # sent, and not yet answered
+        self._claims = 0  # so many were made
         self._loop: Task | None = None
         self._registered = asyncio.Event()
         self._stopped = False
@@ -88,14 +89,22 @@ class Puller:
         if self._claim is None:
             if not await self._topic.take(TAKE_S):
                 return
-            slots = self._handler.free_slots()
-            claim_id = self._ports.ids.new("claim")
-            self._claim = Claim(claim_id=claim_id, topic=self._worker.topic, worker=self._worker.id, slots=slots)
+            self._claim = self._new_claim()
         claims = await self._journal.claim(self._claim)
         self._claim = None
         self._ports.metrics.observe("claim_size", len(claims), topic=self._worker.topic)
         if claims:
             await self._handler.handle(claims)
+
+    def _new_claim(self) -> Claim:
+        self._claims += 1
+        return Claim(
+            claim_id=self._ports.ids.new("claim"),
+            topic=self._worker.topic,
+            worker=self._worker.id,
+            slots=self._handler.free_slots(),
+            number=self._claims,
+        )
 
     def _take_in(self, heartbeat: Heartbeat) -> None:
         for job_id, fence in heartbeat.revoked:

@@ -30,12 +30,16 @@ class Submit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """Give this worker the best ready steps of a topic, `slots` at the most."""
+    """Give this worker the best ready steps of a topic, `slots` at the most.
+
+    `number` rises with every new claim of a worker, so that a late copy of an older one can be told; 0: not counted.
+    """
 
     claim_id: str
     topic: str
     worker: str
     slots: int
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

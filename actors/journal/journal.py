@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from actors.coalescer import Coalescer
 from actors.followers import Followers
@@ -64,9 +65,14 @@ class Journal:
         return await self._answers(batch)
 
     async def claim(self, claim: Claim) -> list[ClaimedJob]:
-        """The best ready steps of a topic. Where none is ready but one is coming, it is waited for a moment."""
+        """The best ready steps of a topic; a repeat gets what is left of the first answer.
+
+        Where none is ready but one is coming, it is waited for a moment.
+        """
         if self.ready[claim.topic] <= 0 < self.coming[claim.topic]:
             await self._arrival(claim.topic)
+        if self.workers.is_repeat(claim):  # after the wait, so that a repeat never overtakes the first
+            claim = replace(claim, slots=0)
         (reply,) = await self._commits.do([claim])
         if not isinstance(reply, list):
             raise TypeError("a claim is answered with claims")

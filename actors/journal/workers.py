@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from actors.journal.protocol import Heartbeat, Worker
+from pipelines.commands import Claim
 from pipelines.ports import Clock
 
 LEASE_S = 20.0  # a worker silent for so long has lost its claims
@@ -20,6 +21,7 @@ class _Seat:
     worker: Worker | None  # None: holds claims from before a restart and has not registered yet
     seen_at: float
     revoked: list[tuple[str, int]] = field(default_factory=list)
+    claims: int = 0  # the number of the newest claim
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -33,8 +35,8 @@ class Workers:
 
     def register(self, worker: Worker) -> None:
         """A worker offers its slots."""
-        seat = self._seats.get(worker.id)
-        self._seats[worker.id] = _Seat(worker, self._clock.monotonic(), seat.revoked if seat else [])
+        seat = self._seats.get(worker.id) or _Seat(None, 0.0)
+        self._seats[worker.id] = _Seat(worker, self._clock.monotonic(), seat.revoked, seat.claims)
 
     def expect(self, worker_ids: Iterable[str]) -> None:
         """These hold claims; give them a full term to register."""
@@ -46,6 +48,14 @@ class Workers:
         seat = self._seats.pop(worker_id, None)
         if seat is not None:
             seat.news.set()
+
+    def is_repeat(self, claim: Claim) -> bool:
+        """Whether this claim, or a newer one of the worker's, has been seen: then it must get nothing new."""
+        seat = self._seats.get(claim.worker)
+        if seat is None or claim.number == 0:
+            return False
+        seen, seat.claims = seat.claims, max(seat.claims, claim.number)
+        return claim.number <= seen
 
     async def heartbeat(self, worker_id: str, wait_s: float) -> Heartbeat:
         """Renew the lease; answer at once when there is something to revoke."""
@@ -71,8 +81,9 @@ class Workers:
             seat.news.set()
 
     def count(self, claimed: Counter[tuple[str, str]]) -> None:
-        """Claims taken (positive) and given up (negative)."""
+        """Claims taken (positive) and given up (negative). Who holds one has a lease, registered or not."""
         self._held.update(claimed)
+        self.expect(worker_id for (_, worker_id), number in claimed.items() if number > 0)
         for key in [key for key in claimed if self._held[key] <= 0]:
             del self._held[key]
 

@@ -1,6 +1,7 @@
 """What every journal must do, on every store."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -61,6 +62,15 @@ async def test_a_repeated_claim_gets_the_same_jobs(journal: Journal) -> None:
     again = await journal.claim(claim(slots=2))
     assert [(job.job_id, job.fence) for job in again] == [(job.job_id, job.fence) for job in first]
     assert len(await journal.claim(claim(claim_id="c2"))) == 1
+
+
+async def test_a_late_copy_of_an_answered_claim_takes_nothing(journal: Journal) -> None:
+    await journal.register(Worker(id="w1", topic=PROMPTING, slots=10))
+    answered = replace(claim(), number=1)
+    assert await journal.claim(answered) == []
+    await journal.submit([submit()])
+    assert await journal.claim(answered) == []
+    assert len(await journal.claim(replace(claim(claim_id="c2"), number=2))) == 1
 
 
 async def test_a_repeated_outcome_gets_the_first_answer_and_no_second_event(journal: Journal) -> None:
@@ -253,3 +263,11 @@ async def test_a_worker_from_before_a_restart_keeps_its_claims_for_a_full_lease(
     (job,) = await after.jobs("default", [job_id()])
     assert job is not None
     assert job.step_state is StepState.READY
+
+
+async def test_a_claim_of_an_unregistered_worker_has_a_lease_too(journal: Journal, clock: ManualClock) -> None:
+    await journal.submit([submit()])
+    await journal.claim(claim(worker="w1"))
+    assert journal.workers.silent() == []
+    clock.time += 21
+    assert journal.workers.silent() == ["w1"]

@@ -44,10 +44,12 @@ class Workers:
             self._seats.setdefault(worker_id, _Seat(None, self._clock.monotonic()))
 
     def remove(self, worker_id: str) -> None:
-        """A worker is gone."""
+        """A worker is gone. A claim of its that came later than that has a lease of its own."""
         seat = self._seats.pop(worker_id, None)
         if seat is not None:
             seat.news.set()
+        if any(holder == worker_id for _, holder in self._held):
+            self.expect([worker_id])
 
     def is_repeat(self, claim: Claim) -> bool:
         """Whether this claim, or a newer one of the worker's, has been seen: then it must get nothing new."""

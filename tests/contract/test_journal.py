@@ -1,5 +1,6 @@
 """What every journal must do, on every store."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -269,5 +270,14 @@ async def test_a_claim_of_an_unregistered_worker_has_a_lease_too(journal: Journa
     await journal.submit([submit()])
     await journal.claim(claim(worker="w1"))
     assert journal.workers.silent() == []
+    clock.time += 21
+    assert journal.workers.silent() == ["w1"]
+
+
+async def test_a_claim_that_comes_with_the_end_of_its_worker_has_a_lease_too(
+    journal: Journal, clock: ManualClock
+) -> None:
+    await journal.submit([submit()])
+    await asyncio.gather(journal.orphan("w1", crashed=True), journal.claim(claim(worker="w1")))
     clock.time += 21
     assert journal.workers.silent() == ["w1"]

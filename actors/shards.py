@@ -4,6 +4,7 @@ from pathlib import Path
 
 from actors.journal.journal import Journal
 from actors.journal.sqlite import SqliteStore
+from actors.naming import journal_name, token_log_name
 from actors.token_log.sqlite import SqliteTokenStore
 from actors.token_log.token_log import TokenLog
 from events.registry import register
@@ -27,12 +28,12 @@ def open_token_log(folder: Path, *, ports: Ports, shard: int = 0) -> TokenLog:
 
 def journal_file(folder: Path, shard: int = 0) -> Path:
     """Where the journal lives."""
-    return folder / f"journal-{shard}.sqlite"
+    return folder / f"{journal_name(shard)}.sqlite"
 
 
 def token_log_file(folder: Path, shard: int = 0) -> Path:
     """Where the token log lives."""
-    return folder / f"tokens-{shard}.sqlite"
+    return folder / f"{token_log_name(shard)}.sqlite"
 
 
 def blob_folder(folder: Path) -> Path:

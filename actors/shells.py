@@ -21,8 +21,8 @@ from actors.dispatcher import Dispatcher
 from actors.journal.protocol import Depth, Heartbeat, JobQuery, StoreInfo, Worker
 from actors.naming import NAMESPACE, TOPIC_SIZE, journal_name, token_log_name
 from actors.remotes import RemoteTokenLog
-from actors.shards import journal_file, open_journal, open_token_log, token_log_file
-from actors.sqlite import ForeignStoreError, StaleEpochError, store_uuid
+from actors.shards import open_journal, open_token_log
+from actors.stores import ForeignStoreError, StaleEpochError, marker_file
 from actors.system import real_ports
 from actors.telemetry.setup import process_telemetry
 from actors.token_log.protocol import Append, AppendVerdict, Logged, SealRequest
@@ -80,7 +80,7 @@ class JournalActor(Shell):
 
     def __init__(self, folder: str, shard: int, telemetry: dict[str, Any]) -> None:
         ports = real_ports(**process_telemetry("journal", **telemetry))
-        with same_store(journal_file(Path(folder), shard)):
+        with same_store(Path(folder), journal_name(shard)):
             self._journal = open_journal(Path(folder), ports=ports, shard=shard)
         self._dispatcher = Dispatcher(
             self._journal,
@@ -171,7 +171,7 @@ class TokenLogActor(Shell):
 
     def __init__(self, folder: str, shard: int, telemetry: dict[str, Any]) -> None:
         ports = real_ports(**process_telemetry("token_log", **telemetry))
-        with same_store(token_log_file(Path(folder), shard)):
+        with same_store(Path(folder), token_log_name(shard)):
             self._log = open_token_log(Path(folder), ports=ports, shard=shard)
 
     @served
@@ -203,19 +203,19 @@ class TokenLogActor(Shell):
 
 
 @contextmanager
-def same_store(file: Path) -> Iterator[None]:
+def same_store(folder: Path, name: str) -> Iterator[None]:
     """Around the opening of a store: what this cluster has opened before must still be there, and be the same.
 
     The store's UUID is kept in Ray's internal key-value store as well. Raises ForeignStoreError.
     """
-    key = f"heliograph:{file.name}".encode()
+    key, marker = f"heliograph:{name}".encode(), marker_file(folder, name)
     expected = _internal_kv_get(key)
-    if expected is not None and not file.exists():
-        raise ForeignStoreError(f"{file} is gone")
+    if expected is not None and not marker.exists():
+        raise ForeignStoreError(f"{marker} is gone")
     yield
-    uuid = store_uuid(file).encode()
+    uuid = marker.read_text().strip().encode()
     if expected not in (None, uuid):
-        raise ForeignStoreError(f"{file} is another store than {expected.decode()}")
+        raise ForeignStoreError(f"{name} in {folder} is another store than {expected.decode()}")
     _internal_kv_put(key, uuid)
 
 

@@ -5,39 +5,19 @@ transaction, so an actor that was replaced can never write again. The store's UU
 a text file beside it; an empty or foreign file is refused.
 """
 
-import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
-
-
-class ForeignStoreError(RuntimeError):
-    """The file is not the store that this folder had: empty, replaced, or another's."""
-
-
-class StaleEpochError(RuntimeError):
-    """A newer writer has taken over this store; this one must end."""
-
-
-def load_queries(path: Path) -> dict[str, str]:
-    """The statements of a .sql file by the name in the comment `-- name: …` above each."""
-    parts = _NAME.split(path.read_text())
-    return {name: text.strip().rstrip(";") for name, text in zip(parts[1::2], parts[2::2], strict=True)}
-
-
-def store_uuid(path: Path) -> str:
-    """The UUID of the store in this file, from the text file beside it."""
-    return path.with_suffix(".uuid").read_text().strip()
+from actors.stores import ForeignStoreError, StaleEpochError, marker_file
 
 
 class SqliteFile:
     """One database file with one writer. Blocking; use it from one thread."""
 
     def __init__(self, path: Path, migrations: Path, *, new_uuid: str) -> None:
-        marker = path.with_suffix(".uuid")
+        marker = marker_file(path.parent, path.stem)
         if marker.exists() != path.exists():
             raise ForeignStoreError(f"of {path.name} and {marker.name} in {path.parent} only one is there")
         self.path = path
@@ -85,7 +65,7 @@ class SqliteFile:
     def _identify(self, marker: Path, new_uuid: str) -> str:
         row = self.connection.execute("SELECT value FROM store WHERE key = 'uuid'").fetchone()
         if marker.exists():
-            expected = store_uuid(self.path)
+            expected = marker.read_text().strip()
             if row is None or row[0] != expected:
                 raise ForeignStoreError(f"{self.path} is not the store {expected}")
             return expected

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from actors.journal.protocol import JobQuery
 from actors.journal.store import Census, CensusRow, EventRow, take_census
-from actors.sqlite import StaleEpochError
+from actors.stores import StaleEpochError
 from pipelines.jobs import Job, Reference, StepState
 
 

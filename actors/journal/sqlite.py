@@ -9,7 +9,8 @@ from typing import Any
 from actors.journal.protocol import JobQuery
 from actors.journal.rows import from_row, to_changes, to_row
 from actors.journal.store import Census, CensusRow, EventRow, take_census
-from actors.sqlite import SqliteFile, load_queries
+from actors.sqlite import SqliteFile
+from actors.stores import load_queries
 from pipelines.jobs import Job, Reference, StepState
 
 _HERE = Path(__file__).parent

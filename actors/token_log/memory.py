@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from actors.sqlite import StaleEpochError
+from actors.stores import StaleEpochError
 from actors.token_log.store import Head, Page, Row, first_page
 
 

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from actors.sqlite import SqliteFile, load_queries
+from actors.sqlite import SqliteFile
+from actors.stores import load_queries
 from actors.token_log.store import Head, Page, Row, first_page
 
 _HERE = Path(__file__).parent

@@ -9,7 +9,7 @@ import pytest
 from actors.journal.envelopes import open_envelope
 from actors.journal.journal import Journal
 from actors.journal.protocol import JobQuery, Worker
-from actors.sqlite import StaleEpochError
+from actors.stores import StaleEpochError
 from pipelines.commands import Cancel, Failed, Finish, Released, Remedy, Verdict
 from pipelines.jobs import ClaimedJob, Fault, Status, StepState
 from tests.factories import (

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.sqlite import StaleEpochError
+from actors.stores import StaleEpochError
 from actors.token_log.ledger import Command, Ledger, Open, Reply
 from actors.token_log.memory import Disk, MemoryTokenStore
 from actors.token_log.protocol import AppendVerdict, Logged, SealRequest

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from actors.sqlite import ForeignStoreError, SqliteFile, load_queries
+from actors.sqlite import SqliteFile
+from actors.stores import ForeignStoreError, load_queries
 
 MIGRATION = "CREATE TABLE things (name TEXT);\nCREATE INDEX by_name ON things (name);\n"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.sqlite import ForeignStoreError
+from actors.stores import ForeignStoreError
 from actors.token_log.ledger import Ledger
 from actors.token_log.sqlite import SqliteTokenStore
 from tests.factories import job_id

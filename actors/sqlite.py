@@ -5,12 +5,14 @@ transaction, so an actor that was replaced can never write again. The store's UU
 a text file beside it; an empty or foreign file is refused.
 """
 
+import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from actors.stores import ForeignStoreError, StaleEpochError, marker_file
+from actors.stores import ForeignStoreError, StaleEpochError, Statements, marker_file
 
 
 class SqliteFile:
@@ -84,3 +86,43 @@ class SqliteFile:
         row = self.connection.execute("SELECT value FROM store WHERE key = 'epoch'").fetchone()
         if row[0] != self.epoch:
             raise StaleEpochError(f"epoch {self.epoch} of {self.path.name} was replaced by {row[0]}")
+
+
+class SqliteStatements:
+    """See `stores.Statements`. A list is handed over as JSON."""
+
+    def __init__(self, connection: sqlite3.Connection, queries: Mapping[str, str]) -> None:
+        self._connection = connection
+        self._queries = queries
+
+    def rows(self, name: str, *values: Any) -> list[Any]:
+        """All that the statement finds."""
+        plain = [json.dumps(value) if isinstance(value, list) else value for value in values]
+        return self._connection.execute(self._queries[name], plain).fetchall()
+
+    def many(self, name: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Do the statement with each row."""
+        self._connection.executemany(self._queries[name], rows)
+
+
+class SqliteDatabase:
+    """See `stores.Database`."""
+
+    def __init__(self, file: SqliteFile, queries: Mapping[str, str]) -> None:
+        self._file = file
+        self._queries = queries
+        self._connection = file.reader()
+        self.reader: Statements = SqliteStatements(self._connection, queries)
+        self.uuid = file.uuid
+        self.epoch = file.epoch
+
+    @contextmanager
+    def transaction(self) -> Iterator[Statements]:
+        """One write transaction of this epoch."""
+        with self._file.transaction() as connection:
+            yield SqliteStatements(connection, self._queries)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+        self._file.close()

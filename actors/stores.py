@@ -1,7 +1,12 @@
 """What every durable store has in common: its statements by name, and how it refuses to work."""
 
 import re
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any, Protocol
+
+from pipelines.errors import TransientError
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 
@@ -14,10 +19,42 @@ class StaleEpochError(RuntimeError):
     """A newer writer has taken over this store; this one must end."""
 
 
-def load_queries(path: Path) -> dict[str, str]:
-    """The statements of a .sql file by the name in the comment `-- name: …` above each."""
-    parts = _NAME.split(path.read_text())
-    return {name: text.strip().rstrip(";") for name, text in zip(parts[1::2], parts[2::2], strict=True)}
+class StoreUnavailableError(TransientError):
+    """The store did not answer; what was under way may have been done or not. Repeat it by id."""
+
+
+class Statements(Protocol):
+    """A connection that knows its statements by name."""
+
+    def rows(self, name: str, *values: Any) -> list[Any]:
+        """All that the statement finds."""
+
+    def many(self, name: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Do the statement with the values of each row, in order."""
+
+
+class Database(Protocol):
+    """An open SQL store: one writer, and a reader that never waits for it."""
+
+    uuid: str
+    epoch: int
+    reader: Statements
+
+    def transaction(self) -> AbstractContextManager[Statements]:
+        """A write transaction; raises StaleEpochError where a newer writer exists."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
+def load_queries(*paths: Path, fragments: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The statements of .sql files by the name in the comment `-- name: …` above each; `{name}` is a fragment."""
+    queries = {}
+    for path in paths:
+        parts = _NAME.split(path.read_text())
+        for name, text in zip(parts[1::2], parts[2::2], strict=True):
+            queries[name] = text.strip().rstrip(";").format_map(fragments or {})
+    return queries
 
 
 def marker_file(folder: Path, name: str) -> Path:

@@ -113,13 +113,15 @@ class Ledger:
         self._flush()  # the queries must see what this batch has done so far
         held = self._transaction.held(command.worker)
         if mine := [job for job in held if job.claim_id == command.claim_id]:
-            return [self._claimed(job, job.ready_at) for job in mine]
+            payloads = self._payloads(mine)
+            return [self._claimed(job, job.ready_at, payloads) for job in mine]
         offered = self._offer(command, held)
         if offered is None:
             return []  # its ticket stays out, so that the sweep brings the next one, not a busy loop
         self.effects.tickets[command.topic] += 1
         claims = [self._change(transitions.claim(job, command, self._now)) for job in self._adopt(offered)]
-        return [self._claimed(job, ready.ready_at) for job, ready in zip(claims, offered, strict=True)]
+        payloads = self._payloads(claims)
+        return [self._claimed(job, ready.ready_at, payloads) for job, ready in zip(claims, offered, strict=True)]
 
     def _offer(self, command: Claim, held: Sequence[Job]) -> Sequence[Job] | None:
         """What this worker may take now. None while it must stay alone with suspects, or get free for them."""
@@ -205,9 +207,23 @@ class Ledger:
         if job.step_state is StepState.CLAIMED:
             self.effects.revoked.append((job.worker, job.id, job.fence))
 
-    def _claimed(self, job: Job, ready_at: float) -> ClaimedJob:
-        needed = job.request if job.step == RENDER else job.rendered
-        data = self._transaction.blob(job.tenant, needed) if needed and needed.size <= INLINE_BYTES else None
+    def _payloads(self, jobs: Sequence[Job]) -> Mapping[tuple[str, Reference], bytes]:
+        """The small payloads that the steps of these jobs need, in one query per tenant."""
+        wanted: dict[str, list[Reference]] = {}
+        for job in jobs:
+            needed = _needed(job)
+            if needed is not None and needed.size <= INLINE_BYTES:
+                wanted.setdefault(job.tenant, []).append(needed)
+        return {
+            (tenant, reference): data
+            for tenant, references in wanted.items()
+            for reference, data in zip(references, self._transaction.blobs(tenant, references), strict=True)
+            if data is not None
+        }
+
+    def _claimed(self, job: Job, ready_at: float, payloads: Mapping[tuple[str, Reference], bytes]) -> ClaimedJob:
+        needed = _needed(job)
+        data = payloads.get((job.tenant, needed)) if needed is not None else None
         return ClaimedJob(
             job_id=job.id,
             tenant=job.tenant,
@@ -255,3 +271,8 @@ class Ledger:
                 self.effects.claimed[job.topic, job.worker] += by
                 if (following := next_step(job.step, job.model)) is not None:
                     self.effects.coming[following.topic] += by
+
+
+def _needed(job: Job) -> Reference | None:
+    """What the present step reads."""
+    return job.request if job.step == RENDER else job.rendered

@@ -86,9 +86,9 @@ class MemoryTransaction:
         del now  # memory is not swept
         self.disk.blobs.update({(tenant, reference.hash): data for tenant, reference, data in blobs})
 
-    def blob(self, tenant: str, reference: Reference) -> bytes | None:
-        """A small payload."""
-        return self.disk.blobs.get((tenant, reference.hash))
+    def blobs(self, tenant: str, references: Sequence[Reference]) -> list[bytes | None]:
+        """Small payloads."""
+        return [self.disk.blobs.get((tenant, reference.hash)) for reference in references]
 
     def open_seals(self, jobs: Sequence[Job]) -> None:
         """Logs still to be sealed."""

@@ -1,7 +1,7 @@
 """A job as a row of the table `jobs`, in every SQL store.
 
-A row is read by its first columns: a later migration only adds columns behind them, with defaults, so that a process of
-this version goes on working on a store that a newer one has migrated.
+Columns are read and written by name: a later migration only adds columns, with defaults, so that a process of this
+version goes on working on a store that a newer one has migrated.
 """
 
 import json
@@ -10,11 +10,28 @@ from typing import Any
 
 from pipelines.jobs import Fault, Job, Reference, Status, StepState, Usage, parse_reference
 
-WIDTH = 32  # columns that this version knows
+COLUMNS = (
+    "id", "tenant", "pipeline", "model", "status", "step", "step_state", "topic", "priority",
+    "ready_at", "deadline_at", "attempt", "releases", "fence", "settled", "worker", "claim_id",
+    "created_at", "started_at", "finished_at", "fault", "request", "rendered",
+    "result", "usage", "log_end", "reason", "traceparent",
+    "failures", "crashes", "lone_crashes", "suspects",
+)  # fmt: skip
+CHANGING = (  # what never changes after the insert is left out, so the index on tenants is not touched
+    "status", "step", "step_state", "topic", "ready_at", "attempt", "releases", "fence",
+    "settled", "worker", "claim_id", "started_at", "finished_at", "fault", "rendered",
+    "result", "usage", "log_end", "reason",
+    "failures", "crashes", "lone_crashes", "suspects",
+)  # fmt: skip
+FRAGMENTS = {  # what the braces in the queries stand for
+    "job": ", ".join(COLUMNS),
+    "job_values": ", ".join("?" for _ in COLUMNS),
+    "job_changes": ", ".join(f"{name} = ?" for name in CHANGING),
+}
 
 
 def to_row(job: Job) -> tuple[Any, ...]:
-    """The values of `insert_job`."""
+    """The values of COLUMNS."""
     return (
         job.id, job.tenant, job.pipeline, job.model, job.status, job.step, job.step_state, job.topic, job.priority,
         job.ready_at, job.deadline_at, job.attempt, job.releases, job.fence, job.settled, job.worker, job.claim_id,
@@ -25,7 +42,7 @@ def to_row(job: Job) -> tuple[Any, ...]:
 
 
 def to_changes(job: Job) -> tuple[Any, ...]:
-    """The values of `update_job`: all that may change after the insert, then the id."""
+    """The values of CHANGING, then the id."""
     return (
         job.status, job.step, job.step_state, job.topic, job.ready_at, job.attempt, job.releases, job.fence,
         job.settled, job.worker, job.claim_id, job.started_at, job.finished_at, _json(job.fault), _text(job.rendered),
@@ -35,12 +52,12 @@ def to_changes(job: Job) -> tuple[Any, ...]:
 
 
 def from_row(row: Sequence[Any]) -> Job:
-    """The job of a whole row."""
+    """The job of the values of COLUMNS."""
     (
         job_id, tenant, pipeline, model, status, step, step_state, topic, priority, ready_at, deadline_at, attempt,
         releases, fence, settled, worker, claim_id, created_at, started_at, finished_at, fault, request, rendered,
         result, usage, end, reason, traceparent, failures, crashes, lone_crashes, suspects,
-    ) = row[:WIDTH]  # fmt: skip
+    ) = row  # fmt: skip
     return Job(
         id=job_id,
         tenant=tenant,

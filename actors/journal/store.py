@@ -94,8 +94,8 @@ class Transaction(Protocol):
     def put_blobs(self, blobs: Sequence[tuple[str, Reference, bytes]], now: float) -> None:
         """Small payloads by (tenant, reference); one that is there is touched."""
 
-    def blob(self, tenant: str, reference: Reference) -> bytes | None:
-        """A small payload."""
+    def blobs(self, tenant: str, references: Sequence[Reference]) -> list[bytes | None]:
+        """Small payloads."""
 
     def open_seals(self, jobs: Sequence[Job]) -> None:
         """The logs of these jobs are still to be sealed."""

@@ -1,0 +1,13 @@
+-- What differs on SQLite. A list comes as JSON.
+
+-- name: jobs
+SELECT {job} FROM jobs WHERE id IN (SELECT value FROM json_each(?));
+
+-- name: blobs
+SELECT hash, data FROM blobs WHERE tenant = ? AND hash IN (SELECT value FROM json_each(?));
+
+-- name: load_schemas
+SELECT value FROM store WHERE key = 'schemas';
+
+-- name: save_schemas
+INSERT INTO store VALUES ('schemas', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value;

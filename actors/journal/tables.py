@@ -1,0 +1,171 @@
+"""The journal in tables: what its SQL stores have in common. See `store.py` for the invariants.
+
+A store brings its `Database`; the statements stand in `sql/`, and a job's columns in `rows.py`.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from actors.journal.protocol import JobQuery
+from actors.journal.rows import FRAGMENTS, from_row, to_changes, to_row
+from actors.journal.store import Census, CensusRow, EventRow, take_census
+from actors.stores import Database, Statements, load_queries
+from pipelines.jobs import Job, Reference, StepState
+
+HERE = Path(__file__).parent
+
+
+def queries(dialect: str) -> dict[str, str]:
+    """Every statement of the journal in this dialect."""
+    return load_queries(HERE / "sql" / "queries.sql", HERE / "sql" / f"{dialect}.sql", fragments=FRAGMENTS)
+
+
+class TablesTransaction:
+    """See `store.Transaction`."""
+
+    def __init__(self, statements: Statements) -> None:
+        self._statements = statements
+
+    def load(self, ids: Iterable[str]) -> dict[str, Job]:
+        """Those of the jobs that exist."""
+        return _by_id(self._statements, ids)
+
+    def ready(self, topic: str, limit: int) -> list[Job]:
+        """Ready steps, best first."""
+        return self._jobs("ready", topic, limit)
+
+    def suspects(self, topic: str, limit: int) -> list[Job]:
+        """The group of suspects that is next."""
+        return self._jobs("suspects", topic, limit)
+
+    def on_trial(self, topic: str) -> bool:
+        """Whether a worker tries suspects."""
+        return bool(self._statements.rows("on_trial", topic))
+
+    def held(self, worker: str) -> list[Job]:
+        """What the worker has claimed."""
+        return self._jobs("held", worker)
+
+    def due(self, now: float, limit: int) -> list[Job]:
+        """Waiting steps whose time has come."""
+        return self._jobs("due", now, limit)
+
+    def overdue(self, now: float, limit: int) -> list[Job]:
+        """Jobs past their deadline."""
+        return self._jobs("overdue", now, limit)
+
+    def insert(self, jobs: Sequence[Job]) -> None:
+        """New rows."""
+        self._statements.many("insert_job", map(to_row, jobs))
+
+    def update(self, jobs: Sequence[Job]) -> None:
+        """Rows that exist."""
+        self._statements.many("update_job", map(to_changes, jobs))
+
+    def append(self, events: Sequence[EventRow]) -> None:
+        """Events, in this order."""
+        self._statements.many("append_event", events)
+
+    def put_blobs(self, blobs: Sequence[tuple[str, Reference, bytes]], now: float) -> None:
+        """Small payloads."""
+        rows = ((tenant, reference.hash, data, now) for tenant, reference, data in blobs)
+        self._statements.many("put_blob", rows)
+
+    def blobs(self, tenant: str, references: Sequence[Reference]) -> list[bytes | None]:
+        """Small payloads."""
+        return _blobs(self._statements, tenant, references)
+
+    def open_seals(self, jobs: Sequence[Job]) -> None:
+        """Logs still to be sealed."""
+        self._statements.many("open_seal", ((job.id, job.tenant) for job in jobs))
+
+    def drop_seals(self, job_ids: Sequence[str]) -> None:
+        """Logs that are sealed."""
+        self._statements.many("drop_seal", ((job_id,) for job_id in job_ids))
+
+    def _jobs(self, query: str, *values: Any) -> list[Job]:
+        return [from_row(row) for row in self._statements.rows(query, *values)]
+
+
+class TablesStore:
+    """See `store.Store`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._reader = database.reader
+        self.uuid = database.uuid
+        self.epoch = database.epoch
+
+    @contextmanager
+    def transaction(self) -> Iterator[TablesTransaction]:
+        """One write transaction of this epoch."""
+        with self._database.transaction() as statements:
+            yield TablesTransaction(statements)
+
+    def jobs(self, tenant: str, ids: Sequence[str]) -> list[Job | None]:
+        """Committed jobs by id."""
+        found = _by_id(self._reader, ids)
+        jobs = (found.get(job_id) for job_id in ids)
+        return [job if job is not None and job.tenant == tenant else None for job in jobs]
+
+    def list_jobs(self, query: JobQuery) -> list[Job]:
+        """A page of jobs."""
+        if query.after is not None and self.jobs(query.tenant, [query.after]) == [None]:
+            raise LookupError(query.after)
+        edge = query.after or ("" if query.ascending else "\U0010ffff")
+        name = "oldest_jobs" if query.ascending else "newest_jobs"
+        rows = self._reader.rows(name, query.tenant, edge, query.status, query.model, query.limit)
+        return [from_row(row) for row in rows]
+
+    def events(self, job_id: str, tenant: str | None = None) -> list[bytes]:
+        """All committed events of a job."""
+        rows = self._reader.rows("events", job_id)
+        return [data for data, owner in rows if tenant in (None, owner)]
+
+    def blobs(self, tenant: str, references: Sequence[Reference]) -> list[bytes | None]:
+        """Small payloads."""
+        return _blobs(self._reader, tenant, references)
+
+    def unsealed(self, limit: int) -> list[Job]:
+        """Terminal jobs whose logs are still open."""
+        return [from_row(row) for row in self._reader.rows("unsealed", limit)]
+
+    def census(self) -> Census:
+        """Counts, for a journal that starts."""
+        rows = self._reader.rows("census")
+        return take_census(
+            CensusRow(topic, step, model, StepState(state), worker, count)
+            for topic, step, model, state, worker, count in rows
+        )
+
+    def next_ready(self, topic: str) -> float | None:
+        """Since when the step that is next is ready."""
+        rows = self._reader.rows("next_ready", topic)
+        return rows[0][0] if rows else None
+
+    def load_schemas(self) -> bytes | None:
+        """The schemas that were registered last."""
+        rows = self._reader.rows("load_schemas")
+        return rows[0][0] if rows else None
+
+    def save_schemas(self, schemas: bytes) -> None:
+        """Register schemas."""
+        with self._database.transaction() as statements:
+            statements.many("save_schemas", [(schemas,)])
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._database.close()
+
+
+def _by_id(statements: Statements, ids: Iterable[str]) -> dict[str, Job]:
+    wanted = list(ids)
+    return {row[0]: from_row(row) for row in statements.rows("jobs", wanted)} if wanted else {}
+
+
+def _blobs(statements: Statements, tenant: str, references: Sequence[Reference]) -> list[bytes | None]:
+    hashes = [reference.hash for reference in references]
+    found = dict(statements.rows("blobs", tenant, hashes)) if hashes else {}
+    return [found.get(digest) for digest in hashes]

@@ -212,9 +212,9 @@ class Ingestion(Replica):
             body_limit=self._settings.body_limit_bytes,
         )
 
-    async def submit(self, body: dict[str, Any], tenant: str = "default") -> str:
+    async def submit(self, body: dict[str, Any], key: str = "", tenant: str = "default") -> str:
         """Accept a job; its id."""
-        return await self._service.submit(body, tenant)
+        return await self._service.submit(body, tenant, key)
 
     async def job(self, job_id: str, tenant: str = "default") -> dict[str, Any]:
         """The view of a job."""

@@ -1,7 +1,7 @@
 """The Python client over Serve handles: synchronous, typed, and without HTTP in between.
 
 Invariants: a frame is given once and in order, also when the process that serves the stream dies in between; only
-`submit` is never repeated by itself, because a repeat would be another job.
+`submit` is never repeated by itself, because without an idempotency key a repeat would be another job.
 """
 
 import socket
@@ -80,6 +80,7 @@ class Client:
         deadline_s: float | None = None,
         priority: int | None = None,
         metadata: Mapping[str, str] | None = None,
+        idempotency_key: str = "",
     ) -> "Job":
         """Submit a job. Exactly one of `prompt`, `messages` and `template` says what is asked.
 
@@ -95,6 +96,7 @@ class Client:
             deadline_s: Seconds after which the job fails if it is not done; None: a day.
             priority: From -100 to 100; higher goes first. None: 0.
             metadata: At most 16 strings of the caller's own.
+            idempotency_key: The same key and fields give the same job for a day; "" for none.
 
         Returns:
             The job. It is on disk and will end in one of its four terminal states, whatever crashes.
@@ -115,7 +117,8 @@ class Client:
             "priority": priority,
             "metadata": None if metadata is None else dict(metadata),
         }
-        job_id = self.call("submit", {name: value for name, value in body.items() if value is not None})
+        given = {name: value for name, value in body.items() if value is not None}
+        job_id = self.call("submit", given, idempotency_key)
         return Job(job_id, self)
 
     def job(self, job_id: str) -> "Job":

@@ -14,9 +14,17 @@ class Payload(NamedTuple):
     data: bytes | None
 
 
+class Key(NamedTuple):
+    """What a client calls one create: its own word on a route, and the fingerprint of what it asked for."""
+
+    route: str
+    word: str
+    fingerprint: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submit:
-    """Accept a job under an id that the caller chose."""
+    """Accept a job under an id that the caller chose; under a key that was used before it is the earlier job."""
 
     job_id: str
     tenant: str
@@ -26,6 +34,7 @@ class Submit:
     deadline_s: float
     priority: int = 0
     traceparent: str = ""
+    key: Key | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,12 +145,14 @@ class Verdict(StrEnum):
     STALE = "stale"  # the fence is no longer the job's
     UNKNOWN = "unknown"  # no such job
     TERMINAL = "terminal"  # the job has ended another way
+    CONFLICT = "conflict"  # the key was used for something else
     ERROR = "error"  # this row alone failed; nothing was written
 
 
 class Answer(NamedTuple):
-    """A verdict, the job's status after it, and why where it is an error."""
+    """A verdict, the job's status after it, why where it is an error, and which job where it is an earlier one."""
 
     verdict: Verdict
     status: Status | None = None
     detail: str = ""
+    job_id: str = ""

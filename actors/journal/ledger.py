@@ -5,6 +5,7 @@ its own answer. What followers, dispatcher and workers must hear of is gathered 
 only once the transaction has committed.
 """
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from random import Random  # noqa: TID251 - a generator is handed in
 
 from actors.blobs import INLINE_BYTES
 from actors.journal.envelopes import seal_envelope
-from actors.journal.store import EventRow, Transaction
+from actors.journal.store import EventRow, KeyRow, Transaction
 from actors.telemetry.logs import StateChange
 from pipelines import transitions
 from pipelines.commands import (
@@ -22,6 +23,7 @@ from pipelines.commands import (
     Command,
     Finish,
     Generated,
+    Key,
     MarkSealed,
     Orphan,
     Payload,
@@ -34,6 +36,7 @@ from pipelines.generate import RENDER, next_step
 from pipelines.jobs import ClaimedJob, Job, Reference, StepState
 from pipelines.transitions import Change
 
+KEY_LIFETIME_S = 86400.0
 Reply = Answer | list[ClaimedJob]
 
 
@@ -74,11 +77,15 @@ class Ledger:
         self._events: list[EventRow] = []
         self._blobs: list[tuple[str, Reference, bytes]] = []
         self._sealed: list[str] = []
+        self._keys: dict[str, KeyRow] = {}
+        self._new_keys: list[KeyRow] = []
         self.effects = Effects()
 
     def apply(self, commands: Sequence[Command]) -> list[Reply]:
         """The answers, one for one."""
-        self._load({command.job_id for command in commands if isinstance(command, (Submit, Finish, Cancel))})
+        self._load_keys([command for command in commands if isinstance(command, Submit) and command.key])
+        ids = {command.job_id for command in commands if isinstance(command, (Submit, Finish, Cancel))}
+        self._load(ids.union(key.job_id for key in self._keys.values()))
         replies = [self._apply(command) for command in commands]
         self._flush()
         return replies
@@ -103,11 +110,23 @@ class Ledger:
 
     def _submit(self, command: Submit) -> Answer:
         job = self._jobs.get(command.job_id)
-        if job is None:
-            self._before[command.job_id] = None
-            self._keep(command.tenant, command.request)
-            job = self._change(transitions.submit(command, self._now))
+        if job is not None:
+            return Answer(Verdict.DONE, job.status)  # a repeat
+        if command.key is not None and (used := self._keys.get(_key_name(command))):
+            return self._replay(used, command.key)
+        self._before[command.job_id] = None
+        self._keep(command.tenant, command.request)
+        job = self._change(transitions.submit(command, self._now))
+        if command.key is not None:
+            key = KeyRow(_key_name(command), command.tenant, command.key.fingerprint, job.id, self._now)
+            self._keys[key.name] = key
+            self._new_keys.append(key)
         return Answer(Verdict.DONE, job.status)
+
+    def _replay(self, used: KeyRow, key: Key) -> Answer:
+        if used.fingerprint != key.fingerprint:
+            return Answer(Verdict.CONFLICT)
+        return Answer(Verdict.DONE, self._jobs[used.job_id].status, job_id=used.job_id)
 
     def _claim(self, command: Claim) -> list[ClaimedJob]:
         self._flush()  # the queries must see what this batch has done so far
@@ -175,6 +194,10 @@ class Ledger:
         for job in self._adopt(self._transaction.due(self._now, command.limit)):
             self._change(transitions.wake(job, self._now))
         return Answer(Verdict.DONE)
+
+    def _load_keys(self, commands: Sequence[Submit]) -> None:
+        names = {_key_name(command) for command in commands}
+        self._keys = {key.name: key for key in self._transaction.keys(names, self._now - KEY_LIFETIME_S)}
 
     def _load(self, ids: Iterable[str]) -> None:
         self._adopt(self._transaction.load(ids).values())
@@ -248,6 +271,7 @@ class Ledger:
         self._transaction.update([job for before, job in changed if before is not None])
         self._transaction.append(self._events)
         self._transaction.put_blobs(self._blobs, self._now)
+        self._transaction.put_keys(self._new_keys)
         ended = [job for before, job in changed if job.status.terminal and not (before and before.status.terminal)]
         self._transaction.open_seals(ended)
         self._transaction.drop_seals(self._sealed)
@@ -257,7 +281,7 @@ class Ledger:
         self.effects.ended.extend(ended)
         self.effects.followed.update(dict.fromkeys(row.job_id for row in self._events))
         self._before = dict(self._jobs)
-        self._events, self._blobs, self._sealed = [], [], []
+        self._events, self._blobs, self._sealed, self._new_keys = [], [], [], []
 
     def _count(self, job: Job | None, by: int) -> None:
         if job is None:
@@ -276,3 +300,8 @@ class Ledger:
 def _needed(job: Job) -> Reference | None:
     """What the present step reads."""
     return job.request if job.step == RENDER else job.rendered
+
+
+def _key_name(command: Submit) -> str:
+    route, word = (command.key.route, command.key.word) if command.key else ("", "")
+    return json.dumps([command.tenant, route, word])

@@ -4,12 +4,12 @@
 """
 
 import copy
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from actors.journal.protocol import JobQuery
-from actors.journal.store import Census, CensusRow, EventRow, take_census
+from actors.journal.store import Census, CensusRow, EventRow, KeyRow, take_census
 from actors.stores import StaleEpochError
 from pipelines.jobs import Job, Reference, StepState
 
@@ -24,7 +24,11 @@ class Disk:
     events: list[EventRow] = field(default_factory=list)
     blobs: dict[tuple[str, str], bytes] = field(default_factory=dict)
     seals: dict[str, None] = field(default_factory=dict)
+    keys: dict[str, KeyRow] = field(default_factory=dict)
     schemas: bytes | None = None
+
+
+_TABLES = ("jobs", "events", "blobs", "seals", "keys")
 
 
 class MemoryTransaction:
@@ -81,6 +85,15 @@ class MemoryTransaction:
         """Events, in this order."""
         self.disk.events.extend(events)
 
+    def keys(self, names: Collection[str], since: float) -> list[KeyRow]:
+        """Those of the keys that are young enough."""
+        found = (self.disk.keys.get(name) for name in names)
+        return [key for key in found if key is not None and key.created_at >= since]
+
+    def put_keys(self, keys: Sequence[KeyRow]) -> None:
+        """New keys."""
+        self.disk.keys.update({key.name: key for key in keys})
+
     def put_blobs(self, blobs: Sequence[tuple[str, Reference, bytes]], now: float) -> None:
         """Small payloads."""
         del now  # memory is not swept
@@ -117,11 +130,11 @@ class MemoryStore:
         """One write transaction of this epoch."""
         self._check_epoch()
         draft = copy.copy(self._disk)
-        for name in ("jobs", "events", "blobs", "seals"):
+        for name in _TABLES:
             setattr(draft, name, copy.copy(getattr(self._disk, name)))
         yield MemoryTransaction(draft)
         self._check_epoch()
-        for name in ("jobs", "events", "blobs", "seals"):
+        for name in _TABLES:
             setattr(self._disk, name, getattr(draft, name))
 
     def jobs(self, tenant: str, ids: Sequence[str]) -> list[Job | None]:

@@ -5,7 +5,7 @@ has a tenant; a store object of an older epoch can never write again.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
@@ -20,6 +20,16 @@ class EventRow(NamedTuple):
     job_id: str
     tenant: str
     data: bytes
+
+
+class KeyRow(NamedTuple):
+    """An idempotency key in use. `name` is made of tenant, route and the client's word."""
+
+    name: str
+    tenant: str
+    fingerprint: str
+    job_id: str
+    created_at: float
 
 
 class Census(NamedTuple):
@@ -90,6 +100,12 @@ class Transaction(Protocol):
 
     def append(self, events: Sequence[EventRow]) -> None:
         """Events, in this order."""
+
+    def keys(self, names: Collection[str], since: float) -> list[KeyRow]:
+        """Those of the keys that were put at `since` or later."""
+
+    def put_keys(self, keys: Sequence[KeyRow]) -> None:
+        """New keys; one of the same name is replaced."""
 
     def put_blobs(self, blobs: Sequence[tuple[str, Reference, bytes]], now: float) -> None:
         """Small payloads by (tenant, reference); one that is there is touched."""

@@ -3,14 +3,14 @@
 A store brings its `Database`; the statements stand in `sql/`, and a job's columns in `rows.py`.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from actors.journal.protocol import JobQuery
 from actors.journal.rows import FRAGMENTS, from_row, to_changes, to_row
-from actors.journal.store import Census, CensusRow, EventRow, take_census
+from actors.journal.store import Census, CensusRow, EventRow, KeyRow, take_census
 from actors.stores import Database, Statements, load_queries
 from pipelines.jobs import Job, Reference, StepState
 
@@ -67,6 +67,14 @@ class TablesTransaction:
     def append(self, events: Sequence[EventRow]) -> None:
         """Events, in this order."""
         self._statements.many("append_event", events)
+
+    def keys(self, names: Collection[str], since: float) -> list[KeyRow]:
+        """Those of the keys that are young enough."""
+        return [KeyRow._make(row) for row in self._statements.rows("keys", since, list(names))] if names else []
+
+    def put_keys(self, keys: Sequence[KeyRow]) -> None:
+        """New keys."""
+        self._statements.many("put_key", keys)
 
     def put_blobs(self, blobs: Sequence[tuple[str, Reference, bytes]], now: float) -> None:
         """Small payloads."""

@@ -40,6 +40,8 @@ class ApiError(HeliographError):
 
     def headers(self) -> Mapping[str, str]:
         """What tells the client whether and when to come again."""
+        if self.status == HTTPStatus.CONFLICT:  # the SDK would try it again
+            return {"x-should-retry": "false"}
         return {"retry-after": str(RETRY_AFTER_S)} if self.status == HTTPStatus.SERVICE_UNAVAILABLE else {}
 
 

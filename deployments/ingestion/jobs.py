@@ -1,5 +1,6 @@
 """The native routes: submit, look, list, cancel."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -13,8 +14,9 @@ from deployments.history.history import UnknownJobError
 from deployments.history.views import links
 from deployments.ingestion.bodies import GenerateBody
 from deployments.ingestion.errors import ApiError
+from deployments.ingestion.idempotency import HEADER, REPLAYED, idempotency_key
 from deployments.ingestion.middleware import tenant_of
-from deployments.ingestion.service import IngestionService
+from deployments.ingestion.service import GENERATE_PATH, IngestionService
 from pipelines.jobs import Status
 
 _ID = "\0"
@@ -27,16 +29,20 @@ def generate_route(service: IngestionService) -> Route:
     async def generate(request: Request) -> Response:
         raw = await request.body()
         body = GenerateBody.model_validate_json(raw)
-        job_id = await service.accept(
+        accepted = await service.accept(
             body.request(),
             tenant_of(request.scope),
             size=len(raw),
             traceparent=request.headers.get("traceparent", ""),
             deadline_s=body.deadline_s,
+            key=idempotency_key(GENERATE_PATH, request.headers.get(HEADER, ""), raw),
         )
-        return Response(job_id.encode().join(_ACCEPTED), 202, media_type="application/json")
+        if accepted.replayed:
+            reply = {"job_id": accepted.job_id, "status": accepted.status, "links": links(accepted.job_id)}
+            return json_reply(reply, 202, REPLAYED)
+        return Response(accepted.job_id.encode().join(_ACCEPTED), 202, media_type="application/json")
 
-    return Route("/async-generate", generate, methods=["POST"])
+    return Route(GENERATE_PATH, generate, methods=["POST"])
 
 
 def job_routes(service: IngestionService) -> APIRouter:
@@ -84,9 +90,9 @@ def job_routes(service: IngestionService) -> APIRouter:
     return router
 
 
-def json_reply(content: Any, status: int = 200) -> Response:
+def json_reply(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A reply that is encoded once."""
-    return Response(to_json(content), status, media_type="application/json")
+    return Response(to_json(content), status, headers, media_type="application/json")
 
 
 def unknown_cursor(after: str | None) -> ApiError:

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from deployments.history.responses import skeleton
 from deployments.ingestion.bodies import ResponsesBody
 from deployments.ingestion.errors import ApiError
+from deployments.ingestion.idempotency import HEADER, REPLAYED, idempotency_key
 from deployments.ingestion.jobs import json_reply
 from deployments.ingestion.middleware import tenant_of
 from deployments.ingestion.service import IngestionService, ModelCard
@@ -23,8 +24,12 @@ def openai_routes(service: IngestionService) -> APIRouter:
         refuse_unsupported(body)
         asked = body.request()
         traceparent = request.headers.get("traceparent", "")
-        job_id = await service.accept(asked, tenant_of(request.scope), size=len(raw), traceparent=traceparent)
-        return json_reply(skeleton(job_id, asked))
+        key = idempotency_key("/v1/responses", request.headers.get(HEADER, ""), raw)
+        tenant = tenant_of(request.scope)
+        accepted = await service.accept(asked, tenant, size=len(raw), traceparent=traceparent, key=key)
+        if accepted.replayed:
+            return json_reply(await service.result(accepted.job_id, tenant), headers=REPLAYED)
+        return json_reply(skeleton(accepted.job_id, asked))
 
     @router.get("/responses/{response_id}")
     async def retrieve(request: Request, response_id: str) -> Response:

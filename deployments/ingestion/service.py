@@ -7,7 +7,7 @@ import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from pydantic import ValidationError
 from pydantic_core import to_json
@@ -20,16 +20,18 @@ from actors.token_log.protocol import TokenLogApi
 from deployments.history.history import HistoryApi, UnknownJobError
 from deployments.ingestion.bodies import DEFAULT_DEADLINE_S, GenerateBody
 from deployments.ingestion.errors import ApiError, api_error
+from deployments.ingestion.idempotency import idempotency_key
 from deployments.ingestion.middleware import DEFAULT_TENANT
 from deployments.ingestion.readers import Readers
 from events.ids import is_id
-from pipelines.commands import Answer, Cancel, Payload, Submit, Verdict
+from pipelines.commands import Answer, Cancel, Key, Payload, Submit, Verdict
 from pipelines.errors import RejectError
 from pipelines.generate import PROMPTING_TOPIC, inference_topic
 from pipelines.jobs import Job, Status
 from pipelines.payloads import Message, Request
 from pipelines.ports import Ports
 
+GENERATE_PATH = "/async-generate"
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -51,6 +53,14 @@ class ModelCard:
     context: int
     created: int = 0
     scales_to_zero: bool = False
+
+
+class Accepted(NamedTuple):
+    """A job that is on disk; `replayed` where an earlier request with the same idempotency key had made it."""
+
+    job_id: str
+    status: Status
+    replayed: bool = False
 
 
 class IngestionService:
@@ -79,16 +89,24 @@ class IngestionService:
         self._files: Coalescer[tuple[str, bytes], Payload] = Coalescer(blobs.pack_many, name="blobs", ports=ports)
         self._submits: Coalescer[Submit, Answer] = Coalescer(journal.submit, name="submit", ports=ports)
 
-    async def submit(self, body: Mapping[str, Any], tenant: str = DEFAULT_TENANT, traceparent: str = "") -> str:
-        """Accept a body as `POST /async-generate` takes it; returns the job's id. Refusals are ApiErrors."""
+    async def submit(self, body: Mapping[str, Any], tenant: str = DEFAULT_TENANT, key: str = "") -> str:
+        """Accept a body as `POST /async-generate` takes it, with its idempotency key if it has one.
+
+        Returns the job's id. Refusals are ApiErrors.
+        """
         raw = to_json(body)
         try:
             parsed = GenerateBody.model_validate_json(raw)
-            return await self.accept(
-                parsed.request(), tenant, size=len(raw), traceparent=traceparent, deadline_s=parsed.deadline_s
+            accepted = await self.accept(
+                parsed.request(),
+                tenant,
+                size=len(raw),
+                deadline_s=parsed.deadline_s,
+                key=idempotency_key(GENERATE_PATH, key, raw),
             )
         except (RejectError, ValidationError) as error:
             raise api_error(error) from None  # the one of them that survives the way between processes
+        return accepted.job_id
 
     async def accept(
         self,
@@ -98,8 +116,9 @@ class IngestionService:
         size: int,
         traceparent: str = "",
         deadline_s: float = DEFAULT_DEADLINE_S,
-    ) -> str:
-        """Check a request whose body had `size` bytes, then submit it. Returns the job's id once it is on disk."""
+        key: Key | None = None,
+    ) -> Accepted:
+        """Check a request whose body had `size` bytes, then submit it. Returns once the job is on disk."""
         started = self._ports.clock.now()
         await self._check(request, size)
         job_id = self._ports.ids.new("resp", self._shard)
@@ -113,14 +132,17 @@ class IngestionService:
             deadline_s=deadline_s,
             priority=request.priority,
             traceparent=trace,
+            key=key,
         )
         (answer,) = await self._submits.do([command])
-        if answer.verdict is not Verdict.DONE:
+        if answer.verdict is Verdict.CONFLICT:
+            raise ApiError(409, "This Idempotency-Key was used for another request.", "idempotency_conflict")
+        if answer.verdict is not Verdict.DONE or answer.status is None:
             raise RuntimeError(f"the journal refused {job_id}: {answer.verdict} {answer.detail}")
         if self._ports.tracer.enabled:
             now = self._ports.clock.now()
             self._ports.tracer.span("submit", trace, started, now, {"job": job_id}, root=trace != traceparent)
-        return job_id
+        return Accepted(answer.job_id or job_id, answer.status, replayed=bool(answer.job_id))
 
     async def job(self, job_id: str, tenant: str = DEFAULT_TENANT) -> dict[str, Any]:
         """The native view of a job."""

@@ -87,9 +87,9 @@ def job_on(handle: Handle) -> Job:
 
 def test_a_submit_sends_what_was_given_and_nothing_else() -> None:
     handle = Handle()
-    job = Client(handle, tenant="acme").submit(model="m", prompt="p", metadata={"a": "b"})
+    job = Client(handle, tenant="acme").submit(model="m", prompt="p", metadata={"a": "b"}, idempotency_key="k")
     assert job.id == "resp_1"
-    assert handle.calls == [("submit", {"model": "m", "prompt": "p", "metadata": {"a": "b"}}, "acme")]
+    assert handle.calls == [("submit", {"model": "m", "prompt": "p", "metadata": {"a": "b"}}, "k", "acme")]
 
 
 def test_a_stream_is_typed_and_ends() -> None:

@@ -33,6 +33,11 @@ INSERT INTO events (job_id, tenant, data) VALUES (?, ?, ?);
 -- name: events
 SELECT data, tenant FROM events WHERE job_id = ? ORDER BY position;
 
+-- name: put_key
+INSERT INTO idempotency_keys (name, tenant, fingerprint, job_id, created_at) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (name) DO UPDATE SET
+    fingerprint = excluded.fingerprint, job_id = excluded.job_id, created_at = excluded.created_at;
+
 -- name: put_blob
 INSERT INTO blobs (tenant, hash, data, touched_at) VALUES (?, ?, ?, ?) ON CONFLICT (tenant, hash) DO UPDATE SET touched_at = excluded.touched_at;
 

@@ -6,6 +6,10 @@ SELECT {job} FROM jobs WHERE id IN (SELECT value FROM json_each(?));
 -- name: blobs
 SELECT hash, data FROM blobs WHERE tenant = ? AND hash IN (SELECT value FROM json_each(?));
 
+-- name: keys
+SELECT name, tenant, fingerprint, job_id, created_at FROM idempotency_keys
+WHERE created_at >= ? AND name IN (SELECT value FROM json_each(?));
+
 -- name: load_schemas
 SELECT value FROM store WHERE key = 'schemas';
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from actors.journal.protocol import JournalApi
 from pipelines.commands import Payload
-from pipelines.jobs import Reference
+from pipelines.jobs import Reference, reference_of
 
 INLINE_BYTES = 8 * 1024
 
@@ -57,7 +57,7 @@ class Blobs:
 
 
 def _payload(data: bytes) -> Payload:
-    reference = Reference(hashlib.sha256(data).hexdigest(), len(data))
+    reference = reference_of(data)
     return Payload(reference, data if len(data) <= INLINE_BYTES else None)
 
 

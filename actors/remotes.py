@@ -11,12 +11,12 @@ from typing import Any, cast
 import ray
 from ray.exceptions import ActorDiedError, ActorUnavailableError, GetTimeoutError, RayActorError
 
-from actors.journal.protocol import Depth, Heartbeat, JobQuery, StoreInfo, Worker
+from actors.journal.protocol import DeadLetterQuery, Depth, Heartbeat, JobQuery, StoreInfo, Worker
 from actors.naming import NAMESPACE
 from actors.token_log.protocol import Append, AppendVerdict, Logged, SealRequest
-from pipelines.commands import Answer, Cancel, Claim, Finish, Submit
+from pipelines.commands import Answer, Cancel, Claim, Finish, Redrive, Submit
 from pipelines.errors import TransientError
-from pipelines.jobs import ClaimedJob, Job, Reference
+from pipelines.jobs import ClaimedJob, DeadLetter, Job, Reference
 from pipelines.ports import Ports
 
 PATIENCE_S = 20.0
@@ -109,6 +109,14 @@ class RemoteJournal:
     async def cancel(self, batch: Sequence[Cancel]) -> list[Answer]:
         """End jobs."""
         return cast("list[Answer]", await self._remote.call("cancel", batch))
+
+    async def redrive(self, batch: Sequence[Redrive]) -> list[Answer]:
+        """Do dead letters again."""
+        return cast("list[Answer]", await self._remote.call("redrive", batch))
+
+    async def dead_letters(self, query: DeadLetterQuery) -> list[DeadLetter]:
+        """A page of dead letters."""
+        return cast("list[DeadLetter]", await self._remote.call("dead_letters", query))
 
     async def jobs(self, tenant: str, ids: Sequence[str]) -> list[Job | None]:
         """Jobs by id."""

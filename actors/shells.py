@@ -18,7 +18,7 @@ from ray.exceptions import ActorDiedError, RayError
 from ray.experimental.internal_kv import _internal_kv_get, _internal_kv_put
 
 from actors.dispatcher import Dispatcher
-from actors.journal.protocol import Depth, Heartbeat, JobQuery, StoreInfo, Worker
+from actors.journal.protocol import DeadLetterQuery, Depth, Heartbeat, JobQuery, StoreInfo, Worker
 from actors.naming import NAMESPACE, TOPIC_SIZE, journal_name, token_log_name
 from actors.remotes import RemoteTokenLog
 from actors.shards import open_journal, open_token_log
@@ -27,8 +27,8 @@ from actors.system import real_ports
 from actors.telemetry.setup import process_telemetry
 from actors.token_log.protocol import Append, AppendVerdict, Logged, SealRequest
 from actors.topics.ray_queue import RayTopic
-from pipelines.commands import Answer, Cancel, Claim, Finish, Submit
-from pipelines.jobs import ClaimedJob, Job, Reference
+from pipelines.commands import Answer, Cancel, Claim, Finish, Redrive, Submit
+from pipelines.jobs import ClaimedJob, DeadLetter, Job, Reference
 
 log = logging.getLogger("heliograph")
 HOME = "journal"  # the resource by which a cluster marks the node that has the data folder's volume
@@ -132,6 +132,16 @@ class JournalActor(Shell):
     async def cancel(self, batch: Sequence[Cancel]) -> list[Answer]:
         """End jobs."""
         return await self._journal.cancel(batch)
+
+    @served
+    async def redrive(self, batch: Sequence[Redrive]) -> list[Answer]:
+        """Do dead letters again."""
+        return await self._journal.redrive(batch)
+
+    @served
+    async def dead_letters(self, query: DeadLetterQuery) -> list[DeadLetter]:
+        """A page of dead letters."""
+        return await self._journal.dead_letters(query)
 
     @served
     async def jobs(self, tenant: str, ids: Sequence[str]) -> list[Job | None]:

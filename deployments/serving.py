@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 
 from actors.blobs import Blobs
 from actors.heart import ThreadHeart
-from actors.journal.protocol import JobQuery, Worker
+from actors.journal.protocol import DeadLetterQuery, JobQuery, Worker
 from actors.naming import TOPIC_SIZE, journal_name, token_log_name
 from actors.puller import Handler, Puller
 from actors.remotes import RemoteJournal, RemoteTokenLog
@@ -154,6 +154,14 @@ class HistoryService(Replica):
         """A page of events."""
         return await self._history.events(tenant, job_id, after, limit)
 
+    async def dead_letters(self, query: DeadLetterQuery) -> dict[str, Any]:
+        """A page of dead letters."""
+        return await self._history.dead_letters(query)
+
+    async def dead_letter(self, tenant: str, job_id: str) -> dict[str, Any]:
+        """A dead letter."""
+        return await self._history.dead_letter(tenant, job_id)
+
 
 class RemoteHistory:
     """The handle to the history service; answers `HistoryApi`."""
@@ -176,6 +184,14 @@ class RemoteHistory:
     async def events(self, tenant: str, job_id: str, after: str | None, limit: int) -> dict[str, Any]:
         """A page of events."""
         return cast("dict[str, Any]", await self._call("events", tenant, job_id, after, limit))
+
+    async def dead_letters(self, query: DeadLetterQuery) -> dict[str, Any]:
+        """A page of dead letters."""
+        return cast("dict[str, Any]", await self._call("dead_letters", query))
+
+    async def dead_letter(self, tenant: str, job_id: str) -> dict[str, Any]:
+        """A dead letter."""
+        return cast("dict[str, Any]", await self._call("dead_letter", tenant, job_id))
 
     async def _call(self, method: str, *arguments: Any) -> Any:
         try:

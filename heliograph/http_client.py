@@ -46,6 +46,22 @@ class HttpClient:
         page: list[dict[str, Any]] = self._ask("GET", f"/jobs/{job_id}/events")["data"]
         return page
 
+    def dead_letters(self, **filters: str | int) -> dict[str, Any]:
+        """A page of dead letters, newest first."""
+        return self._ask("GET", "/dead-letters", params=filters)
+
+    def dead_letter(self, job_id: str) -> dict[str, Any]:
+        """A dead letter with all its attempts."""
+        return self._ask("GET", f"/dead-letters/{job_id}")
+
+    def redrive(self, job_id: str) -> dict[str, Any]:
+        """Do a dead letter again."""
+        return self._ask("POST", f"/dead-letters/{job_id}/redrive")
+
+    def redrive_some(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Do again what a filter finds."""
+        return self._ask("POST", "/dead-letters/redrive", json=body)
+
     def response(self, job_id: str) -> dict[str, Any]:
         """The job as OpenAI's Response object."""
         return self._ask("GET", f"/v1/responses/{job_id}")

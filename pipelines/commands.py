@@ -86,6 +86,8 @@ class Failed:
     fault: Fault
     remedy: Remedy
     retry_after_s: float | None = None
+    kind: str = ""  # class of the exception
+    traceback: Payload | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +116,15 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Redrive:
+    """Do a dead letter again, as a new job that may start after `delay_s`. Each is redriven once."""
+
+    job_id: str  # of the dead letter
+    tenant: str
+    delay_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Orphan:
     """A worker is gone: offer its claims again. `crashed` where its death is known, else its lease has run out."""
 
@@ -135,7 +146,7 @@ class MarkSealed:
     job_ids: tuple[str, ...]
 
 
-Command = Submit | Claim | Finish | Cancel | Orphan | Tick | MarkSealed
+Command = Submit | Claim | Finish | Cancel | Redrive | Orphan | Tick | MarkSealed
 
 
 class Verdict(StrEnum):

@@ -7,8 +7,12 @@ HeliographError
 Any other exception in a worker is tried again a bounded number of times.
 """
 
-from pipelines.commands import Failed, Remedy
-from pipelines.jobs import Fault
+import traceback
+
+from pipelines.commands import Failed, Payload, Remedy
+from pipelines.jobs import Fault, reference_of
+
+TRACEBACK_BYTES = 8 * 1024  # the last ones; so much is kept in the journal itself
 
 
 class HeliographError(Exception):
@@ -44,12 +48,18 @@ class StaleFenceError(HeliographError):
 
 def outcome_of(error: Exception) -> Failed:
     """What a worker reports when a step raised."""
+    kind = type(error).__name__
     match error:
         case RejectError():
-            return Failed(fault=Fault(error.code, str(error)), remedy=Remedy.REJECT)
+            return Failed(fault=Fault(error.code, str(error)), remedy=Remedy.REJECT, kind=kind)
         case TransientError():
-            return Failed(
-                fault=Fault("transient", str(error)), remedy=Remedy.TRANSIENT, retry_after_s=error.retry_after_s
-            )
+            fault = Fault("transient", str(error))
+            return Failed(fault=fault, remedy=Remedy.TRANSIENT, retry_after_s=error.retry_after_s, kind=kind)
         case _:
-            return Failed(fault=Fault("server_error", f"{type(error).__name__}: {error}"), remedy=Remedy.RETRY)
+            fault = Fault("server_error", f"{kind}: {error}")
+            return Failed(fault=fault, remedy=Remedy.RETRY, kind=kind, traceback=_traceback(error))
+
+
+def _traceback(error: Exception) -> Payload:
+    data = "".join(traceback.format_exception(error)).encode(errors="replace")[-TRACEBACK_BYTES:]
+    return Payload(reference_of(data), data)

@@ -1,5 +1,6 @@
 """A job as the journal's projection has it, and what a worker is given of it."""
 
+import hashlib
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -13,6 +14,11 @@ class Reference(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.hash}:{self.size}"
+
+
+def reference_of(data: bytes) -> Reference:
+    """The claim check of these bytes."""
+    return Reference(hashlib.sha256(data).hexdigest(), len(data))
 
 
 def parse_reference(text: str) -> Reference:
@@ -97,6 +103,27 @@ class Job:
     end: int | None = None  # last sequence number that the worker logged
     reason: str = ""  # why incomplete
     traceparent: str = ""
+    redrive_of: str = ""  # the dead letter that this job does again
+
+
+class Blame(NamedTuple):
+    """What is known of the exception behind a fault."""
+
+    kind: str = ""  # its class
+    traceback: Reference | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class DeadLetter:
+    """A job that was given up. `redriven_as` is the job that does it again, "" while there is none."""
+
+    job_id: str
+    tenant: str
+    model: str
+    code: str
+    kind: str
+    created_at: float
+    redriven_as: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,9 +10,9 @@ from random import Random  # noqa: TID251 - a generator is handed in
 from typing import Any, NamedTuple
 
 from events.v1 import events_pb2 as pb
-from pipelines.commands import Claim, Failed, Generated, Orphan, Outcome, Released, Remedy, Rendered, Submit
+from pipelines.commands import Claim, Failed, Generated, Orphan, Outcome, Redrive, Released, Remedy, Rendered, Submit
 from pipelines.generate import INFER, first_step, next_step
-from pipelines.jobs import Fault, Job, Reference, Status, StepState, Usage
+from pipelines.jobs import Blame, DeadLetter, Fault, Job, Reference, Status, StepState, Usage
 from pipelines.retry import MAX_FREE_RELEASES, backoff_s, delay_s
 from pipelines.suspects import accuse, guilty
 
@@ -20,10 +20,11 @@ DEADLINE_PASSED = Fault("deadline_exceeded", "The job's deadline has passed.")
 
 
 class Change(NamedTuple):
-    """A job's new row and what has happened, as messages of `events.v1`."""
+    """A job's new row, what has happened, as messages of `events.v1`, and its dead letter if it was given up."""
 
     job: Job
     facts: list[Any]
+    dead_letter: DeadLetter | None = None
 
 
 def submit(command: Submit, now: float) -> Change:
@@ -43,14 +44,41 @@ def submit(command: Submit, now: float) -> Change:
         request=command.request.reference,
         traceparent=command.traceparent,
     )
-    fact = pb.JobSubmitted(
+    return Change(job, [_submitted(job)])
+
+
+def redrive(dead: Job, command: Redrive, job_id: str, now: float) -> Change:
+    """A new job that does a dead letter again, from its request on."""
+    step = first_step()
+    waits = command.delay_s > 0
+    job = Job(
+        id=job_id,
+        tenant=dead.tenant,
+        pipeline=dead.pipeline,
+        model=dead.model,
+        step=step.name,
+        step_state=StepState.WAITING if waits else StepState.READY,
+        topic=step.topic,
+        priority=dead.priority,
+        ready_at=now + command.delay_s,
+        deadline_at=now + command.delay_s + dead.deadline_at - dead.created_at,
+        created_at=now,
+        request=dead.request,
+        traceparent=dead.traceparent,
+        redrive_of=dead.id,
+    )
+    return Change(job, [_submitted(job)])
+
+
+def _submitted(job: Job) -> pb.JobSubmitted:
+    return pb.JobSubmitted(
         pipeline=job.pipeline,
         model=job.model,
         request=_reference(job.request),
         deadline_us=_micros(job.deadline_at),
         priority=job.priority,
+        redrive_of=job.redrive_of,
     )
-    return Change(job, [fact])
 
 
 def claim(job: Job, command: Claim, now: float) -> Change:
@@ -92,7 +120,7 @@ def cancel(job: Job, now: float) -> Change:
 
 def expire(job: Job, now: float) -> Change:
     """The deadline has passed."""
-    return _fail(job, DEADLINE_PASSED, now)
+    return _fail(job, DEADLINE_PASSED, Blame(), now)
 
 
 def wake(job: Job, now: float) -> Change:
@@ -104,10 +132,10 @@ def orphan(held: Sequence[Job], command: Orphan, now: float, group: str) -> list
     """The worker that holds these steps is gone. `group` names its death."""
     if not command.crashed:
         lost = Fault("worker_lost", f"Worker {command.worker} fell silent.")
-        return [_retry(job, lost, now, now) for job in held]
-    crashed = Fault("worker_crashed", f"Worker {command.worker} died.")
+        return [_retry(job, lost, Blame("WorkerLost"), now, now) for job in held]
+    crashed, blame = Fault("worker_crashed", f"Worker {command.worker} died."), Blame("WorkerCrashed")
     return [
-        _dead_letter(job, crashed, now) if guilty(job) else _retry(job, crashed, now, now)
+        _dead_letter(job, crashed, blame, now) if guilty(job) else _retry(job, crashed, blame, now, now)
         for job in accuse(held, group)
     ]
 
@@ -153,14 +181,15 @@ def _generated(job: Job, outcome: Generated, now: float) -> Change:
 
 
 def _failed(job: Job, outcome: Failed, now: float, random: Random) -> Change:
+    blame = Blame(outcome.kind, outcome.traceback.reference if outcome.traceback else None)
     if outcome.remedy is Remedy.RETRY:
         job = replace(job, failures=job.failures + 1)
     delay = delay_s(outcome, job.attempt, job.failures, random)
     if delay is not None:
-        return _retry(job, outcome.fault, now, now + delay)
+        return _retry(job, outcome.fault, blame, now, now + delay)
     if outcome.remedy is Remedy.REJECT:
-        return _fail(job, outcome.fault, now)
-    return _dead_letter(job, outcome.fault, now)
+        return _fail(job, outcome.fault, blame, now)
+    return _dead_letter(job, outcome.fault, blame, now)
 
 
 def _released(job: Job, now: float, random: Random) -> Change:
@@ -172,18 +201,23 @@ def _released(job: Job, now: float, random: Random) -> Change:
     return Change(job, [])
 
 
-def _retry(job: Job, fault: Fault, now: float, ready_at: float) -> Change:
+def _retry(job: Job, fault: Fault, blame: Blame, now: float, ready_at: float) -> Change:
     state = StepState.WAITING if ready_at > now else StepState.READY
-    fact = pb.JobRetried(error=_error(fault), ready_us=_micros(ready_at), worker=job.worker)
+    fact = pb.JobRetried(error=_error(fault, blame), ready_us=_micros(ready_at), worker=job.worker)
     return Change(replace(job, step_state=state, ready_at=ready_at), [fact])
 
 
-def _fail(job: Job, fault: Fault, now: float) -> Change:
-    return Change(_ended(job, Status.FAILED, now, fault), [pb.JobFailed(error=_error(fault))])
+def _fail(job: Job, fault: Fault, blame: Blame, now: float) -> Change:
+    worker = job.worker if job.step_state is StepState.CLAIMED else ""
+    return Change(_ended(job, Status.FAILED, now, fault), [pb.JobFailed(error=_error(fault, blame), worker=worker)])
 
 
-def _dead_letter(job: Job, fault: Fault, now: float) -> Change:
-    return Change(_ended(job, Status.FAILED, now, fault), [pb.JobDeadLettered(error=_error(fault))])
+def _dead_letter(job: Job, fault: Fault, blame: Blame, now: float) -> Change:
+    fact = pb.JobDeadLettered(error=_error(fault, blame), worker=job.worker)
+    letter = DeadLetter(
+        job_id=job.id, tenant=job.tenant, model=job.model, code=fault.code, kind=blame.kind, created_at=now
+    )
+    return Change(_ended(job, Status.FAILED, now, fault), [fact], letter)
 
 
 def _ended(job: Job, status: Status, now: float, fault: Fault | None = None) -> Job:
@@ -198,8 +232,9 @@ def _usage(usage: Usage) -> pb.Usage:
     return pb.Usage(**usage._asdict())
 
 
-def _error(fault: Fault) -> pb.Error:
-    return pb.Error(code=fault.code, message=fault.message)
+def _error(fault: Fault, blame: Blame) -> pb.Error:
+    traceback = _reference(blame.traceback) if blame.traceback else None
+    return pb.Error(code=fault.code, message=fault.message, kind=blame.kind, traceback=traceback)
 
 
 def _micros(seconds: float) -> int:

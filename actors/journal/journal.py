@@ -13,13 +13,13 @@ from dataclasses import replace
 from actors.coalescer import Coalescer
 from actors.followers import Followers
 from actors.journal.ledger import Effects, Ledger, Reply
-from actors.journal.protocol import Depth, Heartbeat, JobQuery, StoreInfo, Worker
+from actors.journal.protocol import DeadLetterQuery, Depth, Heartbeat, JobQuery, StoreInfo, Worker
 from actors.journal.store import Store
 from actors.journal.workers import Workers
 from actors.telemetry.story import tell_claims, tell_commit
 from events.v1 import events_pb2 as pb
-from pipelines.commands import Answer, Cancel, Claim, Command, Finish, MarkSealed, Orphan, Submit, Tick
-from pipelines.jobs import ClaimedJob, Job, Reference
+from pipelines.commands import Answer, Cancel, Claim, Command, Finish, MarkSealed, Orphan, Redrive, Submit, Tick
+from pipelines.jobs import ClaimedJob, DeadLetter, Job, Reference
 from pipelines.ports import Ports
 
 COMING_S = 0.25  # how long a claim waits for a step whose predecessor is being worked on
@@ -86,6 +86,14 @@ class Journal:
     async def cancel(self, batch: Sequence[Cancel]) -> list[Answer]:
         """End jobs."""
         return await self._answers(batch)
+
+    async def redrive(self, batch: Sequence[Redrive]) -> list[Answer]:
+        """Do dead letters again."""
+        return await self._answers(batch)
+
+    async def dead_letters(self, query: DeadLetterQuery) -> list[DeadLetter]:
+        """A page of dead letters."""
+        return self._store.dead_letters(query)
 
     async def orphan(self, worker_id: str, *, crashed: bool) -> None:
         """A worker is gone: offer its claims again."""

@@ -21,19 +21,21 @@ from pipelines.commands import (
     Cancel,
     Claim,
     Command,
+    Failed,
     Finish,
     Generated,
     Key,
     MarkSealed,
     Orphan,
     Payload,
+    Redrive,
     Rendered,
     Submit,
     Tick,
     Verdict,
 )
 from pipelines.generate import RENDER, next_step
-from pipelines.jobs import ClaimedJob, Job, Reference, StepState
+from pipelines.jobs import ClaimedJob, DeadLetter, Job, Reference, Status, StepState
 from pipelines.transitions import Change
 
 KEY_LIFETIME_S = 86400.0
@@ -79,12 +81,13 @@ class Ledger:
         self._sealed: list[str] = []
         self._keys: dict[str, KeyRow] = {}
         self._new_keys: list[KeyRow] = []
+        self._letters: list[DeadLetter] = []
         self.effects = Effects()
 
     def apply(self, commands: Sequence[Command]) -> list[Reply]:
         """The answers, one for one."""
         self._load_keys([command for command in commands if isinstance(command, Submit) and command.key])
-        ids = {command.job_id for command in commands if isinstance(command, (Submit, Finish, Cancel))}
+        ids = {command.job_id for command in commands if isinstance(command, (Submit, Finish, Cancel, Redrive))}
         self._load(ids.union(key.job_id for key in self._keys.values()))
         replies = [self._apply(command) for command in commands]
         self._flush()
@@ -100,6 +103,8 @@ class Ledger:
                 return self._finish(command)
             case Cancel():
                 return self._cancel(command)
+            case Redrive():
+                return self._redrive(command)
             case Orphan():
                 return self._orphan(command)
             case Tick():
@@ -162,7 +167,7 @@ class Ledger:
         if job.step_state is not StepState.CLAIMED or job.fence != command.fence:
             return Answer(Verdict.STALE, job.status)
         match command.outcome:
-            case Rendered(prompt=payload) | Generated(result=payload):
+            case Rendered(prompt=payload) | Generated(result=payload) | Failed(traceback=Payload() as payload):
                 self._keep(job.tenant, payload)
         changed = self._change(transitions.settle(job, command.outcome, self._now, self._random))
         return Answer(Verdict.DONE, changed.status)
@@ -175,6 +180,20 @@ class Ledger:
             return Answer(Verdict.TERMINAL, job.status)
         self._revoke(job)
         return Answer(Verdict.DONE, self._change(transitions.cancel(job, self._now)).status)
+
+    def _redrive(self, command: Redrive) -> Answer:
+        self._flush()
+        letters = self._transaction.dead_letters([command.job_id])
+        if not letters or letters[0].tenant != command.tenant:
+            return Answer(Verdict.UNKNOWN)
+        (letter,) = letters
+        if not letter.redriven_as:
+            change = transitions.redrive(self._jobs[letter.job_id], command, self._new_id("resp"), self._now)
+            letter.redriven_as = change.job.id
+            self._before[change.job.id] = None
+            self._change(change)
+            self._letters.append(letter)
+        return Answer(Verdict.DONE, Status.QUEUED, job_id=letter.redriven_as)
 
     def _orphan(self, command: Orphan) -> Answer:
         self._flush()
@@ -220,6 +239,8 @@ class Ledger:
             name = fact.DESCRIPTOR.name
             self.effects.changes.append(StateChange(name, job.id, before.step, attempt, job.traceparent))
         self._jobs[job.id] = job
+        if change.dead_letter is not None:
+            self._letters.append(change.dead_letter)
         return job
 
     def _keep(self, tenant: str, payload: Payload) -> None:
@@ -272,6 +293,7 @@ class Ledger:
         self._transaction.append(self._events)
         self._transaction.put_blobs(self._blobs, self._now)
         self._transaction.put_keys(self._new_keys)
+        self._transaction.put_dead_letters(self._letters)
         ended = [job for before, job in changed if job.status.terminal and not (before and before.status.terminal)]
         self._transaction.open_seals(ended)
         self._transaction.drop_seals(self._sealed)
@@ -281,7 +303,7 @@ class Ledger:
         self.effects.ended.extend(ended)
         self.effects.followed.update(dict.fromkeys(row.job_id for row in self._events))
         self._before = dict(self._jobs)
-        self._events, self._blobs, self._sealed, self._new_keys = [], [], [], []
+        self._events, self._blobs, self._sealed, self._new_keys, self._letters = [], [], [], [], []
 
     def _count(self, job: Job | None, by: int) -> None:
         if job is None:

@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from actors.journal.protocol import JobQuery
+from actors.journal.protocol import DeadLetterQuery, JobQuery
 from actors.journal.store import Census, CensusRow, EventRow, KeyRow, take_census
 from actors.stores import StaleEpochError
-from pipelines.jobs import Job, Reference, StepState
+from pipelines.jobs import DeadLetter, Job, Reference, StepState
 
 
 @dataclass(slots=True)
@@ -25,10 +25,11 @@ class Disk:
     blobs: dict[tuple[str, str], bytes] = field(default_factory=dict)
     seals: dict[str, None] = field(default_factory=dict)
     keys: dict[str, KeyRow] = field(default_factory=dict)
+    letters: dict[str, DeadLetter] = field(default_factory=dict)
     schemas: bytes | None = None
 
 
-_TABLES = ("jobs", "events", "blobs", "seals", "keys")
+_TABLES = ("jobs", "events", "blobs", "seals", "keys", "letters")
 
 
 class MemoryTransaction:
@@ -94,6 +95,14 @@ class MemoryTransaction:
         """New keys."""
         self.disk.keys.update({key.name: key for key in keys})
 
+    def dead_letters(self, job_ids: Collection[str]) -> list[DeadLetter]:
+        """Those that exist."""
+        return [replace(self.disk.letters[job_id]) for job_id in job_ids if job_id in self.disk.letters]
+
+    def put_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
+        """New or redriven ones."""
+        self.disk.letters.update({letter.job_id: replace(letter) for letter in letters})
+
     def put_blobs(self, blobs: Sequence[tuple[str, Reference, bytes]], now: float) -> None:
         """Small payloads."""
         del now  # memory is not swept
@@ -152,6 +161,19 @@ class MemoryStore:
             wanted = query.status in (None, job.status) and query.model in (None, job.model)
             if job.tenant == query.tenant and after and wanted:
                 page.append(replace(job))
+        return page[: query.limit]
+
+    def dead_letters(self, query: DeadLetterQuery) -> list[DeadLetter]:
+        """A page of dead letters."""
+        page = [
+            replace(letter)
+            for letter in sorted(self._disk.letters.values(), key=lambda letter: letter.job_id, reverse=True)
+            if letter.tenant == query.tenant
+            and (not query.after or letter.job_id < query.after)
+            and query.model in ("", letter.model)
+            and query.code in ("", letter.code)
+            and not (query.open_only and letter.redriven_as)
+        ]
         return page[: query.limit]
 
     def events(self, job_id: str, tenant: str | None = None) -> list[bytes]:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from pipelines.commands import Answer, Cancel, Claim, Finish, Submit
-from pipelines.jobs import ClaimedJob, Job, Reference, Status
+from pipelines.commands import Answer, Cancel, Claim, Finish, Redrive, Submit
+from pipelines.jobs import ClaimedJob, DeadLetter, Job, Reference, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +56,17 @@ class JobQuery(NamedTuple):
     ascending: bool = False
 
 
+class DeadLetterQuery(NamedTuple):
+    """A page of a tenant's dead letters, newest first. "" stands for any."""
+
+    tenant: str
+    model: str = ""
+    code: str = ""
+    after: str = ""
+    limit: int = 20
+    open_only: bool = False  # those that were not redriven
+
+
 class JournalApi(Protocol):
     """Every call is for many; every mutation may be repeated by id. Events are serialised `Envelope`s."""
 
@@ -82,6 +93,12 @@ class JournalApi(Protocol):
 
     async def cancel(self, batch: Sequence[Cancel]) -> list[Answer]:
         """End jobs."""
+
+    async def redrive(self, batch: Sequence[Redrive]) -> list[Answer]:
+        """Do dead letters again. Each answer names the new job, or the one that an earlier redrive has made."""
+
+    async def dead_letters(self, query: DeadLetterQuery) -> list[DeadLetter]:
+        """At most `limit` dead letters after the cursor."""
 
     async def jobs(self, tenant: str, ids: Sequence[str]) -> list[Job | None]:
         """Jobs by id; None for unknown ones and another tenant's."""

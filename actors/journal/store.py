@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
-from actors.journal.protocol import JobQuery
+from actors.journal.protocol import DeadLetterQuery, JobQuery
 from pipelines.generate import next_step
-from pipelines.jobs import Job, Reference, StepState
+from pipelines.jobs import DeadLetter, Job, Reference, StepState
 
 
 class EventRow(NamedTuple):
@@ -107,6 +107,12 @@ class Transaction(Protocol):
     def put_keys(self, keys: Sequence[KeyRow]) -> None:
         """New keys; one of the same name is replaced."""
 
+    def dead_letters(self, job_ids: Collection[str]) -> list[DeadLetter]:
+        """Those that exist."""
+
+    def put_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
+        """New ones, or what one was redriven as."""
+
     def put_blobs(self, blobs: Sequence[tuple[str, Reference, bytes]], now: float) -> None:
         """Small payloads by (tenant, reference); one that is there is touched."""
 
@@ -134,6 +140,9 @@ class Store(Protocol):
 
     def list_jobs(self, query: JobQuery) -> list[Job]:
         """A page. Raises LookupError where the cursor is unknown."""
+
+    def dead_letters(self, query: DeadLetterQuery) -> list[DeadLetter]:
+        """A page."""
 
     def events(self, job_id: str, tenant: str | None = None) -> list[bytes]:
         """All committed events of a job, in commit order; none where the tenant is given and another."""

@@ -5,16 +5,18 @@ A store brings its `Database`; the statements stand in `sql/`, and a job's colum
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any
 
-from actors.journal.protocol import JobQuery
+from actors.journal.protocol import DeadLetterQuery, JobQuery
 from actors.journal.rows import FRAGMENTS, from_row, to_changes, to_row
 from actors.journal.store import Census, CensusRow, EventRow, KeyRow, take_census
 from actors.stores import Database, Statements, load_queries
-from pipelines.jobs import Job, Reference, StepState
+from pipelines.jobs import DeadLetter, Job, Reference, StepState
 
 HERE = Path(__file__).parent
+_LAST = "\U0010ffff"  # sorts behind every id
 
 
 def queries(dialect: str) -> dict[str, str]:
@@ -76,6 +78,14 @@ class TablesTransaction:
         """New keys."""
         self._statements.many("put_key", keys)
 
+    def dead_letters(self, job_ids: Collection[str]) -> list[DeadLetter]:
+        """Those that exist."""
+        return _letters(self._statements.rows("dead_letters", list(job_ids))) if job_ids else []
+
+    def put_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
+        """New or redriven ones."""
+        self._statements.many("put_dead_letter", map(astuple, letters))
+
     def put_blobs(self, blobs: Sequence[tuple[str, Reference, bytes]], now: float) -> None:
         """Small payloads."""
         rows = ((tenant, reference.hash, data, now) for tenant, reference, data in blobs)
@@ -122,10 +132,16 @@ class TablesStore:
         """A page of jobs."""
         if query.after is not None and self.jobs(query.tenant, [query.after]) == [None]:
             raise LookupError(query.after)
-        edge = query.after or ("" if query.ascending else "\U0010ffff")
+        edge = query.after or ("" if query.ascending else _LAST)
         name = "oldest_jobs" if query.ascending else "newest_jobs"
         rows = self._reader.rows(name, query.tenant, edge, query.status, query.model, query.limit)
         return [from_row(row) for row in rows]
+
+    def dead_letters(self, query: DeadLetterQuery) -> list[DeadLetter]:
+        """A page of dead letters."""
+        model, code = query.model, query.code
+        values = (query.tenant, query.after or _LAST, model, model, code, code, int(query.open_only), query.limit)
+        return _letters(self._reader.rows("newest_dead_letters", *values))
 
     def events(self, job_id: str, tenant: str | None = None) -> list[bytes]:
         """All committed events of a job."""
@@ -166,6 +182,11 @@ class TablesStore:
     def close(self) -> None:
         """Let go of the database."""
         self._database.close()
+
+
+def _letters(rows: Iterable[Sequence[Any]]) -> list[DeadLetter]:
+    names = [field.name for field in fields(DeadLetter)]
+    return [DeadLetter(**dict(zip(names, row, strict=True))) for row in rows]
 
 
 def _by_id(statements: Statements, ids: Iterable[str]) -> dict[str, Job]:

@@ -10,16 +10,20 @@ from typing import Any, Protocol
 
 from actors.blobs import Blobs
 from actors.coalescer import Coalescer
-from actors.journal.protocol import JobQuery, JournalApi
+from actors.journal.envelopes import open_envelope
+from actors.journal.protocol import DeadLetterQuery, JobQuery, JournalApi
 from actors.token_log.protocol import TokenLogApi
+from deployments.history.dead_letters import attempt_view, dead_letter_view, inspection
 from deployments.history.responses import response_object
 from deployments.history.sealed_log import sealed_output
 from deployments.history.views import event_view, job_view, page
 from events.ids import is_id
-from pipelines.jobs import Job, Status
+from events.v1.events_pb2 import Error, JobDeadLettered, JobRetried
+from pipelines.jobs import Job, Reference, Status
 from pipelines.payloads import Request, Result
 from pipelines.ports import Ports
 
+_MOST_ATTEMPTS = 1000  # events that are looked at
 _BY_RESULT = (Status.COMPLETED, Status.INCOMPLETE)
 
 
@@ -41,6 +45,12 @@ class HistoryApi(Protocol):
 
     async def events(self, tenant: str, job_id: str, after: str | None, limit: int) -> dict[str, Any]:
         """A page of a job's events."""
+
+    async def dead_letters(self, query: DeadLetterQuery) -> dict[str, Any]:
+        """A page of a tenant's dead letters."""
+
+    async def dead_letter(self, tenant: str, job_id: str) -> dict[str, Any]:
+        """A dead letter with all that is known of it."""
 
 
 class History:
@@ -85,6 +95,34 @@ class History:
         await self.row(tenant, job_id)
         events = await self._journal.events(tenant, job_id, after, limit + 1)
         return page([event_view(event) for event in events], limit)
+
+    async def dead_letters(self, query: DeadLetterQuery) -> dict[str, Any]:
+        """A page of a tenant's dead letters, newest first."""
+        letters = await self._journal.dead_letters(query._replace(limit=query.limit + 1))
+        return page([dead_letter_view(letter) for letter in letters], query.limit)
+
+    async def dead_letter(self, tenant: str, job_id: str) -> dict[str, Any]:
+        """One dead letter with its references and every attempt. Raises UnknownJobError where it is none."""
+        job = await self.row(tenant, job_id)
+        events = await self._journal.events(tenant, job_id, None, _MOST_ATTEMPTS)
+        attempts = [fact for _, fact in map(open_envelope, events) if isinstance(fact, (JobRetried, JobDeadLettered))]
+        if not attempts or not isinstance(attempts[-1], JobDeadLettered):
+            raise UnknownJobError(job_id)
+        return inspection(job, await self._attempts(tenant, events))
+
+    async def _attempts(self, tenant: str, events: Sequence[bytes]) -> list[dict[str, Any]]:
+        views = []
+        for envelope, fact in map(open_envelope, events):
+            if isinstance(fact, (JobRetried, JobDeadLettered)):
+                views.append(attempt_view(envelope, fact, await self._text(tenant, fact.error)))
+        return views
+
+    async def _text(self, tenant: str, error: Error) -> str | None:
+        if not error.HasField("traceback"):
+            return None
+        reference = Reference(error.traceback.hash, error.traceback.size)
+        (data,) = await self._blobs.get_many([(tenant, reference, None)])
+        return data.decode(errors="replace")
 
     async def _read_rows(self, wanted: Sequence[tuple[str, str]]) -> list[Job | None]:
         by_tenant: dict[str, list[str]] = defaultdict(list)

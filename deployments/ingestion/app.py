@@ -7,6 +7,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from deployments.ingestion import errors
+from deployments.ingestion.dead_letters import dead_letter_routes
 from deployments.ingestion.jobs import generate_route, job_routes
 from deployments.ingestion.middleware import Authentication, BodyLimit, Identity
 from deployments.ingestion.openai import openai_routes
@@ -29,7 +30,7 @@ def create_app(
     """All routes. `tenants` is {bearer token: name}; `exposition` gives the metrics' text where we serve it."""
     hot: list[BaseRoute] = [generate_route(service)]  # routes are tried in their order
     app = FastAPI(title="Heliograph", redirect_slashes=False, routes=hot)
-    for router in (job_routes(service), stream_route(service), openai_routes(service)):
+    for router in (job_routes(service), dead_letter_routes(service), stream_route(service), openai_routes(service)):
         app.include_router(router)
     app.include_router(probe_routes(service, exposition))
     errors.install(app)

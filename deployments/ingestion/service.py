@@ -4,7 +4,7 @@ Invariants: an id is returned only after its event is on disk; nothing is enqueu
 """
 
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -24,7 +24,7 @@ from deployments.ingestion.idempotency import idempotency_key
 from deployments.ingestion.middleware import DEFAULT_TENANT
 from deployments.ingestion.readers import Readers
 from events.ids import is_id
-from pipelines.commands import Answer, Cancel, Key, Payload, Submit, Verdict
+from pipelines.commands import Answer, Cancel, Key, Payload, Redrive, Submit, Verdict
 from pipelines.errors import RejectError
 from pipelines.generate import PROMPTING_TOPIC, inference_topic
 from pipelines.jobs import Job, Status
@@ -163,6 +163,21 @@ class IngestionService:
         if answer.status is not Status.CANCELLED:
             raise ApiError(400, f"Cannot cancel a {answer.status} response.")
         return await self.job(job_id, tenant)
+
+    async def redrive(self, job_ids: Sequence[str], tenant: str, *, per_second: float | None = None) -> list[str]:
+        """Do dead letters again, so many of them per second (None: all at once); the ids of the new jobs.
+
+        A letter that was redriven before gives the job of then. Raises UnknownJobError for what is no dead letter.
+        """
+        batch = [
+            Redrive(job_id=job_id, tenant=tenant, delay_s=number / per_second if per_second else 0.0)
+            for number, job_id in enumerate(job_ids)
+        ]
+        answers = await self._journal.redrive(batch)
+        for job_id, answer in zip(job_ids, answers, strict=True):
+            if answer.verdict is not Verdict.DONE:
+                raise UnknownJobError(job_id)
+        return [answer.job_id for answer in answers]
 
     async def stream(
         self, job_id: str, starting_after: int = -1, tenant: str = DEFAULT_TENANT

@@ -24,12 +24,16 @@ class Usage(_message.Message):
     def __init__(self, input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., cached_tokens: _Optional[int] = ...) -> None: ...
 
 class Error(_message.Message):
-    __slots__ = ("code", "message")
+    __slots__ = ("code", "message", "kind", "traceback")
     CODE_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    TRACEBACK_FIELD_NUMBER: _ClassVar[int]
     code: str
     message: str
-    def __init__(self, code: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
+    kind: str
+    traceback: Reference
+    def __init__(self, code: _Optional[str] = ..., message: _Optional[str] = ..., kind: _Optional[str] = ..., traceback: _Optional[_Union[Reference, _Mapping]] = ...) -> None: ...
 
 class Envelope(_message.Message):
     __slots__ = ("id", "type", "job_id", "step", "attempt", "tenant", "time_us", "traceparent", "schema_version", "job_submitted", "prompt_rendered", "inference_started", "inference_completed", "result_stored", "job_retried", "job_failed", "job_incomplete", "job_cancelled", "job_dead_lettered")
@@ -74,18 +78,20 @@ class Envelope(_message.Message):
     def __init__(self, id: _Optional[str] = ..., type: _Optional[str] = ..., job_id: _Optional[str] = ..., step: _Optional[str] = ..., attempt: _Optional[int] = ..., tenant: _Optional[str] = ..., time_us: _Optional[int] = ..., traceparent: _Optional[str] = ..., schema_version: _Optional[int] = ..., job_submitted: _Optional[_Union[JobSubmitted, _Mapping]] = ..., prompt_rendered: _Optional[_Union[PromptRendered, _Mapping]] = ..., inference_started: _Optional[_Union[InferenceStarted, _Mapping]] = ..., inference_completed: _Optional[_Union[InferenceCompleted, _Mapping]] = ..., result_stored: _Optional[_Union[ResultStored, _Mapping]] = ..., job_retried: _Optional[_Union[JobRetried, _Mapping]] = ..., job_failed: _Optional[_Union[JobFailed, _Mapping]] = ..., job_incomplete: _Optional[_Union[JobIncomplete, _Mapping]] = ..., job_cancelled: _Optional[_Union[JobCancelled, _Mapping]] = ..., job_dead_lettered: _Optional[_Union[JobDeadLettered, _Mapping]] = ...) -> None: ...
 
 class JobSubmitted(_message.Message):
-    __slots__ = ("pipeline", "model", "request", "deadline_us", "priority")
+    __slots__ = ("pipeline", "model", "request", "deadline_us", "priority", "redrive_of")
     PIPELINE_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     REQUEST_FIELD_NUMBER: _ClassVar[int]
     DEADLINE_US_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    REDRIVE_OF_FIELD_NUMBER: _ClassVar[int]
     pipeline: str
     model: str
     request: Reference
     deadline_us: int
     priority: int
-    def __init__(self, pipeline: _Optional[str] = ..., model: _Optional[str] = ..., request: _Optional[_Union[Reference, _Mapping]] = ..., deadline_us: _Optional[int] = ..., priority: _Optional[int] = ...) -> None: ...
+    redrive_of: str
+    def __init__(self, pipeline: _Optional[str] = ..., model: _Optional[str] = ..., request: _Optional[_Union[Reference, _Mapping]] = ..., deadline_us: _Optional[int] = ..., priority: _Optional[int] = ..., redrive_of: _Optional[str] = ...) -> None: ...
 
 class PromptRendered(_message.Message):
     __slots__ = ("prompt", "input_tokens", "worker", "waited_us")
@@ -140,10 +146,12 @@ class JobRetried(_message.Message):
     def __init__(self, error: _Optional[_Union[Error, _Mapping]] = ..., ready_us: _Optional[int] = ..., worker: _Optional[str] = ...) -> None: ...
 
 class JobFailed(_message.Message):
-    __slots__ = ("error",)
+    __slots__ = ("error", "worker")
     ERROR_FIELD_NUMBER: _ClassVar[int]
+    WORKER_FIELD_NUMBER: _ClassVar[int]
     error: Error
-    def __init__(self, error: _Optional[_Union[Error, _Mapping]] = ...) -> None: ...
+    worker: str
+    def __init__(self, error: _Optional[_Union[Error, _Mapping]] = ..., worker: _Optional[str] = ...) -> None: ...
 
 class JobIncomplete(_message.Message):
     __slots__ = ("result", "usage", "reason")
@@ -160,7 +168,9 @@ class JobCancelled(_message.Message):
     def __init__(self) -> None: ...
 
 class JobDeadLettered(_message.Message):
-    __slots__ = ("error",)
+    __slots__ = ("error", "worker")
     ERROR_FIELD_NUMBER: _ClassVar[int]
+    WORKER_FIELD_NUMBER: _ClassVar[int]
     error: Error
-    def __init__(self, error: _Optional[_Union[Error, _Mapping]] = ...) -> None: ...
+    worker: str
+    def __init__(self, error: _Optional[_Union[Error, _Mapping]] = ..., worker: _Optional[str] = ...) -> None: ...

@@ -2,7 +2,7 @@
 
 import typer
 
-from heliograph.cli import jobs, models, server
+from heliograph.cli import dead_letters, jobs, models, server
 
 app = typer.Typer(
     help="Durable, event-driven LLM generation on Ray.",
@@ -14,6 +14,7 @@ for module in (server, jobs):
     for command in module.COMMANDS:
         app.command()(command)
 app.add_typer(models.app, name="model")
+app.add_typer(dead_letters.app, name="dead-letters")
 
 
 def main() -> None:

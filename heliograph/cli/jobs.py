@@ -44,7 +44,7 @@ def submit(  # noqa: PLR0913 - one per option
     }
     if var:
         body["variables"] = _variables(var)
-    with _server(url) as client:
+    with connected(url) as client:
         accepted = client.submit({key: value for key, value in body.items() if value is not None})
         job_id: str = accepted["job_id"]
         if watch:
@@ -59,7 +59,7 @@ def submit(  # noqa: PLR0913 - one per option
 
 def watch(job: JobId, *, url: Url = URL, json: Json = False) -> None:
     """Follow a job: events with waiting times, and tokens as they come."""
-    with _server(url) as client:
+    with connected(url) as client:
         _watch(client, job, json=json)
 
 
@@ -73,14 +73,14 @@ def jobs(
     json: Json = False,
 ) -> None:
     """List jobs, newest first."""
-    with _server(url) as client:
+    with connected(url) as client:
         page = client.jobs(status=status, model=model, after=after, limit=limit)
     if json:
         print_json(page)
         return
     rows = [["job", "status", "model", "step", "attempts", "created", "error"]]
     for job in page["data"]:
-        created = datetime.fromtimestamp(job["created_at"]).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        created = local_time(job["created_at"])
         error = job["error"]["message"] if job["error"] else ""
         rows.append([job["id"], job["status"], job["model"], job["step"], str(job["attempts"]), created, error])
     print_table(rows)
@@ -90,7 +90,7 @@ def jobs(
 
 def events(job: JobId, *, url: Url = URL, json: Json = False) -> None:
     """List what has happened to a job."""
-    with _server(url) as client:
+    with connected(url) as client:
         listed = client.events(job)
     if json:
         print_json(listed)
@@ -104,9 +104,15 @@ def events(job: JobId, *, url: Url = URL, json: Json = False) -> None:
 
 
 @contextmanager
-def _server(url: str) -> Iterator[HttpClient]:
+def connected(url: str) -> Iterator[HttpClient]:
+    """A client of the server; ends the command with a sentence where the server refuses or is not there."""
     with failing_on(ConnectError, RefusedError), closing(HttpClient(url, api_key())) as client:
         yield client
+
+
+def local_time(seconds: float) -> str:
+    """Unix time for people."""
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _variables(pairs: list[str]) -> dict[str, str]:

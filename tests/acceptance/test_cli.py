@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from typer.testing import CliRunner
 
@@ -28,6 +29,9 @@ class Terminal:
 
     def submit(self, *arguments: str, exit_code: int = 0) -> str:
         return self.run("submit", "--model", "scripted", *arguments, exit_code=exit_code)
+
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        return httpx.post(f"{self._url}{path}", json=body).json()
 
     def json(self, *arguments: str) -> Any:
         return json.loads(self.run(*arguments, "--json"))
@@ -88,3 +92,17 @@ def test_a_server_holds_its_folder_and_leaves_nothing_when_it_is_told_to_stop(co
     assert time.monotonic() - began < STOP_S
     assert server.wait() == 0
     assert [process for process in tree if process.is_running()] == []
+
+
+def test_a_dead_letter_is_listed_shown_and_redriven(terminal: Terminal) -> None:
+    fails = json.dumps({"fail": "raise"})
+    body = {"model": "scripted", "prompt": "poison", "metadata": {"scripted": fails}}
+    job_id = terminal.post("/async-generate", body)["job_id"]
+    terminal.run("watch", job_id, exit_code=1)
+    assert job_id in terminal.run("dead-letters", "list", "--error", "server_error")
+    assert "Traceback" in terminal.run("dead-letters", "show", job_id)
+    (dry,) = [item for item in terminal.json("dead-letters", "redrive", "--dry-run") if item["dead_letter"] == job_id]
+    assert dry["job_id"] is None
+    (redriven,) = terminal.json("dead-letters", "redrive", job_id)
+    assert redriven == terminal.json("dead-letters", "redrive", job_id)[0]
+    assert "JobSubmitted" in terminal.run("events", redriven["job_id"])

@@ -38,6 +38,15 @@ INSERT INTO idempotency_keys (name, tenant, fingerprint, job_id, created_at) VAL
 ON CONFLICT (name) DO UPDATE SET
     fingerprint = excluded.fingerprint, job_id = excluded.job_id, created_at = excluded.created_at;
 
+-- name: put_dead_letter
+INSERT INTO dead_letters (job_id, tenant, model, code, kind, created_at, redriven_as) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (job_id) DO UPDATE SET redriven_as = excluded.redriven_as;
+
+-- name: newest_dead_letters
+SELECT job_id, tenant, model, code, kind, created_at, redriven_as FROM dead_letters
+WHERE tenant = ? AND job_id < ? AND (? = '' OR model = ?) AND (? = '' OR code = ?) AND (? = 0 OR redriven_as = '')
+ORDER BY job_id DESC LIMIT ?;
+
 -- name: put_blob
 INSERT INTO blobs (tenant, hash, data, touched_at) VALUES (?, ?, ?, ?) ON CONFLICT (tenant, hash) DO UPDATE SET touched_at = excluded.touched_at;
 

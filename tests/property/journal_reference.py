@@ -1,0 +1,154 @@
+"""What the journal should say: the same rules as the product's, on plain rows in a dictionary."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from pipelines.commands import Cancel, Claim, Failed, Finish, Generated, Orphan, Remedy, Rendered, Submit, Verdict
+from tests.factories import INFERENCE, PROMPTING
+
+MAX_ATTEMPTS = 5
+MAX_FREE_RELEASES = 10
+CHANCE = 0.5  # what the generator under test always gives
+
+Claimed = tuple[str, str, int, int]  # job, step, attempt, fence
+
+
+@dataclass
+class Row:
+    """One job."""
+
+    id: str
+    priority: int
+    ready_at: float
+    deadline_at: float
+    status: str = "queued"
+    step: str = "render"
+    state: str = "ready"
+    attempt: int = 0
+    releases: int = 0
+    fence: int = 0
+    settled: int = 0
+    worker: str = ""
+    claim_id: str = ""
+    sealed: bool = False
+    events: list[str] = field(default_factory=lambda: ["JobSubmitted"])
+
+    @property
+    def topic(self) -> str:
+        return PROMPTING if self.step == "render" else INFERENCE
+
+    @property
+    def terminal(self) -> bool:
+        return self.state == "done"
+
+    def claimed(self) -> Claimed:
+        return (self.id, self.step, self.attempt, self.fence)
+
+    def end(self, status: str, *events: str) -> None:
+        self.status, self.state = status, "done"
+        self.events += events
+
+    def offer(self, now: float, delay: float) -> None:
+        self.state, self.ready_at = ("waiting" if delay else "ready"), now + delay
+
+
+def backoff(attempt: int) -> float:
+    return min(30.0, 0.5 * 2.0 ** (attempt - 1)) * (0.5 + CHANCE / 2)
+
+
+class Reference:
+    """Answers each command as the journal should."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Row] = {}
+
+    def submit(self, command: Submit, now: float) -> tuple[Verdict, str | None]:
+        deadline = now + command.deadline_s
+        row = self.rows.setdefault(command.job_id, Row(command.job_id, command.priority, now, deadline))
+        return Verdict.DONE, row.status
+
+    def claim(self, command: Claim) -> list[Claimed]:
+        held = [row for row in self.held(command.worker) if row.claim_id == command.claim_id]
+        if held:
+            return [row.claimed() for row in held]
+        ready = [row for row in self.rows.values() if (row.state, row.topic) == ("ready", command.topic)]
+        ready.sort(key=lambda row: (-row.priority, row.ready_at, row.id))
+        for row in ready[: command.slots]:
+            row.state, row.worker, row.claim_id = "claimed", command.worker, command.claim_id
+            row.attempt, row.fence = row.attempt + 1, row.fence + 1
+            if row.step == "infer":
+                row.status = "in_progress"
+                row.events.append("InferenceStarted")
+        return [row.claimed() for row in ready[: command.slots]]
+
+    def finish(self, command: Finish, now: float) -> tuple[Verdict, str | None]:
+        row = self.rows.get(command.job_id)
+        if row is None:
+            return Verdict.UNKNOWN, None
+        if row.settled == command.fence:
+            return Verdict.DONE, row.status
+        if (row.state, row.fence) != ("claimed", command.fence):
+            return Verdict.STALE, row.status
+        row.settled = command.fence
+        self._settle(row, command, now)
+        return Verdict.DONE, row.status
+
+    def cancel(self, command: Cancel) -> tuple[Verdict, str | None]:
+        row = self.rows.get(command.job_id)
+        if row is None or command.tenant != "default":
+            return Verdict.UNKNOWN, None
+        if row.terminal:
+            return Verdict.TERMINAL, row.status
+        row.end("cancelled", "JobCancelled")
+        return Verdict.DONE, row.status
+
+    def orphan(self, command: Orphan, now: float) -> None:
+        for row in self.held(command.worker):
+            orphaned(row, now, crashed=command.crashed)
+
+    def tick(self, now: float) -> None:
+        for row in self.rows.values():
+            if not row.terminal and row.deadline_at <= now:
+                row.end("failed", "JobFailed")
+            if row.state == "waiting" and row.ready_at <= now:
+                row.offer(now, 0)
+
+    def held(self, worker: str) -> list[Row]:
+        return [row for row in self.rows.values() if row.state == "claimed" and row.worker == worker]
+
+    def count(self, state: str) -> Counter[str]:
+        return Counter(row.topic for row in self.rows.values() if row.state == state)
+
+    def unsealed(self) -> list[str]:
+        return sorted(row.id for row in self.rows.values() if row.terminal and not row.sealed)
+
+    def _settle(self, row: Row, command: Finish, now: float) -> None:
+        match command.outcome:
+            case Rendered():
+                row.events.append("PromptRendered")
+                row.step, row.attempt, row.releases = "infer", 0, 0
+                row.offer(now, 0)
+            case Generated(status=status):
+                last = "ResultStored" if status == "completed" else "JobIncomplete"
+                row.end(status, "InferenceCompleted", last)
+            case Failed(remedy=Remedy.REJECT):
+                row.end("failed", "JobFailed")
+            case Failed(remedy=Remedy.RETRY) if row.attempt >= MAX_ATTEMPTS:
+                row.end("failed", "JobDeadLettered")
+            case Failed(retry_after_s=least):
+                row.events.append("JobRetried")
+                row.offer(now, max(least or 0.0, backoff(row.attempt)))
+            case _:
+                row.releases, row.attempt = row.releases + 1, row.attempt - 1
+                often = row.releases - MAX_FREE_RELEASES + 1
+                row.offer(now, backoff(often) if often > 0 else 0)
+
+
+def orphaned(row: Row, now: float, *, crashed: bool) -> None:
+    """The rule for a job whose worker is gone."""
+    del crashed  # both spend an attempt
+    if row.attempt >= MAX_ATTEMPTS:
+        row.end("failed", "JobDeadLettered")
+        return
+    row.events.append("JobRetried")
+    row.offer(now, 0)

@@ -1,0 +1,23 @@
+"""How long the state machines run. The same runs each time, so that a failure in CI is one on the desk too."""
+
+from collections.abc import Callable
+
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
+
+LONGER = 1  # raise it by hand, to 50 or so, after a change of the rules
+EXAMPLES = {"memory": 50}  # of the stores that need no disk
+EXAMPLES_ON_DISK = 10
+
+
+def run(machine: Callable[[], RuleBasedStateMachine], store: str) -> None:
+    """Many short lives of a store."""
+    chosen = settings(
+        max_examples=EXAMPLES.get(store, EXAMPLES_ON_DISK) * LONGER,
+        stateful_step_count=40,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    run_state_machine_as_test(machine, settings=chosen)  # type: ignore[arg-type]  # any factory will do

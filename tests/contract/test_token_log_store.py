@@ -8,14 +8,13 @@ import pytest
 
 from actors.stores import StaleEpochError
 from actors.token_log.ledger import Command, Ledger, Open, Reply
-from actors.token_log.memory import Disk, MemoryTokenStore
 from actors.token_log.protocol import AppendVerdict, Logged, SealRequest
-from actors.token_log.sqlite import SqliteTokenStore
 from actors.token_log.store import Row, Store
 from events.v1.tokens_pb2 import Chunk
 from pipelines.generate import FIRST_OPERATION
 from pipelines.jobs import Fault, Status
 from pipelines.operations import Composer
+from tests.contract.token_log_stores import KINDS
 from tests.factories import job_id
 from tests.token_logs import append_of, appends, numbers, seal_in, shown, with_fence
 
@@ -23,16 +22,14 @@ DONE, STALE, SEALED, GAP, ERROR = AppendVerdict
 Opener = Callable[[], Store]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
 def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opener]:
     """Opens the same store again and again, as restarts do."""
-    disk, opened = Disk(uuid="store-1"), list[Store]()
+    make, opened = request.param.make(tmp_path), list[Store]()
 
     def open_one() -> Store:
-        path = tmp_path / "tokens-0.sqlite"
-        store = MemoryTokenStore(disk) if request.param == "memory" else SqliteTokenStore(path, new_uuid="store-1")
-        opened.append(store)
-        return store
+        opened.append(make())
+        return opened[-1]
 
     yield open_one
     for store in opened:

@@ -76,7 +76,7 @@ class Dispatcher:
     async def _hand_out(self) -> None:
         await self._work.wait()
         self._work.clear()
-        for name in {worker.topic for worker in self._journal.workers.registered()} - self._topics.keys():
+        for name in sorted({worker.topic for worker in self._journal.workers.registered()} - self._topics.keys()):
             await self._topic(name).put(0)  # finds or makes its queue now, not under the first job
         for name in {*self._journal.ready, *self._journal.coming}:
             work = self._journal.ready[name] + self._journal.coming[name]

@@ -27,7 +27,7 @@ class Followers:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._sessions: dict[str, _Session] = {}
-        self._by_key: dict[str, set[str]] = {}
+        self._by_key: dict[str, dict[str, None]] = {}  # in order, so that a run can be repeated
 
     def update(self, session_id: str, add: dict[str, int], remove: Sequence[str]) -> None:
         """Follow and unfollow. A key that is new counts as changed, so that its past is read first."""
@@ -37,7 +37,7 @@ class Followers:
             self.drop(session_id, key)
         for key, cursor in add.items():
             session.cursors[key] = cursor
-            self._by_key.setdefault(key, set()).add(session_id)
+            self._by_key.setdefault(key, {})[session_id] = None
             session.changed[key] = None
         if session.changed:
             session.news.set()
@@ -82,7 +82,7 @@ class Followers:
         if session is not None and session.cursors.pop(key, None) is not None:
             session.changed.pop(key, None)
             readers = self._by_key[key]
-            readers.discard(session_id)
+            readers.pop(session_id, None)
             if not readers:
                 del self._by_key[key]
 

@@ -87,8 +87,8 @@ class Ledger:
     def apply(self, commands: Sequence[Command]) -> list[Reply]:
         """The answers, one for one."""
         self._load_keys([command for command in commands if isinstance(command, Submit) and command.key])
-        ids = {command.job_id for command in commands if isinstance(command, (Submit, Finish, Cancel, Redrive))}
-        self._load(ids.union(key.job_id for key in self._keys.values()))
+        named = (command.job_id for command in commands if isinstance(command, (Submit, Finish, Cancel, Redrive)))
+        self._load(dict.fromkeys([*named, *(key.job_id for key in self._keys.values())]))
         replies = [self._apply(command) for command in commands]
         self._flush()
         return replies
@@ -215,7 +215,7 @@ class Ledger:
         return Answer(Verdict.DONE)
 
     def _load_keys(self, commands: Sequence[Submit]) -> None:
-        names = {_key_name(command) for command in commands}
+        names = list(dict.fromkeys(_key_name(command) for command in commands))
         self._keys = {key.name: key for key in self._transaction.keys(names, self._now - KEY_LIFETIME_S)}
 
     def _load(self, ids: Iterable[str]) -> None:

@@ -41,7 +41,7 @@ class Ledger:
 
     def apply(self, commands: Sequence[Command]) -> list[Reply]:
         """The answers, one for one."""
-        self._heads = self._transaction.heads({command.job_id for command in commands})
+        self._heads = self._transaction.heads(dict.fromkeys(command.job_id for command in commands))
         replies = [self._apply(command) for command in commands]
         self._flush()
         return replies

@@ -38,9 +38,9 @@ class Poll(Generic[N]):
         self._name = name
         self._ports = ports
         self._session = ports.ids.new("read")
-        self._keys: set[str] = set()
-        self._add: set[str] = set()
-        self._remove: set[str] = set()
+        self._keys: dict[str, None] = {}
+        self._add: dict[str, None] = {}  # in order, so that a run can be repeated
+        self._remove: dict[str, None] = {}
         self._refreshed = -math.inf
         self._followed = asyncio.Event()
         self._changed = asyncio.Event()
@@ -53,17 +53,16 @@ class Poll(Generic[N]):
                 supervise(self._poll, name=f"{self._name}_poll", ports=self._ports),
                 supervise(self._change, name=f"{self._name}_change", ports=self._ports),
             ]
-        self._keys.add(job_id)
-        self._add.add(job_id)
-        self._remove.discard(job_id)
+        self._keys[job_id] = self._add[job_id] = None
+        self._remove.pop(job_id, None)
         self._followed.set()
         self._changed.set()
 
     def remove(self, job_id: str) -> None:
         """Follow it no more. The log hears of it with the next call."""
-        self._keys.discard(job_id)
-        self._add.discard(job_id)
-        self._remove.add(job_id)
+        self._keys.pop(job_id, None)
+        self._add.pop(job_id, None)
+        self._remove[job_id] = None
         if not self._keys:
             self._followed.clear()
 

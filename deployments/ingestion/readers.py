@@ -26,7 +26,7 @@ class Readers:
         self._journal = journal
         self._token_log = token_log
         self._queue_limit = queue_limit
-        self._by_job: dict[str, set[Reader]] = {}
+        self._by_job: dict[str, dict[Reader, None]] = {}  # in the order in which they came
         self._log: Poll[Logged] = Poll(
             token_log.follow, cursor=self._sequence, deliver=self._take_log, name="tokens", ports=ports
         )
@@ -73,12 +73,12 @@ class Readers:
                 await seal_of(self._token_log, job)
 
     def _open(self, reader: Reader) -> None:
-        self._by_job.setdefault(reader.job_id, set()).add(reader)
+        self._by_job.setdefault(reader.job_id, {})[reader] = None
         self._follow(reader.job_id)
 
     def _close(self, reader: Reader) -> None:
         readers = self._by_job[reader.job_id]
-        readers.discard(reader)
+        readers.pop(reader, None)
         if not readers:
             del self._by_job[reader.job_id]
             self._log.remove(reader.job_id)

@@ -160,4 +160,4 @@ async def test_the_last_reader_leaves_nothing_behind(house: House) -> None:
     identifier = await house.run()
     await collect(house.service._readers, house, identifier)
     assert house.service._readers._by_job == {}
-    assert house.service._readers._log._keys == set()
+    assert house.service._readers._log._keys == {}

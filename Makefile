@@ -5,8 +5,10 @@ BIN := .venv/bin
 CONFIG ?= configs/event-driven.yaml
 PORT ?= 8000
 DATA ?= .heliograph
+SEEDS ?= 1000
+FROM ?= 0
 
-.PHONY: help setup demo serve test check format events requirements bench-pipeline bench-engine bench-start bench-memory
+.PHONY: help setup demo serve test simulate check format events requirements bench-pipeline bench-engine bench-start bench-memory
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +24,9 @@ serve: setup ## Serve CONFIG on PORT, with the data in DATA
 
 test: setup ## Run all tests
 	@$(BIN)/pytest
+
+simulate: setup ## SEEDS simulated histories full of faults, from seed FROM on, and the planted bugs
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --from $(FROM)
 
 check: setup ## Lint, format, types, import directions, schemas
 	@$(BIN)/ruff check

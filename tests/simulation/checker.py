@@ -1,0 +1,138 @@
+"""The verdict on a world that has come to rest: every rule of the protocol that can be seen from outside."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from actors.journal.envelopes import open_envelope
+from actors.token_log.memory import Log
+from actors.token_log.protocol import Logged
+from deployments.history.sealed_log import fold
+from deployments.ingestion.reader import TERMINAL_EVENTS
+from events.v1.events_pb2 import Envelope
+from events.v1.tokens_pb2 import Chunk, Operation, Seal
+from pipelines.jobs import Job, Status
+from pipelines.payloads import Result
+from pipelines.retry import MAX_ATTEMPTS
+from tests.simulation.clients import Session
+from tests.simulation.watcher import Violation
+from tests.simulation.world import World
+
+_TERMINAL = {
+    "ResultStored": Status.COMPLETED,
+    "JobIncomplete": Status.INCOMPLETE,
+    "JobFailed": Status.FAILED,
+    "JobDeadLettered": Status.FAILED,
+    "JobCancelled": Status.CANCELLED,
+}
+
+
+def judge(world: World) -> list[Violation]:
+    """All violations of a seed, those seen on the way first."""
+    found = [*world.journal_watcher.violations, *world.log_watcher.violations]
+    found.extend(_promises(world))
+    for job in world.journal_disk.jobs.values():
+        found.extend(_job(world, job))
+    for session in world.record.sessions:
+        found.extend(_session(world, session))
+    return found
+
+
+def _promises(world: World) -> Iterator[Violation]:
+    """What clients were told."""
+    jobs = world.journal_disk.jobs
+    for job_id in world.record.accepted:
+        if job_id not in jobs:
+            yield Violation("lost", f"{job_id} was accepted and does not exist")
+    for job_id in world.record.cancelled:
+        if job_id in jobs and jobs[job_id].status is not Status.CANCELLED:
+            yield Violation("flipped", f"{job_id} was cancelled and is {jobs[job_id].status}")
+    for job_id, status in world.record.seen:
+        if job_id in jobs and jobs[job_id].status != status:
+            yield Violation("flipped", f"{job_id} was {status} and is {jobs[job_id].status}")
+    if world.record.busy:
+        yield Violation("stuck", f"{world.record.busy} clients wait for ever")
+
+
+def _job(world: World, job: Job) -> Iterator[Violation]:
+    opened = [open_envelope(row.data) for row in world.journal_disk.events if row.job_id == job.id]
+    yield from _attempts(job, opened)
+    if not job.status.terminal:
+        yield Violation("stuck", f"{job.id} is {job.status} at {job.step}, {job.step_state}")
+        return
+    yield from _events(job, [envelope.type for envelope, _ in opened])
+    log = world.token_disk.logs.get(job.id, Log())
+    if log.head.seal is None or job.id in world.journal_disk.seals:
+        yield Violation("unsealed", f"{job.id} is {job.status}")
+    else:
+        yield from _log(world, job, log)
+
+
+def _events(job: Job, types: list[str]) -> Iterator[Violation]:
+    terminal = [name for name in types if name in TERMINAL_EVENTS]
+    counts = Counter(types)
+    if len(terminal) > 1 or max(counts["JobSubmitted"], counts["PromptRendered"], counts["InferenceCompleted"]) > 1:
+        yield Violation("duplicated", f"{job.id}: {types}")
+    elif not terminal:
+        yield Violation("lost", f"{job.id} is {job.status} and no event says so")
+    elif types[-1] != terminal[0] or types[0] != "JobSubmitted" or _TERMINAL[terminal[0]] is not job.status:
+        yield Violation("order", f"{job.id} is {job.status}: {types}")
+
+
+def _attempts(job: Job, opened: list[tuple[Envelope, Any]]) -> Iterator[Violation]:
+    for step in ("render", "infer"):
+        errors = [
+            fact.error.code for envelope, fact in opened if envelope.type == "JobRetried" and envelope.step == step
+        ]
+        counted = sum(code != "transient" for code in errors)
+        if counted >= MAX_ATTEMPTS or job.attempt > MAX_ATTEMPTS + len(errors) - counted:
+            yield Violation("attempts", f"{job.id}: attempt {job.attempt} after {errors}")
+
+
+def _log(world: World, job: Job, log: Log) -> Iterator[Violation]:
+    seal = Seal.FromString(log.head.seal or b"")
+    if seal.terminal.status != job.status:
+        yield Violation("flipped", f"{job.id} is {job.status} and its log ends {seal.terminal.status}")
+    operations = _operations(log)
+    expected = 2
+    for operation in operations:
+        if operation.sequence != expected:
+            yield Violation("sequence", f"{job.id}: {operation.sequence} where {expected} is next")
+        expected = operation.sequence + operation.count
+    if seal.terminal.sequence != expected:
+        yield Violation("sequence", f"{job.id}: the terminal is {seal.terminal.sequence}, not {expected}")
+    if job.result is not None:
+        result = Result.model_validate_json(world.journal_disk.blobs[job.tenant, job.result.hash])
+        if result.output != fold(Logged([row.chunk for row in log.rows], log.head.seal)):
+            yield Violation("content", f"{job.id}: result and log differ")
+        tokens = sum(len(Chunk.FromString(row.chunk).token_ids) for row in log.rows)
+        if result.usage.output_tokens != tokens:
+            yield Violation("content", f"{job.id}: {result.usage.output_tokens} tokens, and {tokens} in the log")
+
+
+def _operations(log: Log) -> list[Operation]:
+    seal = Seal.FromString(log.head.seal or b"")
+    operations = [operation for row in log.rows for operation in Chunk.FromString(row.chunk).operations]
+    return [*(operation for operation in operations if operation.sequence <= seal.end), *seal.closing]
+
+
+def _session(world: World, session: Session) -> Iterator[Violation]:
+    """What a reader was shown is the beginning of what there is, and all of it where it saw the end."""
+    log = world.token_disk.logs.get(session.job_id, Log())
+    if log.head.seal is None:
+        return
+    ended = any(frame["type"] == "end" for frame in session.frames)
+    tokens = [(f["sequence_number"], f["text"]) for f in session.frames if f["type"] == "token"]
+    there = [(o.sequence, o.delta.text) for o in _operations(log) if o.WhichOneof("kind") == "delta"]
+    there = [token for token in there if token[0] > session.after]
+    if tokens != (there if ended else there[: len(tokens)]):
+        yield Violation("shown", f"{session.job_id}: a reader after {session.after} was shown {tokens} of {there}")
+    events = [frame["event"]["id"] for frame in session.frames if frame["type"] == "event"]
+    logged = [open_envelope(row.data)[0].id for row in world.journal_disk.events if row.job_id == session.job_id]
+    if events != (logged if ended else logged[: len(events)]):
+        yield Violation("shown", f"{session.job_id}: a reader was shown {len(events)} events, there are {len(logged)}")
+    if ended:
+        end = session.frames[-1]
+        terminal = Seal.FromString(log.head.seal).terminal
+        if (end["type"], end.get("sequence_number"), end.get("status")) != ("end", terminal.sequence, terminal.status):
+            yield Violation("shown", f"{session.job_id} ended {end}, its seal says {terminal.status}")

@@ -1,0 +1,63 @@
+"""The memory stores on a simulated disk: a commit shows and lasts from its sync on, and not before.
+
+A crash between write and sync loses the commit; one after the sync, before the reply, keeps it. The epoch is checked
+once more at the sync, as a real store's write lock would have it.
+"""
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from actors.journal import memory as journal_memory
+from actors.sqlite import StaleEpochError
+from actors.token_log import memory as token_memory
+from tests.simulation.process import Process
+
+TABLES = ("jobs", "events", "blobs", "seals")
+JournalDisk = journal_memory.Disk
+TokenDisk = token_memory.Disk
+
+
+class JournalStore(journal_memory.MemoryStore):
+    """The journal's, in one process."""
+
+    def __init__(self, disk: JournalDisk, process: Process) -> None:
+        super().__init__(disk)
+        self._process = process
+
+    @contextmanager
+    def transaction(self) -> Iterator[journal_memory.MemoryTransaction]:
+        self._check_epoch()
+        draft = copy.copy(self._disk)
+        for name in TABLES:
+            setattr(draft, name, copy.copy(getattr(self._disk, name)))
+        yield journal_memory.MemoryTransaction(draft)
+        self._process.thread.written.append(lambda: self._sync(draft))
+
+    def _sync(self, draft: JournalDisk) -> None:
+        self._check_epoch()
+        for name in TABLES:
+            setattr(self._disk, name, getattr(draft, name))
+
+
+class TokenStore(token_memory.MemoryTokenStore):
+    """The token log's, in one process. `on_commit` gets the logs that a sync changed."""
+
+    def __init__(
+        self, disk: TokenDisk, process: Process, *, on_commit: Callable[[dict[str, token_memory.Log]], None]
+    ) -> None:
+        super().__init__(disk)
+        self._process = process
+        self._on_commit = on_commit
+
+    @contextmanager
+    def transaction(self) -> Iterator[token_memory.MemoryTransaction]:
+        transaction = token_memory.MemoryTransaction(self._disk)
+        yield transaction
+        self._process.thread.written.append(lambda: self._sync(transaction.draft))
+
+    def _sync(self, draft: dict[str, token_memory.Log]) -> None:
+        if self._disk.epoch != self.epoch:
+            raise StaleEpochError(f"epoch {self.epoch} was replaced by {self._disk.epoch}")
+        self._disk.logs.update(draft)
+        self._on_commit(draft)

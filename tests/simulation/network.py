@@ -1,0 +1,211 @@
+"""The simulated network: calls between processes that are late, lost, answered twice, or met by a dead end.
+
+A call that is lost, before or after it was carried out, ends as it does with Ray: its caller is told that the actor
+is unavailable. Then the real `RemoteActor` and `RayTopic` do what they do.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from ray.exceptions import ActorDiedError, ActorUnavailableError
+
+from actors.remotes import RemoteActor, RemoteJournal, RemoteTokenLog
+from actors.sqlite import StaleEpochError
+from actors.topics.ray_queue import RayTopic
+from tests.simulation.process import Process
+from tests.simulation.services import Directory
+from tests.simulation.trace import Trace
+
+NOTICE_S = 0.4  # until a caller hears that its call met nobody, at the most
+LATE_S = 6.0  # a second copy of a call, or word of a lost one, may come so late
+
+
+@dataclass(slots=True)
+class Weather:
+    """How bad the network is. All zero: calls only take their time."""
+
+    loss: float = 0.0
+    echo: float = 0.0  # calls that are carried out twice
+    lull: float = 0.0  # calls that take far longer
+    ticket_loss: float = 0.0
+    ticket_echo: float = 0.0
+
+
+class Network:
+    """Carries calls."""
+
+    def __init__(self, random: Random, trace: Trace, directory: Directory) -> None:
+        self.weather = Weather()
+        self.random = random
+        self.directory = directory
+        self._trace = trace
+
+    async def call(self, caller: Process, target: Process, method: str, arguments: tuple[Any, ...]) -> Any:
+        """The answer of the target's `method`."""
+        reply = caller.loop.create_future()
+        self._trace.add(caller.loop.time(), "call", caller, target, method)
+        call = _Call(self, caller, target, method, arguments, reply)
+        if not target.alive or target.served is None:
+            caller.loop.at(self._delay() + self.random.random() * NOTICE_S, call.fail, owner=caller.context)
+        elif self._happens(self.weather.loss):
+            self._lose(call)
+        else:
+            call.send(self._delay())
+            if self._happens(self.weather.echo):
+                _Call(self, caller, target, method, arguments, None).send(self._delay() + self.late())
+        return await reply
+
+    def late(self) -> float:
+        """Up to `LATE_S`, mostly far less."""
+        return LATE_S * self.random.random() ** 4
+
+    def back(self, call: "_Call", result: Any, error: Exception | None) -> None:
+        """Carry an answer."""
+        call.caller.loop.at(self._delay(), call.answer, result, error, owner=call.caller.context)
+
+    def _lose(self, call: "_Call") -> None:
+        if self.random.random() < 0.5:  # the call is carried out, and only its answer is lost
+            _Call(self, call.caller, call.target, call.method, call.arguments, None).send(self._delay())
+        call.caller.loop.at(0.05 + self.late(), call.fail, owner=call.caller.context)
+
+    def _delay(self) -> float:
+        slow = self._happens(self.weather.lull)
+        return 0.0002 + self.random.random() * (1.0 if slow else 0.004)
+
+    def _happens(self, probability: float) -> bool:
+        return probability > 0 and self.random.random() < probability
+
+
+class _Call:
+    """One call under way. `reply` is None for a copy whose answer nobody awaits."""
+
+    __slots__ = ("arguments", "caller", "method", "network", "reply", "target")
+
+    def __init__(
+        self,
+        network: Network,
+        caller: Process,
+        target: Process,
+        method: str,
+        arguments: tuple[Any, ...],
+        reply: asyncio.Future[Any] | None,
+    ) -> None:
+        self.network = network
+        self.caller = caller
+        self.target = target
+        self.method = method
+        self.arguments = arguments
+        self.reply = reply
+
+    def send(self, delay: float) -> None:
+        if self.reply is not None:
+            self.target.on_death[self._mourn] = None
+        self.target.loop.at(delay, self._arrive, owner=self.target.context)
+
+    def answer(self, result: Any, error: Exception | None) -> None:
+        if self.reply is None or self.reply.done():
+            return
+        if error is None:
+            self.reply.set_result(result)
+        else:
+            self.reply.set_exception(error)
+
+    def fail(self) -> None:
+        dead = not self.target.alive
+        self.answer(None, ActorDiedError() if dead else ActorUnavailableError("lost", None))
+
+    def _mourn(self) -> None:
+        delay = self.network.random.random() * NOTICE_S
+        self.caller.loop.at(delay, self.fail, owner=self.caller.context)
+
+    def _arrive(self) -> None:
+        self.target.spawn(self._carry_out(), self.method)
+
+    async def _carry_out(self) -> None:
+        result: Any = None
+        error: Exception | None = None
+        try:
+            result = await getattr(self.target.served, self.method)(*self.arguments)
+        except StaleEpochError:
+            self.target.die()  # as `served` does in actors/shells.py
+            return
+        except ValueError as fault:
+            error = RuntimeError(fault)  # Ray wraps what a method raises, and a bare ValueError means a missing actor
+        except Exception as fault:  # noqa: BLE001 - the caller gets it
+            error = fault
+        self.target.on_death.pop(self._mourn, None)
+        if self.reply is not None:
+            self.network.back(self, result, error)
+
+
+class Handle:
+    """What Ray's actor handles look like: `handle.method.remote(...)`."""
+
+    def __init__(self, network: Network, caller: Process, target: Process) -> None:
+        self._network = network
+        self._caller = caller
+        self._target = target
+
+    def __getattr__(self, method: str) -> "_Method":
+        return _Method(self._network, self._caller, self._target, method)
+
+
+class _Method:
+    def __init__(self, network: Network, caller: Process, target: Process, name: str) -> None:
+        self._way = (network, caller, target, name)
+
+    def remote(self, *arguments: Any) -> Any:
+        network, caller, target, name = self._way
+        return network.call(caller, target, name, arguments)
+
+
+class SimulatedActor(RemoteActor):
+    """The real one, but for where it finds its actor."""
+
+    def __init__(self, name: str, network: Network, caller: Process) -> None:
+        super().__init__(name, caller.ports)
+        self._network = network
+        self._caller = caller
+
+    def _find(self) -> Any:
+        self._actor = Handle(self._network, self._caller, self._network.directory.find(self._name))
+        return self._actor
+
+
+class SimulatedTopic(RayTopic):
+    """The real one, but for where it finds its queue, and for tickets that are lost or doubled on the way."""
+
+    def __init__(self, name: str, *, size: int, network: Network, caller: Process) -> None:
+        super().__init__(name, size=size)
+        self._network = network
+        self._caller = caller
+
+    async def put(self, tickets: int) -> int:
+        weather, random = self._network.weather, self._network.random
+        if tickets and random.random() < weather.ticket_loss:
+            return tickets
+        if tickets and random.random() < weather.ticket_echo:
+            tickets *= 2
+        return await super().put(tickets)
+
+    async def _resolve(self) -> Any:
+        if self._actor is None:
+            await asyncio.sleep(0.001)
+            self._actor = Handle(self._network, self._caller, self._network.directory.find(self.name))
+        return self._actor
+
+
+def remote_journal(name: str, network: Network, caller: Process) -> RemoteJournal:
+    """A handle to the journal, in the caller's process."""
+    journal = RemoteJournal(name, caller.ports)
+    journal._remote = SimulatedActor(name, network, caller)
+    return journal
+
+
+def remote_token_log(name: str, network: Network, caller: Process) -> RemoteTokenLog:
+    """A handle to the token log, in the caller's process."""
+    token_log = RemoteTokenLog(name, caller.ports)
+    token_log._remote = SimulatedActor(name, network, caller)
+    return token_log

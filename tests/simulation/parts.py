@@ -1,0 +1,161 @@
+"""How each service of a simulated world is made of the real classes. A planted bug replaces one of them."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ray.util.queue import Empty, Full
+
+from actors.blobs import Blobs
+from actors.dispatcher import Dispatcher
+from actors.heart import FAILED_PAUSE_S, HEARTBEAT_S, UNKNOWN_PAUSE_S
+from actors.journal.journal import Journal
+from actors.journal.ledger import Effects, Reply
+from actors.journal.protocol import Heartbeat
+from actors.naming import TOPIC_SIZE
+from actors.remotes import RemoteJournal
+from actors.token_log.token_log import TokenLog
+from deployments.engines.protocol import Generation, Tokens
+from deployments.engines.scripted import ScriptedEngine
+from deployments.inference.worker import InferenceWorker
+from deployments.prompting.worker import PromptWorker
+from pipelines.commands import Command
+from pipelines.generate import PROMPTING_TOPIC, inference_topic
+from tests.ingestion_house import renderer
+from tests.simulation.disks import JournalStore, TokenStore
+from tests.simulation.loop import ProcessDiedError
+from tests.simulation.network import Handle, Network
+from tests.simulation.process import Process
+from tests.simulation.watcher import JournalWatcher
+
+MODEL = "scripted"
+JOURNAL, TOKENS, INGESTION = "journal-0", "tokens-0", "ingestion"
+TOPICS = (PROMPTING_TOPIC, inference_topic(MODEL))
+NO_FOLDER = Path("/nonexistent")  # payloads of simulated jobs are small
+RENDERER = renderer()
+
+
+class WatchedJournal(Journal):
+    """The journal, with a watcher that hears of each batch in the moment of its sync."""
+
+    watcher: JournalWatcher
+    process: Process
+
+    def _write(self, commands: list[Command]) -> tuple[list[Reply], Effects]:
+        replies, effects = self._decide(commands)
+        written = self.process.thread.written
+        sync = written.pop()
+
+        def sync_and_tell() -> None:
+            sync()
+            self.watcher.commit(commands, replies, self.process.loop.time())
+
+        written.append(sync_and_tell)
+        return replies, effects
+
+    def _decide(self, commands: list[Command]) -> tuple[list[Reply], Effects]:
+        return super()._write(commands)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kit:
+    """The classes that a world is made of."""
+
+    journal: type[WatchedJournal] = WatchedJournal
+    journal_store: type[JournalStore] = JournalStore
+    dispatcher: type[Dispatcher] = Dispatcher
+    token_log: type[TokenLog] = TokenLog
+    token_store: type[TokenStore] = TokenStore
+
+
+class Queue:
+    """What Ray's queue actor does."""
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[str] = asyncio.Queue(TOPIC_SIZE)
+
+    async def put_nowait_batch(self, tickets: list[str]) -> None:
+        if self._queue.qsize() + len(tickets) > TOPIC_SIZE:
+            raise Full
+        for ticket in tickets:
+            self._queue.put_nowait(ticket)
+
+    async def get(self, wait_s: float) -> str:
+        try:
+            return await asyncio.wait_for(self._queue.get(), wait_s)
+        except TimeoutError:
+            raise Empty from None
+
+
+class Engine(ScriptedEngine):
+    """The scripted engine, but no two generations of a job say the same: what is logged must be gone on from."""
+
+    async def generate(self, generation: Generation) -> AsyncGenerator[Tokens, None]:
+        own = replace(generation, prompt_text=f"{generation.prompt_text} {generation.request_id}")
+        async with aclosing(super().generate(own)) as batches:
+            async for tokens in batches:
+                yield tokens
+
+
+class TaskHeart:
+    """Beats on the process's own loop: one try a beat, as the thread of production does."""
+
+    def __init__(self, network: Network, process: Process) -> None:
+        self._network = network
+        self._process = process
+        self._stopped = False
+        self._actor: Any = None
+
+    def start(self, worker_id: str, take_in: Callable[[Heartbeat], None]) -> None:
+        self._process.spawn(self._run(worker_id, take_in), "heart")
+
+    def stop(self) -> None:
+        self._stopped = True
+
+    async def _run(self, worker_id: str, take_in: Callable[[Heartbeat], None]) -> None:
+        while not self._stopped:
+            try:
+                heartbeat = await self._beat(worker_id)
+            except Exception:  # noqa: BLE001 - as in production
+                await asyncio.sleep(FAILED_PAUSE_S)
+                continue
+            take_in(heartbeat)
+            if not heartbeat.known:
+                await asyncio.sleep(UNKNOWN_PAUSE_S)
+
+    async def _beat(self, worker_id: str) -> Heartbeat:
+        if self._actor is None:
+            self._actor = Handle(self._network, self._process, self._network.directory.find(JOURNAL))
+        try:
+            answer: Heartbeat = await self._actor.heartbeat.remote(worker_id, HEARTBEAT_S)
+        except Exception:
+            self._actor = None
+            raise
+        return answer
+
+
+def prompt_worker(process: Process, journal: RemoteJournal) -> PromptWorker:
+    return PromptWorker(
+        renderer=RENDERER, slots=8, journal=journal, blobs=Blobs(journal, NO_FOLDER), ports=process.ports
+    )
+
+
+def inference_worker(process: Process, journal: RemoteJournal, token_log: Any, *, slots: int) -> InferenceWorker:
+    def end(code: int = 1) -> None:
+        del code
+        process.die()
+        raise ProcessDiedError
+
+    return InferenceWorker(
+        model=MODEL,
+        engine=Engine(sleep=process.ports.sleep, exit_process=end),
+        slots=slots,
+        journal=journal,
+        token_log=token_log,
+        blobs=Blobs(journal, NO_FOLDER),
+        ports=process.ports,
+        on_engine_death=end,
+    )

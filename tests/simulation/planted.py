@@ -1,0 +1,223 @@
+"""Planted bugs: each breaks one rule, and the simulation must find it for that reason."""
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from actors.dispatcher import Dispatcher
+from actors.journal.ledger import Effects, Ledger, Reply
+from actors.journal.memory import MemoryTransaction
+from actors.journal.store import EventRow
+from actors.token_log import ledger as log_ledger
+from actors.token_log.memory import Log
+from actors.token_log.memory import MemoryTransaction as LogTransaction
+from actors.token_log.protocol import Append, AppendVerdict, Logged
+from actors.token_log.store import Head
+from actors.token_log.token_log import TokenLog
+from pipelines import transitions
+from pipelines.commands import Answer, Cancel, Command, Finish, Rendered, Submit, Verdict
+from pipelines.generate import RENDER
+from pipelines.jobs import Job, StepState
+from pipelines.transitions import Change
+from tests.simulation.disks import TABLES, JournalDisk, JournalStore, TokenStore
+from tests.simulation.parts import Kit, WatchedJournal
+
+
+class Bug(NamedTuple):
+    """A kit with a bug, and the violation that it must be found as."""
+
+    kind: str
+    kit: Kit
+
+
+class _LedgerJournal(WatchedJournal):
+    """A journal with a ledger of its own."""
+
+    ledger: type[Ledger]
+
+    def _decide(self, commands: list[Command]) -> tuple[list[Reply], Effects]:
+        with self._store.transaction() as transaction:
+            ports = self._ports
+            ledger = self.ledger(
+                transaction,
+                now=ports.clock.now(),
+                random=ports.random,
+                new_event_id=lambda: ports.ids.new("evt"),
+            )
+            return ledger.apply(commands), ledger.effects
+
+
+def _with_ledger(ledger: type[Ledger]) -> Kit:
+    return Kit(journal=type("PlantedJournal", (_LedgerJournal,), {"ledger": ledger}))
+
+
+class Forgetful(Ledger):
+    """Answers some submits and writes nothing."""
+
+    def _submit(self, command: Submit) -> Answer:
+        return Answer(Verdict.DONE) if self._random.random() < 0.02 else super()._submit(command)
+
+
+class Repetitive(Ledger):
+    """Takes the repeat of an outcome for another one."""
+
+    def _finish(self, command: Finish) -> Answer:
+        job = self._jobs.get(command.job_id)
+        if job is not None and job.settled == command.fence and job.step_state is StepState.DONE:
+            again = replace(job, step_state=StepState.CLAIMED, settled=0)
+            self._change(transitions.settle(again, command.outcome, self._now, self._random))
+        return super()._finish(command)
+
+
+class Flipping(Ledger):
+    """Cancels what has ended."""
+
+    def _cancel(self, command: Cancel) -> Answer:
+        job = self._jobs.get(command.job_id)
+        if job is not None and job.status.terminal:
+            return Answer(Verdict.DONE, self._change(transitions.cancel(job, self._now)).status)
+        return super()._cancel(command)
+
+
+class Uncounting(Ledger):
+    """Forgets the attempts of what is tried again."""
+
+    def _change(self, change: Change) -> Job:
+        if any(fact.DESCRIPTOR.name == "JobRetried" for fact in change.facts):
+            change.job.attempt = 0
+        return super()._change(change)
+
+
+class Fenceless(Ledger):
+    """Takes an outcome under any fence, as long as the job is at that step."""
+
+    def _finish(self, command: Finish) -> Answer:
+        job = self._jobs.get(command.job_id)
+        if job is None or job.status.terminal or job.settled == command.fence:
+            return super()._finish(command)
+        if isinstance(command.outcome, Rendered) == (job.step == RENDER):
+            self._jobs[job.id] = replace(job, step_state=StepState.CLAIMED)
+            command = replace(command, fence=job.fence)
+        return super()._finish(command)
+
+
+class Unsynced(JournalStore):
+    """Shows and answers a commit before it is durable: a crash loses the last ones."""
+
+    def _sync(self, draft: JournalDisk) -> None:
+        before = copy.copy(self._disk)
+        super()._sync(draft)
+
+        def lose() -> None:
+            if self._disk.epoch == self.epoch:
+                for name in TABLES:
+                    setattr(self._disk, name, getattr(before, name))
+
+        self._process.on_death[lose] = None
+        self._process.loop.at(0.3, self._process.on_death.pop, lose, None, owner=self._process.context)
+
+
+class _Swapping(MemoryTransaction):
+    """Puts new events before the last one."""
+
+    def append(self, events: Sequence[EventRow]) -> None:
+        if events and len(self.disk.events) % 7 == 3:
+            last = self.disk.events.pop()
+            super().append([*events, last])
+        else:
+            super().append(events)
+
+
+class Reordering(JournalStore):
+    """Commits some events in another order than they happened."""
+
+    @contextmanager
+    def transaction(self) -> Iterator[MemoryTransaction]:
+        with super().transaction() as transaction:
+            yield _Swapping(transaction.disk)
+
+
+class Stubborn(Dispatcher):
+    """Believes in its tickets for ever."""
+
+    async def _sweep(self) -> None:
+        self._claimed.update(self._tickets)
+        await super()._sweep()
+
+
+class Unsealing(Dispatcher):
+    """Says that logs are sealed, and some are not."""
+
+    async def _seal(self) -> None:
+        await self._seals.wait()
+        if self._to_seal and self._ports.random.random() < 0.2:
+            jobs, self._to_seal = list(self._to_seal), {}
+            await self._journal.mark_sealed(jobs)
+        await super()._seal()
+
+
+class ShownFirst(TokenStore):
+    """Shows what is not yet on disk."""
+
+    @contextmanager
+    def transaction(self) -> Iterator[LogTransaction]:
+        with super().transaction() as transaction:
+            yield transaction
+        before = {job_id: self._disk.logs.get(job_id, Log()) for job_id in transaction.draft}
+        self._disk.logs.update(transaction.draft)
+
+        def lose() -> None:
+            self._disk.logs.update(before)
+
+        self._process.on_death[lose] = None
+        sync = self._process.thread.written.pop()
+
+        def synced() -> None:
+            self._process.on_death.pop(lose, None)
+            sync()
+
+        self._process.thread.written.append(synced)
+
+
+class _Overwriting(log_ledger.Ledger):
+    """Lets a writer with an old fence, or at a number that is taken, write over what is there."""
+
+    def _append(self, command: Append, head: Head) -> AppendVerdict:
+        if head.seal is None and command.sequence < head.next_sequence:
+            self._flush()
+            self._transaction.drop_rows(command.job_id, command.sequence)
+            head = head._replace(next_sequence=command.sequence)
+        return super()._append(command, head._replace(fence=min(head.fence, command.fence)))
+
+    def _open(self, command: log_ledger.Open, head: Head) -> Logged | None:
+        logged = super()._open(command, head)
+        return logged if logged is None or logged.seal else Logged([], None)
+
+
+class OverwritingLog(TokenLog):
+    """See `_Overwriting`."""
+
+    def _write(self, commands: list[log_ledger.Command]) -> list[log_ledger.Reply]:
+        with self._store.transaction() as transaction:
+            return _Overwriting(transaction).apply(commands)
+
+
+def _kinds() -> dict[str, tuple[str, Any]]:
+    return {
+        "a submit that is answered and lost": ("lost", _with_ledger(Forgetful)),
+        "an fsync that is skipped": ("lost", Kit(journal_store=Unsynced)),
+        "a repeated outcome that counts twice": ("duplicated", _with_ledger(Repetitive)),
+        "a terminal state that flips": ("flipped", _with_ledger(Flipping)),
+        "attempts without bound": ("attempts", _with_ledger(Uncounting)),
+        "a fence that is ignored": ("fence", _with_ledger(Fenceless)),
+        "events out of order": ("order", Kit(journal_store=Reordering)),
+        "a ticket that is never given up": ("stuck", Kit(dispatcher=Stubborn)),
+        "a log that stays open": ("unsealed", Kit(dispatcher=Unsealing)),
+        "tokens shown before they are logged": ("shown", Kit(token_store=ShownFirst)),
+        "a number with two contents": ("sequence", Kit(token_log=OverwritingLog)),
+    }
+
+
+PLANTED = {name: Bug(kind, kit) for name, (kind, kit) in _kinds().items()}

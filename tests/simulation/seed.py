@@ -1,0 +1,51 @@
+"""Runs one seed: faults for a while, then calm until nothing is left to do, then the verdict."""
+
+import asyncio
+from dataclasses import dataclass
+from random import Random
+
+from tests.simulation.checker import judge
+from tests.simulation.faults import Faults
+from tests.simulation.loop import QuietError
+from tests.simulation.parts import Kit
+from tests.simulation.trace import Trace
+from tests.simulation.watcher import Violation
+from tests.simulation.world import World
+
+PATIENCE_S = 240.0  # of virtual time after the last fault
+LINGER_S = 2.5  # in which nothing may change any more
+_LOOK_S = 0.25
+PLAIN = Kit()
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one seed came to."""
+
+    seed: int
+    violations: list[Violation]
+    trace: Trace
+    virtual_s: float
+
+
+def run_seed(seed: int, kit: Kit = PLAIN) -> Run:
+    """One world from beginning to end."""
+    world = World(seed, kit)
+    faults = Faults(world, Random(f"faults {seed}"))
+    try:
+        world.loop.run_until_complete(_live(world, faults))
+    except QuietError:
+        world.journal_watcher.blame("stuck", "everybody waits for somebody")
+    finally:
+        world.loop.bury()
+    return Run(seed, judge(world), world.trace, world.loop.time())
+
+
+async def _live(world: World, faults: Faults) -> None:
+    world.start()
+    await faults.run()
+    faults.end()
+    give_up_at = world.loop.time() + PATIENCE_S
+    while not world.quiet() and world.loop.time() < give_up_at:
+        await asyncio.sleep(_LOOK_S)
+    await asyncio.sleep(LINGER_S)

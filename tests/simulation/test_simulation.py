@@ -1,0 +1,43 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.simulation.planted import PLANTED
+from tests.simulation.runner import find, run_seeds, undisturbed
+from tests.simulation.seed import run_seed
+
+SEEDS = 500
+AGAIN = range(12)
+
+
+def digests() -> list[str]:
+    with undisturbed():
+        return [run_seed(seed).trace.digest() for seed in AGAIN]
+
+
+def test_no_seed_breaks_a_rule() -> None:
+    failed = run_seeds(range(SEEDS))
+    again = "python -m tests.simulation --seeds 1 --trace --no-planted --from"
+    assert not failed, f"{again} {min(failed)}\n{failed}"
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_planted_bug_is_found_for_its_own_reason(name: str) -> None:
+    assert find(PLANTED[name], range(1000)) is not None
+
+
+def test_a_seed_is_the_same_in_every_process() -> None:
+    program = "from tests.simulation.test_simulation import digests; print(digests())"
+    others = [
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        for hash_seed in ("1", "2")
+    ]
+    assert [str(digests())] * 2 == others

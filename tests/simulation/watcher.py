@@ -1,0 +1,133 @@
+"""Looks at every commit of both disks and says which rule it breaks. Has its own idea of which claim is in force."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from actors.journal.ledger import Reply
+from actors.token_log.memory import Log
+from events.v1.tokens_pb2 import Chunk, Operation, Seal
+from pipelines.commands import Answer, Cancel, Claim, Command, Finish, Orphan, Tick, Verdict
+from pipelines.jobs import Job
+from tests.simulation.disks import JournalDisk
+from tests.simulation.trace import Trace
+
+
+class Violation(NamedTuple):
+    """A rule that was broken: its name, and how."""
+
+    kind: str
+    detail: str
+
+
+class JournalWatcher:
+    """Watches the journal's commits."""
+
+    def __init__(self, disk: JournalDisk, trace: Trace) -> None:
+        self.violations: list[Violation] = []
+        self._disk = disk
+        self._trace = trace
+        self._rows: dict[str, Job] = {}
+        self._events: dict[str, list[bytes]] = {}
+        self._seen = 0
+        self._last: bytes | None = None
+        self._in_force: dict[str, tuple[int, str]] = {}  # fence and worker of the claim that may report
+        self._taken: set[tuple[str, int]] = set()
+
+    def commit(self, commands: Sequence[Command], replies: Sequence[Reply], time: float) -> None:
+        """A batch is on disk."""
+        for command, reply in zip(commands, replies, strict=True):
+            self._follow(command, reply)
+        self._compare_rows()
+        self._compare_events(time)
+
+    def blame(self, kind: str, detail: str) -> None:
+        """Note a violation."""
+        self.violations.append(Violation(kind, detail))
+
+    def _follow(self, command: Command, reply: Reply) -> None:
+        match command, reply:
+            case Claim(worker=worker), list():
+                self._in_force.update({claimed.job_id: (claimed.fence, worker) for claimed in reply})
+            case Finish(), Answer(verdict=Verdict.DONE):
+                self._finish(command)
+            case Cancel(job_id=job_id), Answer(verdict=Verdict.DONE):
+                self._in_force.pop(job_id, None)
+            case Orphan(worker=worker), _:
+                self._in_force = {key: claim for key, claim in self._in_force.items() if claim[1] != worker}
+            case Tick(), _:
+                self._in_force = {key: claim for key, claim in self._in_force.items() if not self._expired(key, claim)}
+
+    def _expired(self, job_id: str, claim: tuple[int, str]) -> bool:
+        """Whether the job ended in this batch, and not by the outcome of this claim."""
+        job = self._disk.jobs.get(job_id)
+        return job is None or (job.status.terminal and job.settled != claim[0])
+
+    def _finish(self, command: Finish) -> None:
+        key = (command.job_id, command.fence)
+        if key in self._taken:
+            return
+        fence, _ = self._in_force.pop(command.job_id, (0, ""))
+        if fence != command.fence:
+            self.blame("fence", f"{command.job_id}: an outcome under fence {command.fence} where {fence} is in force")
+        self._taken.add(key)
+
+    def _compare_rows(self) -> None:
+        for job_id, before in self._rows.items():
+            after = self._disk.jobs.get(job_id)
+            if after is None:
+                self.blame("lost", f"{job_id} was on disk and is gone")
+            elif after is not before:
+                self._compare(before, after)
+        self._rows = dict(self._disk.jobs)
+
+    def _compare(self, before: Job, after: Job) -> None:
+        if before.status.terminal and after != before:
+            self.blame("flipped", f"{before.id} was {before.status} and is {after.status}")
+        if after.fence < before.fence or after.settled < before.settled:
+            self.blame("fence", f"{before.id}: fence {before.fence} became {after.fence}")
+
+    def _compare_events(self, time: float) -> None:
+        events = self._disk.events
+        if len(events) < self._seen or (self._seen and events[self._seen - 1].data is not self._last):
+            self.blame("order", "an event was committed before one that is older")
+        for row in events[self._seen :]:
+            self._trace.add(time, "event", row.data.hex())
+        self._seen, self._last = len(events), events[-1].data if events else None
+
+
+class LogWatcher:
+    """Watches the token log's commits."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.violations: list[Violation] = []
+        self._trace = trace
+        self._contents: dict[tuple[str, int], bytes] = {}
+        self._logs: dict[str, Log] = {}
+
+    def commit(self, changed: dict[str, Log], time: float) -> None:
+        """These logs are on disk."""
+        for job_id, log in changed.items():
+            before = self._logs.get(job_id, Log())
+            self._logs[job_id] = log
+            known = {id(row) for row in before.rows}
+            for row in log.rows:
+                if id(row) not in known:
+                    self._trace.add(time, "chunk", job_id, row.sequence, row.chunk.hex())
+                    self._note(job_id, Chunk.FromString(row.chunk).operations)
+            if log.head.seal is not None and log.head.seal is not before.head.seal:
+                self._trace.add(time, "seal", job_id, log.head.seal.hex())
+                self._seal(job_id, before, Seal.FromString(log.head.seal))
+
+    def _seal(self, job_id: str, before: Log, seal: Seal) -> None:
+        if before.head.seal is not None:
+            self.violations.append(Violation("flipped", f"{job_id} was sealed twice"))
+        self._note(job_id, seal.closing)
+        self._keep(job_id, seal.terminal.sequence, seal.terminal.SerializeToString(deterministic=True))
+
+    def _note(self, job_id: str, operations: Sequence[Operation]) -> None:
+        for operation in operations:
+            self._keep(job_id, operation.sequence, operation.SerializeToString(deterministic=True))
+
+    def _keep(self, job_id: str, sequence: int, content: bytes) -> None:
+        if self._contents.setdefault((job_id, sequence), content) != content:
+            self.violations.append(Violation("sequence", f"{job_id}: {sequence} was used with two contents"))

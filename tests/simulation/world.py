@@ -1,0 +1,161 @@
+"""A simulated world: all services of the event-driven wiring, with a disk, a network and clients, for one seed."""
+
+import asyncio
+from contextvars import Context
+from random import Random
+from typing import Any
+
+from actors.blobs import Blobs
+from actors.journal.protocol import Worker
+from actors.naming import TOPIC_SIZE
+from actors.puller import Handler, Puller
+from pipelines.generate import PROMPTING_TOPIC, inference_topic
+from tests.simulation.clients import Client, Gateway, Record, make_gateway
+from tests.simulation.disks import JournalDisk, TokenDisk
+from tests.simulation.loop import VirtualLoop
+from tests.simulation.network import Network, SimulatedTopic, remote_journal, remote_token_log
+from tests.simulation.parts import (
+    INGESTION,
+    JOURNAL,
+    MODEL,
+    NO_FOLDER,
+    TOKENS,
+    TOPICS,
+    Kit,
+    Queue,
+    TaskHeart,
+    WatchedJournal,
+    inference_worker,
+    prompt_worker,
+)
+from tests.simulation.process import Process
+from tests.simulation.services import Directory
+from tests.simulation.trace import Trace
+from tests.simulation.watcher import JournalWatcher, LogWatcher
+
+
+class World:
+    """The parts. `away` says how long a service that ends next stays away."""
+
+    def __init__(self, seed: int, kit: Kit) -> None:
+        self.kit = kit
+        self.random = Random(f"world {seed}")
+        self.loop = VirtualLoop(Random(f"loop {seed}"))
+        self.trace = Trace()
+        self.directory = Directory(self.loop, str(seed), self.trace)
+        self.directory.on_end = self._ended
+        self.network = Network(Random(f"network {seed}"), self.trace, self.directory)
+        self.journal_disk, self.token_disk = JournalDisk(uuid="one"), TokenDisk(uuid="two")
+        self.journal_watcher = JournalWatcher(self.journal_disk, self.trace)
+        self.log_watcher = LogWatcher(self.trace)
+        self.record = Record()
+        self.away: dict[str, float] = {}
+        self.workers = ["prompting-1", *(f"inference-{n + 1}" for n in range(self.random.randint(1, 3)))]
+        self._slots = self.random.randint(1, 4)
+        self._context = Context()
+        self._add_services()
+        self.outside = Process("clients", self.loop, Random(f"clients {seed}"))
+
+    def start(self) -> None:
+        """Everything begins."""
+        for name in self.directory.names():
+            self.directory.start(name)
+        for number in range(self.random.randint(3, 8)):
+            client = Client(
+                number, random=self.outside.random, network=self.network, process=self.outside, record=self.record
+            )
+            self.outside.start(client.run)
+
+    def later(self, delay: float, call: Any, *arguments: Any) -> None:
+        """Fate has something in store."""
+        self.loop.at(delay, call, *arguments, owner=self._context)
+
+    def drain(self, process: Process) -> None:
+        """A worker is asked to leave."""
+
+        async def leave() -> None:
+            try:
+                await process.served.stop()
+            finally:
+                self.directory.kill(process, known=True)
+
+        if process.served is not None:
+            process.start(leave)
+
+    def quiet(self) -> bool:
+        """Whether nothing is left to do."""
+        jobs = self.journal_disk.jobs.values()
+        return not self.record.busy and not self.journal_disk.seals and all(job.status.terminal for job in jobs)
+
+    def _ended(self, name: str, process: Process) -> None:
+        if self.directory.find(name) is process:
+            delay = self.away.pop(name, 0.2 + 2 * self.random.random() ** 2)
+            self.later(delay, self._restart, name, process)
+
+    def _restart(self, name: str, process: Process) -> None:
+        if self.directory.find(name) is process:
+            self.directory.start(name)
+
+    def _add_services(self) -> None:
+        self.directory.add(JOURNAL, self._make_journal)
+        self.directory.add(TOKENS, self._make_token_log)
+        for topic in TOPICS:
+            self.directory.add(topic, self._make_queue)
+        self.directory.add(INGESTION, self._make_ingestion)
+        for name in self.workers:
+            self.directory.add(name, self._make_prompting if name.startswith("prompting") else self._make_inference)
+
+    async def _make_journal(self, process: Process) -> WatchedJournal:
+        store = self.kit.journal_store(self.journal_disk, process)
+        journal = self.kit.journal(store, ports=process.ports, blob_folder=str(NO_FOLDER))
+        journal.watcher, journal.process = self.journal_watcher, process
+        dispatcher = self.kit.dispatcher(
+            journal,
+            remote_token_log(TOKENS, self.network, process),
+            open_topic=lambda name: self._topic(name, process),
+            is_dead=self._is_dead,
+            ports=process.ports,
+        )
+        dispatcher.start()
+        return journal
+
+    async def _make_token_log(self, process: Process) -> Any:
+        def commit(changed: Any) -> None:
+            self.log_watcher.commit(changed, self.loop.time())
+
+        store = self.kit.token_store(self.token_disk, process, on_commit=commit)
+        return self.kit.token_log(store, ports=process.ports)
+
+    async def _make_queue(self, process: Process) -> Queue:
+        del process
+        return Queue()
+
+    async def _make_ingestion(self, process: Process) -> Gateway:
+        journal = remote_journal(JOURNAL, self.network, process)
+        token_log = remote_token_log(TOKENS, self.network, process)
+        return make_gateway(process, journal, Blobs(journal, NO_FOLDER), token_log, self.record)
+
+    async def _make_prompting(self, process: Process) -> Puller:
+        journal = remote_journal(JOURNAL, self.network, process)
+        worker = Worker(id=process.name, topic=PROMPTING_TOPIC, slots=8, handle=process)
+        return await self._pull(worker, prompt_worker(process, journal), process, journal)
+
+    async def _make_inference(self, process: Process) -> Puller:
+        journal = remote_journal(JOURNAL, self.network, process)
+        token_log = remote_token_log(TOKENS, self.network, process)
+        worker = Worker(id=process.name, topic=inference_topic(MODEL), slots=self._slots, handle=process)
+        handler = inference_worker(process, journal, token_log, slots=self._slots)
+        return await self._pull(worker, handler, process, journal)
+
+    async def _pull(self, worker: Worker, handler: Handler, process: Process, journal: Any) -> Puller:
+        topic, heart = self._topic(worker.topic, process), TaskHeart(self.network, process)
+        puller = Puller(worker, handler, journal=journal, topic=topic, heart=heart, ports=process.ports)
+        await puller.start()
+        return puller
+
+    def _topic(self, name: str, process: Process) -> SimulatedTopic:
+        return SimulatedTopic(name, size=TOPIC_SIZE, network=self.network, caller=process)
+
+    async def _is_dead(self, process: Process) -> bool:
+        await asyncio.sleep(0.01)
+        return not process.alive and process.death_known

@@ -12,7 +12,6 @@ from actors.journal.memory import MemoryTransaction
 from actors.journal.store import EventRow
 from actors.token_log import ledger as log_ledger
 from actors.token_log.memory import Log
-from actors.token_log.memory import MemoryTransaction as LogTransaction
 from actors.token_log.protocol import Append, AppendVerdict, Logged
 from actors.token_log.store import Head
 from actors.token_log.token_log import TokenLog
@@ -23,6 +22,8 @@ from pipelines.jobs import Job, StepState
 from pipelines.transitions import Change
 from tests.simulation.disks import TABLES, JournalDisk, JournalStore, TokenStore
 from tests.simulation.parts import Kit, WatchedJournal
+
+UNSYNCED_S = 0.3  # how long a commit stays in danger where an fsync is skipped
 
 
 class Bug(NamedTuple):
@@ -116,7 +117,7 @@ class Unsynced(JournalStore):
                     setattr(self._disk, name, getattr(before, name))
 
         self._process.on_death[lose] = None
-        self._process.loop.at(0.3, self._process.on_death.pop, lose, None, owner=self._process.context)
+        self._process.loop.at(UNSYNCED_S, self._process.on_death.pop, lose, None, owner=self._process.context)
 
 
 class _Swapping(MemoryTransaction):
@@ -159,26 +160,18 @@ class Unsealing(Dispatcher):
 
 
 class ShownFirst(TokenStore):
-    """Shows what is not yet on disk."""
+    """Shows and answers what is not yet durable: a crash takes it back."""
 
-    @contextmanager
-    def transaction(self) -> Iterator[LogTransaction]:
-        with super().transaction() as transaction:
-            yield transaction
-        before = {job_id: self._disk.logs.get(job_id, Log()) for job_id in transaction.draft}
-        self._disk.logs.update(transaction.draft)
+    def _sync(self, draft: dict[str, Log]) -> None:
+        before = {job_id: self._disk.logs.get(job_id, Log()) for job_id in draft}
+        super()._sync(draft)
 
         def lose() -> None:
-            self._disk.logs.update(before)
+            if self._disk.epoch == self.epoch:
+                self._disk.logs.update(before)
 
         self._process.on_death[lose] = None
-        sync = self._process.thread.written.pop()
-
-        def synced() -> None:
-            self._process.on_death.pop(lose, None)
-            sync()
-
-        self._process.thread.written.append(synced)
+        self._process.loop.at(UNSYNCED_S, self._process.on_death.pop, lose, None, owner=self._process.context)
 
 
 class _Overwriting(log_ledger.Ledger):

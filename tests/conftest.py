@@ -17,6 +17,7 @@ from collections.abc import Iterator  # noqa: E402 - Ray reads its environment w
 import pytest  # noqa: E402
 
 from configs.settings import CONFIGS  # noqa: E402
+from tests.postgres import PostgresServer  # noqa: E402
 from tests.servers import ServerProcess  # noqa: E402
 
 
@@ -30,6 +31,15 @@ def event_driven(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerPro
 def monolith(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """`configs/monolith.yaml`."""
     yield from _serve("monolith.yaml", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A Postgres server."""
+    server = PostgresServer()
+    server.start()
+    yield server
+    server.remove()
 
 
 def _serve(config: str, folders: pytest.TempPathFactory) -> Iterator[ServerProcess]:

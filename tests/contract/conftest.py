@@ -12,7 +12,7 @@ from tests.factories import ManualClock, make_ports
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
 def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Store]]:
     """Opens the same store again and again, as restarts do."""
-    make = request.param.make(tmp_path)
+    make = request.param.make(tmp_path, lambda: request.getfixturevalue("postgres"))
     opened: list[Store] = []
 
     def open_one() -> Store:

@@ -5,22 +5,31 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from actors.journal.memory import Disk, MemoryStore
+from actors.journal.postgres import PostgresStore
 from actors.journal.sqlite import SqliteStore
 from actors.journal.store import Store
+from tests.postgres import PostgresServer
+
+Server = Callable[[], PostgresServer]  # starts with the first store that needs it
 
 
 class StoreKind(NamedTuple):
     name: str
-    make: Callable[[Path], Callable[[], Store]]  # a folder -> a function that opens the store there
+    make: Callable[[Path, Server], Callable[[], Store]]  # a function that opens the store of this folder
 
 
-def _memory(_: Path) -> Callable[[], Store]:
+def _memory(_folder: Path, _server: Server) -> Callable[[], Store]:
     disk = Disk(uuid="store-1")
     return lambda: MemoryStore(disk)
 
 
-def _sqlite(folder: Path) -> Callable[[], Store]:
+def _sqlite(folder: Path, _server: Server) -> Callable[[], Store]:
     return lambda: SqliteStore(folder / "journal-0.sqlite", new_uuid="store-1")
 
 
-KINDS: list[Any] = [StoreKind("memory", _memory), StoreKind("sqlite", _sqlite)]
+def _postgres(folder: Path, server: Server) -> Callable[[], Store]:
+    url, schema, marker = server().url, server().new_schema(), folder / "journal-0.uuid"
+    return lambda: PostgresStore(url, schema, marker=marker, new_uuid="store-1")
+
+
+KINDS: list[Any] = [StoreKind("memory", _memory), StoreKind("sqlite", _sqlite), StoreKind("postgres", _postgres)]

@@ -25,7 +25,7 @@ Opener = Callable[[], Store]
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
 def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opener]:
     """Opens the same store again and again, as restarts do."""
-    make, opened = request.param.make(tmp_path), list[Store]()
+    make, opened = request.param.make(tmp_path, lambda: request.getfixturevalue("postgres")), list[Store]()
 
     def open_one() -> Store:
         opened.append(make())

@@ -5,22 +5,31 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from actors.token_log.memory import Disk, MemoryTokenStore
+from actors.token_log.postgres import PostgresTokenStore
 from actors.token_log.sqlite import SqliteTokenStore
 from actors.token_log.store import Store
+from tests.postgres import PostgresServer
+
+Server = Callable[[], PostgresServer]  # starts with the first store that needs it
 
 
 class StoreKind(NamedTuple):
     name: str
-    make: Callable[[Path], Callable[[], Store]]  # a folder -> a function that opens the store there
+    make: Callable[[Path, Server], Callable[[], Store]]  # a function that opens the store of this folder
 
 
-def _memory(_: Path) -> Callable[[], Store]:
+def _memory(_folder: Path, _server: Server) -> Callable[[], Store]:
     disk = Disk(uuid="store-1")
     return lambda: MemoryTokenStore(disk)
 
 
-def _sqlite(folder: Path) -> Callable[[], Store]:
+def _sqlite(folder: Path, _server: Server) -> Callable[[], Store]:
     return lambda: SqliteTokenStore(folder / "tokens-0.sqlite", new_uuid="store-1")
 
 
-KINDS: list[Any] = [StoreKind("memory", _memory), StoreKind("sqlite", _sqlite)]
+def _postgres(folder: Path, server: Server) -> Callable[[], Store]:
+    url, schema, marker = server().url, server().new_schema(), folder / "tokens-0.uuid"
+    return lambda: PostgresTokenStore(url, schema, marker=marker, new_uuid="store-1")
+
+
+KINDS: list[Any] = [StoreKind("memory", _memory), StoreKind("sqlite", _sqlite), StoreKind("postgres", _postgres)]

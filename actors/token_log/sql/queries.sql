@@ -1,4 +1,4 @@
--- Every statement of the SQLite token log.
+-- Every statement of the token log that is the same in all SQL stores, and those of SQLite.
 
 -- name: head
 SELECT fence, next_sequence, open, seal FROM logs WHERE job_id = ?;

@@ -1,0 +1,17 @@
+-- What differs on Postgres.
+
+-- name: heads
+SELECT job_id, fence, next_sequence, open, seal FROM logs WHERE job_id = ANY(?);
+
+-- name: read
+-- As on SQLite, and no chunk is sent that a page of ?3 bytes has no room for, but one that shows that there is more.
+SELECT next_sequence, chunk FROM (
+    SELECT sequence, next_sequence, chunk, row_number() OVER log AS place, sum(length(chunk)) OVER log - length(chunk) AS before
+    FROM chunks
+    WHERE job_id = ?1
+        AND sequence >= COALESCE((SELECT MAX(sequence) FROM chunks WHERE job_id = ?1 AND sequence <= ?2 + 1), 0)
+        AND next_sequence > ?2 + 1
+    WINDOW log AS (ORDER BY sequence)
+) AS page
+WHERE before <= ?3 OR place = 2
+ORDER BY sequence;

@@ -2,13 +2,15 @@
 
 No timer: a lone command goes at once, and batches grow by themselves under load. Commands keep their
 order. A caller that gave up is tolerated; its command still runs. A call that raises is repeated in halves,
-down to single commands, so that one bad command fails alone: every command must therefore be repeatable.
+down to single commands, so that one bad command fails alone: every command must therefore be repeatable. A
+TransientError is no command's fault, so all callers get it at once.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from pipelines.errors import TransientError
 from pipelines.ports import Ports, Task
 
 C = TypeVar("C")
@@ -55,6 +57,9 @@ class Coalescer(Generic[C, A]):
     async def _call(self, batch: list[tuple[C, asyncio.Future[A]]]) -> None:
         try:
             answers = await self._apply([command for command, _ in batch])
+        except TransientError as error:
+            for _, future in batch:
+                _settle(future, error)
         except Exception as error:  # noqa: BLE001 - handed to the callers
             if len(batch) == 1:
                 _settle(batch[0][1], error)

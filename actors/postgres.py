@@ -7,7 +7,7 @@ again by the next transaction or read; what it was doing is then unknown, and is
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 from threading import Lock
@@ -39,7 +39,7 @@ _SESSION = """
         set_config('synchronous_commit', CASE current_setting('synchronous_commit')
             WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false)
 """
-_CHECK_EPOCH = "SELECT number FROM store WHERE key = 'epoch' FOR UPDATE"
+_BEGIN = "BEGIN; SELECT number FROM store WHERE key = 'epoch' FOR UPDATE"  # in one message
 
 
 class _TextDumper(StrDumper):
@@ -106,23 +106,23 @@ class PostgresDatabase:
         self._schema = schema
         self._queries = {name: _numbered(text) for name, text in queries.items()}
         self._connection = connect(url, schema)
-        with _translated():
+        with _translated(), ExitStack() as opened:
+            opened.callback(self._connection.close)
             self.uuid = prepare(self._connection, schema, migrations, marker=marker, new_uuid=new_uuid)
             self.epoch = take_over(self._connection)
-        self._reader = PostgresReader(url, schema, self._queries)
+            self._reader = PostgresReader(url, schema, self._queries)
+            opened.pop_all()
         self.reader: Statements = self._reader
 
     @contextmanager
     def transaction(self) -> Iterator[Statements]:
         """One write transaction of this epoch. Statements that find nothing are not waited for one by one."""
-        if self._connection.closed:
-            self._connection = connect(self._url, self._schema)
         try:
-            with _translated(), self._connection.pipeline():
-                self._connection.execute("BEGIN")
-                self._check_epoch()
-                yield PostgresStatements(self._connection, self._queries)
-                self._connection.execute("COMMIT")
+            with _translated():
+                self._begin()
+                with self._connection.pipeline():
+                    yield PostgresStatements(self._connection, self._queries)
+                    self._connection.execute("COMMIT")
         except BaseException:
             self._undo()
             raise
@@ -132,15 +132,24 @@ class PostgresDatabase:
         self._reader.close()
         self._connection.close()
 
-    def _check_epoch(self) -> None:
-        row = self._connection.execute(_CHECK_EPOCH).fetchone()
-        if row is None or row[0] != self.epoch:
-            raise StaleEpochError(f"epoch {self.epoch} of {self._schema} was replaced by {row and row[0]}")
+    def _begin(self) -> None:
+        """Begin as the present writer, on a new connection where the old one was lost meanwhile."""
+        try:
+            cursor = self._connection.execute(_BEGIN)
+        except psycopg.OperationalError:
+            if not self._connection.closed:
+                raise
+            self._connection = connect(self._url, self._schema)
+            cursor = self._connection.execute(_BEGIN)
+        cursor.nextset()
+        (epoch,) = cursor.fetchone() or (None,)
+        if epoch != self.epoch:
+            raise StaleEpochError(f"epoch {self.epoch} of {self._schema} was replaced by {epoch}")
 
     def _undo(self) -> None:
         """Back to no transaction; a connection that cannot is given up, and the server undoes it."""
         try:
-            self._connection.execute("ROLLBACK")
+            self._connection.rollback()
         except psycopg.Error:
             self._connection.close()
 

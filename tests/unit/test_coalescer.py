@@ -3,6 +3,7 @@ import asyncio
 import pytest
 
 from actors.coalescer import Coalescer
+from pipelines.errors import TransientError
 from tests.factories import make_ports
 
 
@@ -69,3 +70,16 @@ async def test_a_batch_is_never_longer_than_the_limit(recorder: Recorder) -> Non
     coalescer = Coalescer(recorder.apply, name="test", ports=make_ports(), limit=3)
     assert await coalescer.do(list(range(8))) == [0, 2, 4, 6, 8, 10, 12, 14]
     assert [len(call) for call in recorder.calls] == [3, 3, 2]
+
+
+async def test_a_passing_fault_is_told_to_all_without_another_call() -> None:
+    calls: list[int] = []
+
+    async def fail(commands: list[int]) -> list[int]:
+        calls.append(len(commands))
+        raise TransientError("away")
+
+    coalescer = Coalescer(fail, name="test", ports=make_ports())
+    results = await asyncio.gather(*(coalescer.do([n]) for n in range(4)), return_exceptions=True)
+    assert [type(result) for result in results] == [TransientError] * 4
+    assert calls == [4]

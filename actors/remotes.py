@@ -1,7 +1,8 @@
 """Handles to the shared actors, answering the same protocols as the plain classes.
 
 A call that meets a dead or restarting actor finds it anew and is repeated: every call is repeatable by id. When
-the actor stays away longer than `PATIENCE_S` the caller gets `UnreachableError`.
+the actor stays away longer than `PATIENCE_S` the caller gets `UnreachableError`; where the actor is there and its
+database is not, the caller is as patient.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from ray.exceptions import ActorDiedError, ActorUnavailableError, GetTimeoutErro
 
 from actors.journal.protocol import DeadLetterQuery, Depth, Heartbeat, JobQuery, StoreInfo, Worker
 from actors.naming import NAMESPACE
+from actors.stores import StoreUnavailableError
 from actors.token_log.protocol import Append, AppendVerdict, Logged, SealRequest
 from pipelines.commands import Answer, Cancel, Claim, Finish, Redrive, Submit
 from pipelines.errors import TransientError
@@ -44,6 +46,10 @@ class RemoteActor:
             try:
                 actor = self._actor or await asyncio.to_thread(self._find)
                 return await getattr(actor, method).remote(*arguments)
+            except StoreUnavailableError:
+                if self._ports.clock.monotonic() >= give_up_at:
+                    raise
+                await self._ports.sleep(_PAUSE_S)
             except _GONE as error:
                 if isinstance(error, ray.exceptions.RayTaskError):  # raised by the method itself
                     raise

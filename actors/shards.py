@@ -1,29 +1,46 @@
-"""Opens the stores of a shard in a data folder. Raises where one is foreign, or its schema incompatible."""
+"""Opens the stores of a shard, in a data folder or in Postgres. Raises for a foreign store or a contradicting schema.
+
+In both cases the folder holds the stores' names and the large payloads.
+"""
 
 from pathlib import Path
 
 from actors.journal.journal import Journal
+from actors.journal.postgres import PostgresStore
 from actors.journal.sqlite import SqliteStore
+from actors.journal.store import Store
 from actors.naming import journal_name, token_log_name
+from actors.stores import marker_file
+from actors.token_log.postgres import PostgresTokenStore
 from actors.token_log.sqlite import SqliteTokenStore
 from actors.token_log.token_log import TokenLog
 from events.registry import register
 from pipelines.ports import Ports
 
 
-def open_journal(folder: Path, *, ports: Ports, shard: int = 0) -> Journal:
+def open_journal(folder: Path, *, ports: Ports, database: str = "", shard: int = 0) -> Journal:
     """The shard's journal; a folder without one gets a new one."""
     folder.mkdir(parents=True, exist_ok=True)
-    store = SqliteStore(journal_file(folder, shard), new_uuid=ports.ids.new("store", shard))
+    new_uuid = ports.ids.new("store", shard)
+    store: Store
+    if database:
+        marker = marker_file(folder, journal_name(shard))
+        store = PostgresStore(database, f"journal_{shard}", marker=marker, new_uuid=new_uuid)
+    else:
+        store = SqliteStore(journal_file(folder, shard), new_uuid=new_uuid)
     register(store)
     return Journal(store, ports=ports, blob_folder=str(blob_folder(folder)), shard=shard)
 
 
-def open_token_log(folder: Path, *, ports: Ports, shard: int = 0) -> TokenLog:
+def open_token_log(folder: Path, *, ports: Ports, database: str = "", shard: int = 0) -> TokenLog:
     """The shard's token log; a folder without one gets a new one."""
     folder.mkdir(parents=True, exist_ok=True)
-    store = SqliteTokenStore(token_log_file(folder, shard), new_uuid=ports.ids.new("store", shard))
-    return TokenLog(store, ports=ports)
+    new_uuid = ports.ids.new("store", shard)
+    if database:
+        marker = marker_file(folder, token_log_name(shard))
+        store = PostgresTokenStore(database, f"tokens_{shard}", marker=marker, new_uuid=new_uuid)
+        return TokenLog(store, ports=ports)
+    return TokenLog(SqliteTokenStore(token_log_file(folder, shard), new_uuid=new_uuid), ports=ports)
 
 
 def journal_file(folder: Path, shard: int = 0) -> Path:

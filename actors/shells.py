@@ -22,7 +22,7 @@ from actors.journal.protocol import DeadLetterQuery, Depth, Heartbeat, JobQuery,
 from actors.naming import NAMESPACE, TOPIC_SIZE, journal_name, token_log_name
 from actors.remotes import RemoteTokenLog
 from actors.shards import open_journal, open_token_log
-from actors.stores import ForeignStoreError, StaleEpochError, marker_file
+from actors.stores import ForeignStoreError, StaleEpochError, StoreUnavailableError, marker_file
 from actors.system import real_ports
 from actors.telemetry.setup import process_telemetry
 from actors.token_log.protocol import Append, AppendVerdict, Logged, SealRequest
@@ -78,10 +78,10 @@ class Shell:
 class JournalActor(Shell):
     """A shard's journal and its dispatcher."""
 
-    def __init__(self, folder: str, shard: int, telemetry: dict[str, Any]) -> None:
+    def __init__(self, folder: str, database: str, shard: int, telemetry: dict[str, Any]) -> None:
         ports = real_ports(**process_telemetry("journal", **telemetry))
         with same_store(Path(folder), journal_name(shard)):
-            self._journal = open_journal(Path(folder), ports=ports, shard=shard)
+            self._journal = open_journal(Path(folder), ports=ports, database=database, shard=shard)
         self._dispatcher = Dispatcher(
             self._journal,
             RemoteTokenLog(token_log_name(shard), ports),
@@ -179,10 +179,10 @@ class JournalActor(Shell):
 class TokenLogActor(Shell):
     """A shard's token log."""
 
-    def __init__(self, folder: str, shard: int, telemetry: dict[str, Any]) -> None:
+    def __init__(self, folder: str, database: str, shard: int, telemetry: dict[str, Any]) -> None:
         ports = real_ports(**process_telemetry("token_log", **telemetry))
         with same_store(Path(folder), token_log_name(shard)):
-            self._log = open_token_log(Path(folder), ports=ports, shard=shard)
+            self._log = open_token_log(Path(folder), ports=ports, database=database, shard=shard)
 
     @served
     async def open(self, batch: Sequence[tuple[str, int]]) -> list[Logged | None]:
@@ -216,13 +216,20 @@ class TokenLogActor(Shell):
 def same_store(folder: Path, name: str) -> Iterator[None]:
     """Around the opening of a store: what this cluster has opened before must still be there, and be the same.
 
-    The store's UUID is kept in Ray's internal key-value store as well. Raises ForeignStoreError.
+    The store's UUID is kept in Ray's internal key-value store as well. Raises ForeignStoreError. A known store that
+    does not answer ends the process, so that Ray starts it again: an actor whose constructor raises stays dead.
     """
     key, marker = f"heliograph:{name}".encode(), marker_file(folder, name)
     expected = _internal_kv_get(key)
     if expected is not None and not marker.exists():
         raise ForeignStoreError(f"{marker} is gone")
-    yield
+    try:
+        yield
+    except StoreUnavailableError:
+        if expected is None:
+            raise
+        log.critical("the store does not answer; this process ends and is started again", exc_info=True)
+        os._exit(1)
     uuid = marker.read_text().strip().encode()
     if expected not in (None, uuid):
         raise ForeignStoreError(f"{name} in {folder} is another store than {expected.decode()}")
@@ -259,7 +266,7 @@ def ensure_actor(shell: type[Shell], name: str, *arguments: Any) -> int:
     return pid
 
 
-def ensure_shard(folder: Path, *, shard: int, telemetry: dict[str, Any]) -> None:
+def ensure_shard(folder: Path, *, database: str, shard: int, telemetry: dict[str, Any]) -> None:
     """The actors of one shard."""
-    ensure_actor(TokenLogActor, token_log_name(shard), str(folder), shard, telemetry)
-    ensure_actor(JournalActor, journal_name(shard), str(folder), shard, telemetry)
+    ensure_actor(TokenLogActor, token_log_name(shard), str(folder), database, shard, telemetry)
+    ensure_actor(JournalActor, journal_name(shard), str(folder), database, shard, telemetry)

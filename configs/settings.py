@@ -13,6 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field
 CONFIGS = Path(__file__).parent
 
 
+# A `postgresql://` URL: journal and token log live there instead of in the data folder.
+Database = Field(default="", pattern=r"^(postgres(ql)?://.+)?$")
+
+
 class Settings(BaseModel):
     """Base: unknown keys are errors, so that a typing mistake is seen."""
 
@@ -46,6 +50,7 @@ class PlaneSettings(Settings):
     """The shared actors."""
 
     data: str = "./.heliograph"  # folder of journal, token log and payloads
+    database: str = Database
     telemetry: Telemetry = Field(default_factory=Telemetry)
 
 
@@ -96,6 +101,7 @@ class MonolithSettings(Settings):
     host: str = "127.0.0.1"
     port: int = 8000
     data: str = "./.heliograph"
+    database: str = Database
     models: list[str]
     tenants: dict[str, str] = Field(default_factory=dict)
     body_limit_bytes: int = 10 * 1024 * 1024

@@ -90,6 +90,7 @@ class Plane:
         process_telemetry("plane", **settings.telemetry.model_dump())
         ensure_shard(
             Path(settings.data).absolute(),
+            database=settings.database,
             shard=0,
             telemetry=settings.telemetry.model_dump(),
         )

@@ -51,14 +51,24 @@ system_packages() {
     local missing=()
     [[ $(ldconfig -p 2>/dev/null) == *libnuma.so.1* ]] || missing+=(libnuma1) # vLLM's CPU build links to it
     command -v redis-server >/dev/null || missing+=(redis-server)           # the peer of `make bench-pipeline`
+    compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || missing+=(postgresql) # the tests start one
     command -v uv >/dev/null || python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
     [ "${#missing[@]}" -gt 0 ] || return 0
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         echo "setup: system packages ${missing[*]}"
-        apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}"
+        case " ${missing[*]} " in *" postgresql "*) no_postgres_of_its_own ;; esac
+        apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends -o Dpkg::Options::=--force-confold "${missing[@]}"
     else
         echo "setup: please install ${missing[*]} (as root on Debian this would be done here)" >&2
     fi
+}
+
+# Debian's package would make a cluster and start it; a setting that is there already stays.
+no_postgres_of_its_own() {
+    local file=/etc/postgresql-common/createcluster.conf
+    [ -e "$file" ] && return
+    mkdir -p "$(dirname "$file")"
+    echo "create_main_cluster = false" >"$file"
 }
 
 main

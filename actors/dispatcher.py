@@ -89,7 +89,7 @@ class Dispatcher:
         await self._seals.wait()
         self._seals.clear()
         jobs, self._to_seal = list(self._to_seal.values()), {}
-        jobs = jobs or self._journal.unsealed(SEALS_PER_CALL)
+        jobs = jobs or await self._journal.unsealed(SEALS_PER_CALL)
         for start in range(0, len(jobs), SEALS_PER_CALL):
             part = jobs[start : start + SEALS_PER_CALL]
             since = self._ports.clock.now()
@@ -103,7 +103,7 @@ class Dispatcher:
             self._tickets[topic] = 0
         self._claimed.clear()
         await self._journal.tick()
-        if self._journal.unsealed(1):
+        if await self._journal.unsealed(1):
             self._seals.set()
         self._work.set()
         for name, depth in (await self._journal.depth()).items():

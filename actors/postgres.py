@@ -99,6 +99,8 @@ class PostgresReader:
 class PostgresDatabase:
     """See `stores.Database`. `marker` is the file that names the store, `new_uuid` its name if this call creates it."""
 
+    remote = True
+
     def __init__(
         self, url: str, schema: str, queries: Mapping[str, str], migrations: Path, *, marker: Path, new_uuid: str
     ) -> None:

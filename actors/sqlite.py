@@ -108,6 +108,8 @@ class SqliteStatements:
 class SqliteDatabase:
     """See `stores.Database`."""
 
+    remote = False
+
     def __init__(self, file: SqliteFile, queries: Mapping[str, str]) -> None:
         self._file = file
         self._queries = queries

@@ -1,13 +1,15 @@
 """What every durable store has in common: its statements by name, and how it refuses to work."""
 
+import asyncio
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from pipelines.errors import TransientError
 
+T = TypeVar("T")
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 
 
@@ -38,6 +40,7 @@ class Database(Protocol):
 
     uuid: str
     epoch: int
+    remote: bool
     reader: Statements
 
     def transaction(self) -> AbstractContextManager[Statements]:
@@ -45,6 +48,17 @@ class Database(Protocol):
 
     def close(self) -> None:
         """Let go of it."""
+
+
+class Readable(Protocol):
+    """A store, as far as it matters where its reads run."""
+
+    remote: bool  # across a network: a read may take long
+
+
+async def read_from(store: Readable, read: Callable[[], T]) -> T:
+    """What the read gives. It runs off the event loop where it may take long, and at once where it is short."""
+    return await asyncio.to_thread(read) if store.remote else read()
 
 
 def load_queries(*paths: Path, fragments: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -122,7 +122,7 @@ class House:
 
     async def seal(self) -> None:
         """What the dispatcher does after a commit."""
-        for job in self.journal.unsealed(100):
+        for job in await self.journal.unsealed(100):
             request = SealRequest(job_id=job.id, status=job.status, fault=job.fault, end=job.end)
             await self.token_log.seal([request])
             await self.journal.mark_sealed([job.id])

@@ -9,6 +9,8 @@ import contextlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import TypeVar
 
 from actors.coalescer import Coalescer
 from actors.followers import Followers
@@ -16,12 +18,14 @@ from actors.journal.ledger import Effects, Ledger, Reply
 from actors.journal.protocol import DeadLetterQuery, Depth, Heartbeat, JobQuery, StoreInfo, Worker
 from actors.journal.store import Store
 from actors.journal.workers import Workers
+from actors.stores import read_from
 from actors.telemetry.story import tell_claims, tell_commit
 from events.v1 import events_pb2 as pb
 from pipelines.commands import Answer, Cancel, Claim, Command, Finish, MarkSealed, Orphan, Redrive, Submit, Tick
 from pipelines.jobs import ClaimedJob, DeadLetter, Job, Reference
 from pipelines.ports import Ports
 
+T = TypeVar("T")
 COMING_S = 0.25  # how long a claim waits for a step whose predecessor is being worked on
 
 
@@ -110,15 +114,15 @@ class Journal:
 
     async def jobs(self, tenant: str, ids: Sequence[str]) -> list[Job | None]:
         """Jobs by id."""
-        return self._store.jobs(tenant, ids)
+        return await self._read(lambda: self._store.jobs(tenant, ids))
 
     async def list_jobs(self, query: JobQuery) -> list[Job]:
         """A page of jobs."""
-        return self._store.list_jobs(query)
+        return await self._read(lambda: self._store.list_jobs(query))
 
     async def events(self, tenant: str, job_id: str, after: str | None, limit: int) -> list[bytes]:
         """A job's events after a cursor."""
-        events = self._store.events(job_id, tenant)
+        events = await self._read(lambda: self._store.events(job_id, tenant))
         if after is None:
             return events[:limit]
         ids = [pb.Envelope.FromString(event).id for event in events]
@@ -129,7 +133,7 @@ class Journal:
 
     async def blobs(self, tenant: str, references: Sequence[Reference]) -> list[bytes | None]:
         """Small payloads."""
-        return self._store.blobs(tenant, references)
+        return await self._read(lambda: self._store.blobs(tenant, references))
 
     async def follow(
         self, session: str, add: dict[str, int], remove: Sequence[str], wait_s: float
@@ -138,7 +142,7 @@ class Journal:
         self._followers.update(session, add, remove)
         news = {}
         for job_id, seen in (await self._followers.wait(session, wait_s)).items():
-            events = self._store.events(job_id)
+            events = await self._read(partial(self._store.events, job_id))
             self._followers.advance(session, job_id, len(events))
             if len(events) > seen:
                 news[job_id] = (len(events), events[seen:])
@@ -147,11 +151,11 @@ class Journal:
     async def depth(self) -> dict[str, Depth]:
         """The work of every topic."""
         topics = {worker.topic for worker in self.workers.registered()}
-        return {topic: self._depth(topic) for topic in sorted({*topics, *self.ready, *self.waiting})}
+        return {topic: await self._depth(topic) for topic in sorted({*topics, *self.ready, *self.waiting})}
 
-    def unsealed(self, limit: int) -> list[Job]:
+    async def unsealed(self, limit: int) -> list[Job]:
         """Terminal jobs whose logs are still to be sealed."""
-        return self._store.unsealed(limit)
+        return await self._read(lambda: self._store.unsealed(limit))
 
     def close(self) -> None:
         """Let go of the store."""
@@ -162,8 +166,11 @@ class Journal:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(arrival.wait(), COMING_S)
 
-    def _depth(self, topic: str) -> Depth:
-        since = self._store.next_ready(topic)
+    async def _read(self, read: Callable[[], T]) -> T:
+        return await read_from(self._store, read)
+
+    async def _depth(self, topic: str) -> Depth:
+        since = await self._read(lambda: self._store.next_ready(topic))
         return Depth(
             ready=self.ready[topic],
             claimed=self.workers.claimed(topic),

@@ -128,6 +128,8 @@ class MemoryTransaction:
 class MemoryStore:
     """See `store.Store`."""
 
+    remote = False
+
     def __init__(self, disk: Disk) -> None:
         self._disk = disk
         disk.epoch += 1

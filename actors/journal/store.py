@@ -127,10 +127,11 @@ class Transaction(Protocol):
 
 
 class Store(Protocol):
-    """Where the journal lives. `transaction` belongs to one thread, the reads to another."""
+    """Where the journal lives. `transaction` belongs to one thread; reads to another, or where it is remote to any."""
 
     uuid: str
     epoch: int
+    remote: bool  # across a network: a read may take long
 
     def transaction(self) -> AbstractContextManager[Transaction]:
         """A write transaction; raises StaleEpochError where a newer writer exists."""

@@ -115,6 +115,7 @@ class TablesStore:
         self._reader = database.reader
         self.uuid = database.uuid
         self.epoch = database.epoch
+        self.remote = database.remote
 
     @contextmanager
     def transaction(self) -> Iterator[TablesTransaction]:

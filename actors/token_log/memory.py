@@ -73,6 +73,8 @@ class MemoryTransaction:
 class MemoryTokenStore:
     """See `store.Store`."""
 
+    remote = False
+
     def __init__(self, disk: Disk) -> None:
         self._disk = disk
         disk.epoch += 1

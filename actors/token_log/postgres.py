@@ -48,6 +48,8 @@ class PostgresTransaction:
 class PostgresTokenStore:
     """See `store.Store`. `new_uuid` names the store if this call creates it."""
 
+    remote = True
+
     def __init__(self, url: str, schema: str, *, marker: Path, new_uuid: str) -> None:
         migrations = _HERE / "migrations" / "postgres"
         self._database = PostgresDatabase(url, schema, _SQL, migrations, marker=marker, new_uuid=new_uuid)

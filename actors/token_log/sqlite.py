@@ -49,6 +49,8 @@ class SqliteTransaction:
 class SqliteTokenStore:
     """See `store.Store`. `new_uuid` names the store if this call creates it."""
 
+    remote = False
+
     def __init__(self, path: Path, *, new_uuid: str) -> None:
         self._file = SqliteFile(path, _HERE / "migrations", new_uuid=new_uuid)
         self._reader = self._file.reader()

@@ -61,10 +61,11 @@ class Transaction(Protocol):
 
 
 class Store(Protocol):
-    """Where token logs live. `transaction` belongs to one thread, `read` to another."""
+    """Where token logs live. `transaction` belongs to one thread; `read` to another, or where it is remote to any."""
 
     uuid: str
     epoch: int
+    remote: bool  # across a network: a read may take long
 
     def transaction(self) -> AbstractContextManager[Transaction]:
         """A write transaction; raises StaleEpochError where a newer writer exists."""

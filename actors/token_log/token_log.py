@@ -7,10 +7,12 @@ Invariants:
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import cast
 
 from actors.coalescer import Coalescer
 from actors.followers import Followers
+from actors.stores import read_from
 from actors.token_log.ledger import Command, Ledger, Open, Reply
 from actors.token_log.protocol import Append, AppendVerdict, Logged, SealRequest
 from actors.token_log.store import Store
@@ -47,7 +49,7 @@ class TokenLog:
 
     async def read(self, job_id: str, after: int) -> Logged:
         """What is there after a cursor."""
-        page = self._store.read(job_id, after)
+        page = await read_from(self._store, lambda: self._store.read(job_id, after))
         return Logged(page.chunks, page.seal)
 
     async def follow(
@@ -57,7 +59,7 @@ class TokenLog:
         self._followers.update(session, add, remove)
         give_up_at = self._ports.clock.monotonic() + wait_s
         while changed := await self._followers.wait(session, max(0.0, give_up_at - self._ports.clock.monotonic())):
-            if news := self._news(session, changed):
+            if news := await self._news(session, changed):
                 return news
         return {}
 
@@ -65,14 +67,14 @@ class TokenLog:
         """Let go of the store."""
         self._store.close()
 
-    def _news(self, session: str, changed: dict[str, int]) -> dict[str, Logged]:
+    async def _news(self, session: str, changed: dict[str, int]) -> dict[str, Logged]:
         news: dict[str, Logged] = {}
         room = ANSWER_BYTES
         for job_id, cursor in changed.items():
             if room <= 0:
                 self._followers.advance(session, job_id, cursor, more=True)
                 continue
-            page = self._store.read(job_id, cursor, room)
+            page = await read_from(self._store, partial(self._store.read, job_id, cursor, room))
             room -= sum(map(len, page.chunks))
             if page.chunks or page.seal is not None:
                 news[job_id] = Logged(page.chunks, page.seal)

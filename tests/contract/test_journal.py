@@ -234,9 +234,9 @@ async def test_outcomes_for_unknown_jobs_are_answered_per_row(journal: Journal) 
 async def test_every_terminal_leaves_an_open_seal_until_it_is_marked(journal: Journal) -> None:
     await journal.submit([submit()])
     await journal.cancel([Cancel(job_id=job_id(), tenant="default")])
-    assert [job.id for job in journal.unsealed(10)] == [job_id()]
+    assert [job.id for job in await journal.unsealed(10)] == [job_id()]
     await journal.mark_sealed([job_id()])
-    assert journal.unsealed(10) == []
+    assert await journal.unsealed(10) == []
 
 
 async def test_followers_see_events_in_commit_order_and_once(journal: Journal) -> None:

@@ -207,3 +207,16 @@ async def test_text_that_postgres_cannot_hold_names_nothing(journal: Journal, te
     assert await journal.events("default", text, None, 10) == []
     (answer,) = await journal.cancel([Cancel(job_id=text, tenant="default")])
     assert answer.verdict is Verdict.UNKNOWN
+
+
+async def test_a_slow_read_holds_nobody_up(journal: Journal, room: Room) -> None:
+    await journal.submit([submit()])
+    with room.connect() as connection:
+        connection.execute(f"BEGIN; LOCK TABLE {room.schema}.jobs")
+        reading = asyncio.create_task(journal.jobs("default", [job_id()]))
+        while not room.lines("SELECT 1 FROM pg_locks WHERE NOT granted"):
+            await asyncio.sleep(0)
+        assert await journal.info()
+        assert not reading.done()
+        connection.execute("COMMIT")
+    assert [job is not None for job in await reading] == [True]

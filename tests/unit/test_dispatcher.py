@@ -146,7 +146,7 @@ async def _sealed(system: System) -> bool:
 
 
 async def _nothing_to_seal(system: System) -> bool:
-    return not system.journal.unsealed(1)
+    return not await system.journal.unsealed(1)
 
 
 async def _ready(system: System) -> bool:

@@ -185,6 +185,17 @@ async def test_an_older_process_goes_on_completing_jobs_while_a_newer_one_adds_c
     assert room.lines("SELECT DISTINCT colour, status FROM jobs") == [("blue", "completed")]
 
 
+def test_a_role_needs_no_more_than_a_schema_of_its_own(room: Room, postgres: PostgresServer) -> None:
+    role = f"owner_{room.schema}"
+    with room.connect() as connection:
+        connection.execute(f"CREATE ROLE {role} LOGIN; CREATE SCHEMA {room.schema} AUTHORIZATION {role}".encode())
+    url = postgres.url.replace("user=postgres", f"user={role}")
+    store = PostgresStore(url, room.schema, marker=room.marker, new_uuid="store-1")
+    with store.transaction():
+        pass
+    store.close()
+
+
 def test_every_text_is_compared_by_its_bytes(room: Room, open_store: Opener) -> None:
     open_store()
     columns = "SELECT collation_name FROM information_schema.columns WHERE data_type = 'text' AND table_schema"

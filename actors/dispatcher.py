@@ -78,7 +78,7 @@ class Dispatcher:
         self._work.clear()
         for name in sorted({worker.topic for worker in self._journal.workers.registered()} - self._topics.keys()):
             await self._topic(name).put(0)  # finds or makes its queue now, not under the first job
-        for name in {*self._journal.ready, *self._journal.coming}:
+        for name in sorted({*self._journal.ready, *self._journal.coming}):
             work = self._journal.ready[name] + self._journal.coming[name]
             missing = min(work, self._journal.workers.with_room(name)) - self._tickets[name]
             if missing > 0:

@@ -13,18 +13,17 @@ from pipelines.jobs import Job
 MAX_LONE_CRASHES = 3  # then it is a dead letter
 
 
-def accuse(held: Sequence[Job], group: str) -> list[Job]:
-    """What the jobs that a crashed worker held are suspected of now. `group` is a name that no other crash has."""
-    present = [replace(job, crashes=job.crashes + 1) for job in held]
+def accuse(held: Sequence[Job]) -> list[Job]:
+    """What the jobs of a crashed worker are suspected of now. A group is named by the id of its first job."""
+    present = [replace(job, crashes=job.crashes + 1) for job in sorted(held, key=lambda job: job.id)]
     if len(present) == 1:
         (job,) = present
-        return [replace(job, lone_crashes=job.lone_crashes + 1, suspects=group)]
-    suspects = [job.id for job in present if job.crashes > 1]
-    first_half = set(suspects[: (len(suspects) + 1) // 2])
-    return [
-        replace(job, suspects=f"{group}{'a' if job.id in first_half else 'b'}") if job.crashes > 1 else job
-        for job in present
-    ]
+        return [replace(job, lone_crashes=job.lone_crashes + 1, suspects=job.id)]
+    suspects = [job for job in present if job.crashes > 1]
+    middle = (len(suspects) + 1) // 2
+    halves = [half for half in (suspects[:middle], suspects[middle:]) if half]
+    accused = [replace(job, suspects=half[0].id) for half in halves for job in half]
+    return accused + [job for job in present if job.crashes == 1]
 
 
 def guilty(job: Job) -> bool:

@@ -128,15 +128,15 @@ def wake(job: Job, now: float) -> Change:
     return Change(replace(job, step_state=StepState.READY, ready_at=now), [])
 
 
-def orphan(held: Sequence[Job], command: Orphan, now: float, group: str) -> list[Change]:
-    """The worker that holds these steps is gone. `group` names its death."""
+def orphan(held: Sequence[Job], command: Orphan, now: float) -> list[Change]:
+    """The worker that holds these steps is gone."""
     if not command.crashed:
         lost = Fault("worker_lost", f"Worker {command.worker} fell silent.")
         return [_retry(job, lost, Blame("WorkerLost"), now, now) for job in held]
     crashed, blame = Fault("worker_crashed", f"Worker {command.worker} died."), Blame("WorkerCrashed")
     return [
         _dead_letter(job, crashed, blame, now) if guilty(job) else _retry(job, crashed, blame, now, now)
-        for job in accuse(held, group)
+        for job in accuse(held)
     ]
 
 

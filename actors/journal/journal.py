@@ -32,11 +32,14 @@ COMING_S = 0.25  # how long a claim waits for a step whose predecessor is being 
 class Journal:
     """Answers `JournalApi` on a store. `on_commit` hears of every committed batch, on the event loop."""
 
-    def __init__(self, store: Store, *, ports: Ports, blob_folder: str = "", shard: int = 0) -> None:
+    def __init__(
+        self, store: Store, *, ports: Ports, blob_folder: str = "", shard: int = 0, coming_s: float = COMING_S
+    ) -> None:
         self._store = store
         self._ports = ports
         self._blob_folder = blob_folder
         self._shard = shard
+        self._coming_s = coming_s
         self._commits: Coalescer[Command, Reply] = Coalescer(self._commit, name="journal", ports=ports)
         self._followers = Followers(ports.clock)
         self.workers = Workers(ports.clock)
@@ -73,7 +76,7 @@ class Journal:
 
         Where none is ready but one is coming, it is waited for a moment.
         """
-        if self.ready[claim.topic] <= 0 < self.coming[claim.topic]:
+        if self._coming_s and self.ready[claim.topic] <= 0 < self.coming[claim.topic]:
             await self._arrival(claim.topic)
         if self.workers.is_repeat(claim):  # after the wait, so that a repeat never overtakes the first
             claim = replace(claim, slots=0)
@@ -164,7 +167,7 @@ class Journal:
     async def _arrival(self, topic: str) -> None:
         arrival = self._arrivals.setdefault(topic, asyncio.Event())
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(arrival.wait(), COMING_S)
+            await asyncio.wait_for(arrival.wait(), self._coming_s)
 
     async def _read(self, read: Callable[[], T]) -> T:
         return await read_from(self._store, read)

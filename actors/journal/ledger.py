@@ -200,7 +200,7 @@ class Ledger:
         held = self._adopt(self._transaction.held(command.worker))
         for job in held:
             self._revoke(job)
-        for change in transitions.orphan(held, command, self._now, self._new_id("crash")):
+        for change in transitions.orphan(held, command, self._now):
             self._change(change)
         return Answer(Verdict.DONE)
 

@@ -29,7 +29,7 @@ class Disk:
     schemas: bytes | None = None
 
 
-_TABLES = ("jobs", "events", "blobs", "seals", "keys", "letters")
+TABLES = ("jobs", "events", "blobs", "seals", "keys", "letters")
 
 
 class MemoryTransaction:
@@ -141,11 +141,11 @@ class MemoryStore:
         """One write transaction of this epoch."""
         self._check_epoch()
         draft = copy.copy(self._disk)
-        for name in _TABLES:
+        for name in TABLES:
             setattr(draft, name, copy.copy(getattr(self._disk, name)))
         yield MemoryTransaction(draft)
         self._check_epoch()
-        for name in _TABLES:
+        for name in TABLES:
             setattr(self._disk, name, getattr(draft, name))
 
     def jobs(self, tenant: str, ids: Sequence[str]) -> list[Job | None]:

@@ -87,9 +87,9 @@ def settled(job: Job, fence: int, outcome: str, rules: Rules) -> Job:
 
 
 def orphaned(job: Job, *, crashed: bool) -> Job:
-    """The row after its worker is gone."""
-    del crashed  # both spend an attempt
-    return _offered_again(job)
+    """The row after its worker is gone. Who is to blame for a crash is not the model's question."""
+    del crashed
+    return job._replace(state="ready", smooth=False)
 
 
 def ended(job: Job, status: str) -> Job:

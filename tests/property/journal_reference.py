@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pipelines.commands import Cancel, Claim, Failed, Finish, Generated, Orphan, Remedy, Rendered, Submit, Verdict
 from tests.factories import INFERENCE, PROMPTING
 
-MAX_ATTEMPTS = 5
+MAX_FAILURES = 5
+MAX_LONE_CRASHES = 3
 MAX_FREE_RELEASES = 10
 CHANCE = 0.5  # what the generator under test always gives
 
@@ -25,6 +26,10 @@ class Row:
     step: str = "render"
     state: str = "ready"
     attempt: int = 0
+    failures: int = 0
+    crashes: int = 0
+    lone_crashes: int = 0
+    suspects: str = ""
     releases: int = 0
     fence: int = 0
     settled: int = 0
@@ -68,18 +73,32 @@ class Reference:
         return Verdict.DONE, row.status
 
     def claim(self, command: Claim) -> list[Claimed]:
-        held = [row for row in self.held(command.worker) if row.claim_id == command.claim_id]
-        if held:
-            return [row.claimed() for row in held]
-        ready = [row for row in self.rows.values() if (row.state, row.topic) == ("ready", command.topic)]
-        ready.sort(key=lambda row: (-row.priority, row.ready_at, row.id))
-        for row in ready[: command.slots]:
+        held = self.held(command.worker)
+        mine = [row.claimed() for row in held if row.claim_id == command.claim_id]
+        if mine:
+            return mine
+        offered = self._offer(command, held)[: command.slots]
+        for row in offered:
             row.state, row.worker, row.claim_id = "claimed", command.worker, command.claim_id
             row.attempt, row.fence = row.attempt + 1, row.fence + 1
             if row.step == "infer":
                 row.status = "in_progress"
                 row.events.append("InferenceStarted")
-        return [row.claimed() for row in ready[: command.slots]]
+        return [row.claimed() for row in offered]
+
+    def _offer(self, command: Claim, held: list[Row]) -> list[Row]:
+        """Suspects go to a worker that holds nothing, one group at a time, and their worker gets nothing else."""
+        of_topic = [row for row in self.rows.values() if row.topic == command.topic]
+        if any(row.suspects for row in held):
+            return []
+        suspects = [row for row in of_topic if row.suspects and row.state == "ready"]
+        on_trial = any(row.suspects and row.state == "claimed" for row in of_topic)
+        if suspects and not on_trial:
+            first = min(row.suspects for row in suspects)
+            group = sorted((row for row in suspects if row.suspects == first), key=lambda row: row.id)
+            return [] if held else group
+        ready = [row for row in of_topic if row.state == "ready" and not row.suspects]
+        return sorted(ready, key=lambda row: (-row.priority, row.ready_at, row.id))
 
     def finish(self, command: Finish, now: float) -> tuple[Verdict, str | None]:
         row = self.rows.get(command.job_id)
@@ -103,8 +122,7 @@ class Reference:
         return Verdict.DONE, row.status
 
     def orphan(self, command: Orphan, now: float) -> None:
-        for row in self.held(command.worker):
-            orphaned(row, now, crashed=command.crashed)
+        orphaned(self.held(command.worker), now, crashed=command.crashed)
 
     def tick(self, now: float) -> None:
         for row in self.rows.values():
@@ -127,15 +145,17 @@ class Reference:
             case Rendered():
                 row.events.append("PromptRendered")
                 row.step, row.attempt, row.releases = "infer", 0, 0
+                row.failures, row.crashes, row.lone_crashes, row.suspects = 0, 0, 0, ""
                 row.offer(now, 0)
             case Generated(status=status):
                 last = "ResultStored" if status == "completed" else "JobIncomplete"
                 row.end(status, "InferenceCompleted", last)
             case Failed(remedy=Remedy.REJECT):
                 row.end("failed", "JobFailed")
-            case Failed(remedy=Remedy.RETRY) if row.attempt >= MAX_ATTEMPTS:
+            case Failed(remedy=Remedy.RETRY) if row.failures + 1 >= MAX_FAILURES:
                 row.end("failed", "JobDeadLettered")
-            case Failed(retry_after_s=least):
+            case Failed(remedy=remedy, retry_after_s=least):
+                row.failures += remedy is Remedy.RETRY
                 row.events.append("JobRetried")
                 row.offer(now, max(least or 0.0, backoff(row.attempt)))
             case _:
@@ -144,11 +164,25 @@ class Reference:
                 row.offer(now, backoff(often) if often > 0 else 0)
 
 
-def orphaned(row: Row, now: float, *, crashed: bool) -> None:
-    """The rule for a job whose worker is gone."""
-    del crashed  # both spend an attempt
-    if row.attempt >= MAX_ATTEMPTS:
-        row.end("failed", "JobDeadLettered")
-        return
-    row.events.append("JobRetried")
-    row.offer(now, 0)
+def orphaned(rows: list[Row], now: float, *, crashed: bool) -> None:
+    """The rule for jobs whose worker is gone."""
+    if crashed:
+        accuse(sorted(rows, key=lambda row: row.id))
+    for row in rows:
+        if row.lone_crashes >= MAX_LONE_CRASHES:
+            row.end("failed", "JobDeadLettered")
+        else:
+            row.events.append("JobRetried")
+            row.offer(now, 0)
+
+
+def accuse(rows: list[Row]) -> None:
+    """Who crashes alone is counted; who is there for the second time is tried with half of the others."""
+    for row in rows:
+        row.crashes += 1
+    suspects = [row for row in rows if row.crashes >= 2 or len(rows) == 1]
+    half = -(-len(suspects) // 2)
+    for number, row in enumerate(suspects):
+        row.suspects = suspects[0 if number < half else half].id
+    if len(rows) == 1:
+        rows[0].lone_crashes += 1

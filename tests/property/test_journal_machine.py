@@ -13,10 +13,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from actors.journal.envelopes import open_envelope
 from actors.journal.journal import Journal
 from actors.journal.workers import LEASE_S
-from actors.sqlite import StaleEpochError
+from actors.stores import StaleEpochError
 from pipelines.commands import Answer, Cancel, Claim, Failed, Finish, Orphan, Outcome, Released, Remedy, Submit, Verdict
 from pipelines.jobs import ClaimedJob, Fault, Status
-from tests.contract.journal_stores import KINDS, StoreKind
+from tests.contract.journal_stores import KINDS, Server, StoreKind
 from tests.factories import INFERENCE, PROMPTING, ManualClock, generated, job_id, make_ports, rendered, submit
 from tests.property.journal_reference import CHANCE, Claimed, Reference, Row
 from tests.property.runs import run
@@ -45,11 +45,11 @@ class Steady(Random):
 class JournalMachine(RuleBasedStateMachine):
     """A real journal beside the reference. What waits in `calls` was told to the reference already."""
 
-    def __init__(self, kind: StoreKind, folder: Path) -> None:
+    def __init__(self, kind: StoreKind, folder: Path, server: Server) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
         self.folder = tempfile.TemporaryDirectory(dir=folder)
-        self.open_store = kind.make(Path(self.folder.name))
+        self.open_store = kind.make(Path(self.folder.name), server)
         self.clock = ManualClock()
         self.reference = Reference()
         self.claims = 0
@@ -57,7 +57,8 @@ class JournalMachine(RuleBasedStateMachine):
         self.journal = self.open()
 
     def open(self) -> Journal:
-        return Journal(self.open_store(), ports=replace(make_ports(self.clock), random=Steady()))
+        ports = replace(make_ports(self.clock), random=Steady())
+        return Journal(self.open_store(), ports=ports, coming_s=0)  # so that commands keep their order
 
     def teardown(self) -> None:
         self.commit()
@@ -173,7 +174,7 @@ class JournalMachine(RuleBasedStateMachine):
             for row in rows.values():
                 events = self.runner.run(self.journal.events("default", row.id, None, 1000))
                 assert [open_envelope(event)[0].type for event in events] == row.events
-            assert [job.id for job in self.journal.unsealed(100)] == self.reference.unsealed()
+            assert [job.id for job in self.runner.run(self.journal.unsealed(100))] == self.reference.unsealed()
 
     @invariant()
     def counts_what_there_is(self) -> None:
@@ -232,5 +233,7 @@ def _expected(row: Row) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_the_journal_does_what_the_reference_does(kind: StoreKind, tmp_path: Path) -> None:
-    run(lambda: JournalMachine(kind, tmp_path), kind.name)
+def test_the_journal_does_what_the_reference_does(
+    kind: StoreKind, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    run(lambda: JournalMachine(kind, tmp_path, lambda: request.getfixturevalue("postgres")), kind.name)

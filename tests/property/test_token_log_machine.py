@@ -7,14 +7,14 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from actors.sqlite import StaleEpochError
+from actors.stores import StaleEpochError
 from actors.token_log.protocol import Append, Logged, SealRequest
 from actors.token_log.store import Store
 from actors.token_log.token_log import TokenLog
 from events.v1.tokens_pb2 import Chunk, Operation
 from pipelines.jobs import Status
 from pipelines.operations import Composer, replay
-from tests.contract.token_log_stores import KINDS, StoreKind
+from tests.contract.token_log_stores import KINDS, Server, StoreKind
 from tests.factories import job_id, make_ports
 from tests.property.runs import run
 from tests.property.token_log_reference import ReferenceLog
@@ -30,11 +30,11 @@ TERMINALS = st.sampled_from([Status.COMPLETED, Status.FAILED, Status.CANCELLED])
 class TokenLogMachine(RuleBasedStateMachine):
     """A real token log beside the reference."""
 
-    def __init__(self, kind: StoreKind, folder: Path) -> None:
+    def __init__(self, kind: StoreKind, folder: Path, server: Server) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
         self.folder = tempfile.TemporaryDirectory(dir=folder)
-        self.open_store = kind.make(Path(self.folder.name))
+        self.open_store = kind.make(Path(self.folder.name), server)
         self.references: defaultdict[int, ReferenceLog] = defaultdict(ReferenceLog)
         self.sent: list[tuple[int, Append]] = []
         self.seals: dict[int, bytes] = {}
@@ -150,5 +150,7 @@ def _operations(logged: Logged) -> list[Operation]:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_the_token_log_does_what_the_reference_does(kind: StoreKind, tmp_path: Path) -> None:
-    run(lambda: TokenLogMachine(kind, tmp_path), kind.name)
+def test_the_token_log_does_what_the_reference_does(
+    kind: StoreKind, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    run(lambda: TokenLogMachine(kind, tmp_path, lambda: request.getfixturevalue("postgres")), kind.name)

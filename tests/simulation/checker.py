@@ -13,11 +13,13 @@ from events.v1.events_pb2 import Envelope
 from events.v1.tokens_pb2 import Chunk, Operation, Seal
 from pipelines.jobs import Job, Status
 from pipelines.payloads import Result
-from pipelines.retry import MAX_ATTEMPTS
+from pipelines.retry import MAX_FAILURES
+from pipelines.suspects import MAX_LONE_CRASHES
 from tests.simulation.clients import Session
 from tests.simulation.watcher import Violation
 from tests.simulation.world import World
 
+_BLAMELESS = ("transient", "worker_crashed", "worker_lost")  # errors that are not counted as failures
 _TERMINAL = {
     "ResultStored": Status.COMPLETED,
     "JobIncomplete": Status.INCOMPLETE,
@@ -84,8 +86,9 @@ def _attempts(job: Job, opened: list[tuple[Envelope, Any]]) -> Iterator[Violatio
         errors = [
             fact.error.code for envelope, fact in opened if envelope.type == "JobRetried" and envelope.step == step
         ]
-        counted = sum(code != "transient" for code in errors)
-        if counted >= MAX_ATTEMPTS or job.attempt > MAX_ATTEMPTS + len(errors) - counted:
+        failures = sum(code not in _BLAMELESS for code in errors)
+        claimed = job.attempt if job.step == step else 0
+        if failures >= MAX_FAILURES or job.lone_crashes > MAX_LONE_CRASHES or claimed > len(errors) + 1:
             yield Violation("attempts", f"{job.id}: attempt {job.attempt} after {errors}")
 
 

@@ -18,6 +18,7 @@ from tests.simulation.process import Process
 
 RETRY_S = 0.5
 LONG_S, SHORT_S = 3600.0, 6.0  # deadlines: one that nobody waits for, one that passes
+POISON_S = 90.0  # where nobody knows of a worker's death, only the deadline ends the job that kills it
 
 
 @dataclass(slots=True)
@@ -155,7 +156,7 @@ _SCRIPTS: Sequence[tuple[int, dict[str, Any], float]] = (  # weight, script, dea
     (8, {"fail": "raise", "at": 3, "attempts": 2}, LONG_S),
     (4, {"fail": "raise", "at": 2}, LONG_S),
     (8, {"fail": "exit", "at": 5, "attempts": 1, "delay_ms": 10}, LONG_S),
-    (3, {"fail": "exit", "at": 1}, LONG_S),
+    (3, {"fail": "exit", "at": 1}, POISON_S),
     (4, {"fail": "hang", "at": 4}, SHORT_S),
     (4, {"tokens": 30, "delay_ms": 400}, SHORT_S),
     (4, {"unknown": True}, LONG_S),  # the engine refuses it

@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from actors.journal import memory as journal_memory
-from actors.sqlite import StaleEpochError
+from actors.stores import StaleEpochError
 from actors.token_log import memory as token_memory
 from tests.simulation.process import Process
 
-TABLES = ("jobs", "events", "blobs", "seals")
 JournalDisk = journal_memory.Disk
 TokenDisk = token_memory.Disk
 
@@ -29,14 +28,14 @@ class JournalStore(journal_memory.MemoryStore):
     def transaction(self) -> Iterator[journal_memory.MemoryTransaction]:
         self._check_epoch()
         draft = copy.copy(self._disk)
-        for name in TABLES:
+        for name in journal_memory.TABLES:
             setattr(draft, name, copy.copy(getattr(self._disk, name)))
         yield journal_memory.MemoryTransaction(draft)
         self._process.thread.written.append(lambda: self._sync(draft))
 
     def _sync(self, draft: JournalDisk) -> None:
         self._check_epoch()
-        for name in TABLES:
+        for name in journal_memory.TABLES:
             setattr(self._disk, name, getattr(draft, name))
 
 

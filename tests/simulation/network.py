@@ -12,7 +12,7 @@ from typing import Any
 from ray.exceptions import ActorDiedError, ActorUnavailableError
 
 from actors.remotes import RemoteActor, RemoteJournal, RemoteTokenLog
-from actors.sqlite import StaleEpochError
+from actors.stores import StaleEpochError
 from actors.topics.ray_queue import RayTopic
 from tests.simulation.process import Process
 from tests.simulation.services import Directory

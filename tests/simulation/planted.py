@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from actors.dispatcher import Dispatcher
 from actors.journal.ledger import Effects, Ledger, Reply
-from actors.journal.memory import MemoryTransaction
+from actors.journal.memory import TABLES, MemoryTransaction
 from actors.journal.store import EventRow
 from actors.token_log import ledger as log_ledger
 from actors.token_log.memory import Log
@@ -18,9 +18,9 @@ from actors.token_log.token_log import TokenLog
 from pipelines import transitions
 from pipelines.commands import Answer, Cancel, Command, Finish, Rendered, Submit, Verdict
 from pipelines.generate import RENDER
-from pipelines.jobs import Job, StepState
+from pipelines.jobs import Job, Status, StepState
 from pipelines.transitions import Change
-from tests.simulation.disks import TABLES, JournalDisk, JournalStore, TokenStore
+from tests.simulation.disks import JournalDisk, JournalStore, TokenStore
 from tests.simulation.parts import Kit, WatchedJournal
 
 UNSYNCED_S = 0.3  # how long a commit stays in danger where an fsync is skipped
@@ -38,14 +38,15 @@ class _LedgerJournal(WatchedJournal):
 
     ledger: type[Ledger]
 
-    def _decide(self, commands: list[Command]) -> tuple[list[Reply], Effects]:
+    def _decide(self, commands: list[Command], testers: dict[str, str]) -> tuple[list[Reply], Effects]:
         with self._store.transaction() as transaction:
             ports = self._ports
             ledger = self.ledger(
                 transaction,
                 now=ports.clock.now(),
                 random=ports.random,
-                new_event_id=lambda: ports.ids.new("evt"),
+                new_id=ports.ids.new,
+                testers=testers,
             )
             return ledger.apply(commands), ledger.effects
 
@@ -58,7 +59,7 @@ class Forgetful(Ledger):
     """Answers some submits and writes nothing."""
 
     def _submit(self, command: Submit) -> Answer:
-        return Answer(Verdict.DONE) if self._random.random() < 0.02 else super()._submit(command)
+        return Answer(Verdict.DONE, Status.QUEUED) if self._random.random() < 0.02 else super()._submit(command)
 
 
 class Repetitive(Ledger):
@@ -83,11 +84,11 @@ class Flipping(Ledger):
 
 
 class Uncounting(Ledger):
-    """Forgets the attempts of what is tried again."""
+    """Forgets the failures of what is tried again."""
 
     def _change(self, change: Change) -> Job:
         if any(fact.DESCRIPTOR.name == "JobRetried" for fact in change.facts):
-            change.job.attempt = 0
+            change.job.failures = 0
         return super()._change(change)
 
 

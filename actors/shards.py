@@ -11,6 +11,7 @@ from actors.journal.sqlite import SqliteStore
 from actors.journal.store import Store
 from actors.naming import journal_name, token_log_name
 from actors.stores import marker_file
+from actors.token_log import store as token_store
 from actors.token_log.postgres import PostgresTokenStore
 from actors.token_log.sqlite import SqliteTokenStore
 from actors.token_log.token_log import TokenLog
@@ -36,11 +37,14 @@ def open_token_log(folder: Path, *, ports: Ports, database: str = "", shard: int
     """The shard's token log; a folder without one gets a new one."""
     folder.mkdir(parents=True, exist_ok=True)
     new_uuid = ports.ids.new("store", shard)
+    store: token_store.Store
     if database:
         marker = marker_file(folder, token_log_name(shard))
         store = PostgresTokenStore(database, f"tokens_{shard}", marker=marker, new_uuid=new_uuid)
-        return TokenLog(store, ports=ports)
-    return TokenLog(SqliteTokenStore(token_log_file(folder, shard), new_uuid=new_uuid), ports=ports)
+    else:
+        store = SqliteTokenStore(token_log_file(folder, shard), new_uuid=new_uuid)
+    register(store)
+    return TokenLog(store, ports=ports)
 
 
 def journal_file(folder: Path, shard: int = 0) -> Path:

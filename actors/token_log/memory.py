@@ -26,6 +26,7 @@ class Disk:
     uuid: str
     epoch: int = 0
     logs: dict[str, Log] = field(default_factory=dict)
+    schemas: bytes | None = None
 
 
 class MemoryTransaction:
@@ -95,6 +96,14 @@ class MemoryTokenStore:
         log = self._disk.logs.get(job_id, Log())
         rows = (row for row in log.rows if row.next_sequence > after + 1)
         return first_page(((row.next_sequence, row.chunk) for row in rows), log.head.seal, after, limit)
+
+    def load_schemas(self) -> bytes | None:
+        """The schemas that were registered last."""
+        return self._disk.schemas
+
+    def save_schemas(self, schemas: bytes) -> None:
+        """Register schemas."""
+        self._disk.schemas = schemas
 
     def close(self) -> None:
         """Nothing to let go of."""

@@ -69,6 +69,16 @@ class PostgresTokenStore:
         chunks = self._database.reader.rows("read", job_id, after, _NO_LIMIT if limit is None else limit)
         return first_page(chunks, seals[0][0] if seals else None, after, limit)
 
+    def load_schemas(self) -> bytes | None:
+        """The schemas that were registered last."""
+        rows = self._database.reader.rows("load_schemas")
+        return rows[0][0] if rows else None
+
+    def save_schemas(self, schemas: bytes) -> None:
+        """Register schemas."""
+        with self._database.transaction() as statements:
+            statements.many("save_schemas", [(schemas,)])
+
     def close(self) -> None:
         """Let go of the database."""
         self._database.close()

@@ -10,7 +10,7 @@ from actors.stores import load_queries
 from actors.token_log.store import Head, Page, Row, first_page
 
 _HERE = Path(__file__).parent
-_SQL = load_queries(_HERE / "sql" / "queries.sql")
+_SQL = load_queries(_HERE / "sql" / "queries.sql", _HERE / "sql" / "sqlite.sql")
 
 
 class SqliteTransaction:
@@ -72,6 +72,16 @@ class SqliteTokenStore:
             return first_page(chunks, None if row is None else row[0], after, limit)
         finally:
             chunks.close()  # a half-read statement would hold back the checkpoint
+
+    def load_schemas(self) -> bytes | None:
+        """The schemas that were registered last."""
+        row = self._reader.execute(_SQL["load_schemas"]).fetchone()
+        return None if row is None else row[0]
+
+    def save_schemas(self, schemas: bytes) -> None:
+        """Register schemas."""
+        with self._file.transaction() as connection:
+            connection.execute(_SQL["save_schemas"], [schemas])
 
     def close(self) -> None:
         """Close the file."""

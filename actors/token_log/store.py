@@ -73,6 +73,12 @@ class Store(Protocol):
     def read(self, job_id: str, after: int, limit: int | None = None) -> Page:
         """Committed chunks with a number above `after`: one at least, then as many as fit into `limit` bytes."""
 
+    def load_schemas(self) -> bytes | None:
+        """The schemas that were registered last."""
+
+    def save_schemas(self, schemas: bytes) -> None:
+        """Register schemas."""
+
     def close(self) -> None:
         """Let go of it."""
 

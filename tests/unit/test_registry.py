@@ -7,8 +7,9 @@ import pytest
 from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorSet
 
 from actors.journal.sqlite import SqliteStore
-from actors.shards import journal_file, open_journal
+from actors.shards import journal_file, open_journal, open_token_log, token_log_file
 from actors.system import real_ports
+from actors.token_log.sqlite import SqliteTokenStore
 from events.registry import IncompatibleSchemaError, current_schema, incompatibilities, register
 
 Change = Callable[[DescriptorProto], object]
@@ -137,3 +138,13 @@ def test_a_journal_does_not_open_a_store_that_a_contradicting_version_has_writte
     store.close()
     with pytest.raises(IncompatibleSchemaError, match="field 3"):
         open_journal(tmp_path, ports=real_ports())
+
+
+def test_a_contradicting_writer_does_not_open_the_token_log(tmp_path: Path) -> None:
+    open_token_log(tmp_path, ports=real_ports()).close()
+    store = SqliteTokenStore(token_log_file(tmp_path), new_uuid="unused")
+    assert store.load_schemas() == current_schema()
+    store.save_schemas(changed(reuse_worker))
+    store.close()
+    with pytest.raises(IncompatibleSchemaError, match="field 3"):
+        open_token_log(tmp_path, ports=real_ports())

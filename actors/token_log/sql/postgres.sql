@@ -15,3 +15,9 @@ SELECT next_sequence, chunk FROM (
 ) AS page
 WHERE before <= ?3 OR place = 2
 ORDER BY sequence;
+
+-- name: load_schemas
+SELECT data FROM store WHERE key = 'schemas';
+
+-- name: save_schemas
+INSERT INTO store (key, data) VALUES ('schemas', ?) ON CONFLICT (key) DO UPDATE SET data = excluded.data;

@@ -18,7 +18,7 @@ from actors.journal.ledger import Effects, Ledger, Reply
 from actors.journal.protocol import DeadLetterQuery, Depth, Heartbeat, JobQuery, StoreInfo, Worker
 from actors.journal.store import Store
 from actors.journal.workers import Workers
-from actors.stores import read_from
+from actors.stores import StaleEpochError, read_from
 from actors.telemetry.story import tell_claims, tell_commit
 from events.v1 import events_pb2 as pb
 from pipelines.commands import Answer, Cancel, Claim, Command, Finish, MarkSealed, Orphan, Redrive, Submit, Tick
@@ -40,6 +40,7 @@ class Journal:
         self._blob_folder = blob_folder
         self._shard = shard
         self._coming_s = coming_s
+        self._replaced: StaleEpochError | None = None
         self._commits: Coalescer[Command, Reply] = Coalescer(self._commit, name="journal", ports=ports)
         self._followers = Followers(ports.clock)
         self.workers = Workers(ports.clock)
@@ -64,7 +65,9 @@ class Journal:
         await self.orphan(worker_id, crashed=False)
 
     async def heartbeat(self, worker_id: str, wait_s: float) -> Heartbeat:
-        """Long poll for revoked claims."""
+        """Long poll for revoked claims. Raises StaleEpochError where a newer journal has taken over."""
+        if self._replaced is not None:
+            raise self._replaced
         return await self.workers.heartbeat(worker_id, wait_s)
 
     async def submit(self, batch: Sequence[Submit]) -> list[Answer]:
@@ -197,7 +200,11 @@ class Journal:
     async def _commit(self, commands: list[Command]) -> list[Reply]:
         started = self._ports.clock.monotonic()
         testers = self.workers.testers()
-        replies, effects = await self._ports.run_blocking(lambda: self._write(commands, testers))
+        try:
+            replies, effects = await self._ports.run_blocking(lambda: self._write(commands, testers))
+        except StaleEpochError as error:
+            self._replaced = error  # idle workers call nothing but the heartbeat
+            raise
         took_s = self._ports.clock.monotonic() - started
         self._announce(effects)
         tell_commit(effects.changes, effects.ended, took_s=took_s, ports=self._ports)

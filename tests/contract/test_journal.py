@@ -215,6 +215,14 @@ async def test_a_replaced_journal_can_never_write_again(open_journal: Callable[[
     assert await new.jobs("default", [job_id()]) == [None]
 
 
+async def test_a_replaced_journal_sends_its_workers_away(open_journal: Callable[[], Journal]) -> None:
+    old, _ = open_journal(), open_journal()
+    await old.register(Worker(id="w1", topic=PROMPTING, slots=1))
+    for attempt in (old.tick(), old.heartbeat("w1", 0)):
+        with pytest.raises(StaleEpochError):
+            await attempt
+
+
 async def test_one_bad_row_among_64_fails_alone(journal: Journal) -> None:
     batch = [submit(n) for n in range(64)]
     batch[17] = submit(17, deadline_s="soon")

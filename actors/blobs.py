@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from actors.journal.protocol import JournalApi
+from actors.stores import StoreUnavailableError
 from pipelines.commands import Payload
 from pipelines.jobs import Reference, reference_of
 
@@ -26,7 +27,10 @@ class Blobs:
         self._folder = folder
 
     async def pack_many(self, items: Sequence[tuple[str, bytes]]) -> list[Payload]:
-        """References for (tenant, bytes); when it returns, large ones are on disk."""
+        """References for (tenant, bytes); when it returns, large ones are on disk.
+
+        Raises StoreUnavailableError where the disk is full or fails.
+        """
         payloads = [_payload(data) for _, data in items]
         large = [
             (self._path(tenant, payload.reference), data)
@@ -34,7 +38,10 @@ class Blobs:
             if payload.data is None
         ]
         if large:
-            await asyncio.to_thread(_write_files, large)
+            try:
+                await asyncio.to_thread(_write_files, large)
+            except OSError as error:
+                raise StoreUnavailableError(f"payloads: {error}", retry_after_s=1.0) from error
         return payloads
 
     async def get_many(self, items: Sequence[tuple[str, Reference, bytes | None]]) -> list[bytes]:

@@ -5,7 +5,7 @@ In both cases the folder holds the stores' names and the large payloads.
 
 from pathlib import Path
 
-from actors.journal.journal import Journal
+from actors.journal.journal import BACKLOG, Journal
 from actors.journal.postgres import PostgresStore
 from actors.journal.sqlite import SqliteStore
 from actors.journal.store import Store
@@ -19,8 +19,8 @@ from events.registry import register
 from pipelines.ports import Ports
 
 
-def open_journal(folder: Path, *, ports: Ports, database: str = "", shard: int = 0) -> Journal:
-    """The shard's journal; a folder without one gets a new one."""
+def open_journal(folder: Path, *, ports: Ports, database: str = "", shard: int = 0, backlog: int = BACKLOG) -> Journal:
+    """The shard's journal; a folder without one gets a new one. `backlog` limits the open jobs."""
     folder.mkdir(parents=True, exist_ok=True)
     new_uuid = ports.ids.new("store", shard)
     store: Store
@@ -30,7 +30,7 @@ def open_journal(folder: Path, *, ports: Ports, database: str = "", shard: int =
     else:
         store = SqliteStore(journal_file(folder, shard), new_uuid=new_uuid)
     register(store)
-    return Journal(store, ports=ports, blob_folder=str(blob_folder(folder)), shard=shard)
+    return Journal(store, ports=ports, blob_folder=str(blob_folder(folder)), shard=shard, backlog=backlog)
 
 
 def open_token_log(folder: Path, *, ports: Ports, database: str = "", shard: int = 0) -> TokenLog:

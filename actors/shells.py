@@ -78,10 +78,10 @@ class Shell:
 class JournalActor(Shell):
     """A shard's journal and its dispatcher."""
 
-    def __init__(self, folder: str, database: str, shard: int, telemetry: dict[str, Any]) -> None:
+    def __init__(self, folder: str, database: str, shard: int, telemetry: dict[str, Any], backlog: int) -> None:
         ports = real_ports(**process_telemetry("journal", **telemetry))
         with same_store(Path(folder), journal_name(shard)):
-            self._journal = open_journal(Path(folder), ports=ports, database=database, shard=shard)
+            self._journal = open_journal(Path(folder), ports=ports, database=database, shard=shard, backlog=backlog)
         self._dispatcher = Dispatcher(
             self._journal,
             RemoteTokenLog(token_log_name(shard), ports),
@@ -266,7 +266,7 @@ def ensure_actor(shell: type[Shell], name: str, *arguments: Any) -> int:
     return pid
 
 
-def ensure_shard(folder: Path, *, database: str, shard: int, telemetry: dict[str, Any]) -> None:
-    """The actors of one shard."""
+def ensure_shard(folder: Path, *, database: str, shard: int, telemetry: dict[str, Any], backlog: int) -> None:
+    """The actors of one shard. `backlog` limits its open jobs."""
     ensure_actor(TokenLogActor, token_log_name(shard), str(folder), database, shard, telemetry)
-    ensure_actor(JournalActor, journal_name(shard), str(folder), database, shard, telemetry)
+    ensure_actor(JournalActor, journal_name(shard), str(folder), database, shard, telemetry, backlog)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from actors.stores import ForeignStoreError, StaleEpochError, Statements, marker_file
+from actors.stores import ForeignStoreError, StaleEpochError, Statements, StoreUnavailableError, marker_file
 
 
 class SqliteFile:
@@ -38,20 +38,29 @@ class SqliteFile:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """One write transaction of this epoch. Raises StaleEpochError where a newer writer exists."""
-        self.connection.execute("BEGIN IMMEDIATE")
+        """One write transaction of this epoch.
+
+        Raises StaleEpochError where a newer writer exists, StoreUnavailableError where the disk is full or fails.
+        """
         try:
+            self.connection.execute("BEGIN IMMEDIATE")
             self._check_epoch()
             yield self.connection
             self.connection.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            self._undo()
+            raise StoreUnavailableError(f"{self.path.name}: {error}", retry_after_s=1.0) from error
         except BaseException:
-            if self.connection.in_transaction:
-                self.connection.execute("ROLLBACK")
+            self._undo()
             raise
 
     def close(self) -> None:
         """Close the file."""
         self.connection.close()
+
+    def _undo(self) -> None:
+        if self.connection.in_transaction:
+            self.connection.execute("ROLLBACK")
 
     def _set_up(self, migrations: Path) -> None:
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 5000"):

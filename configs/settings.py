@@ -15,6 +15,7 @@ CONFIGS = Path(__file__).parent
 
 # A `postgresql://` URL: journal and token log live there instead of in the data folder.
 Database = Field(default="", pattern=r"^(postgres(ql)?://.+)?$")
+Backlog = Field(default=10_000_000, ge=1)  # open jobs; more are refused with 429 until some have ended
 
 
 class Settings(BaseModel):
@@ -51,6 +52,7 @@ class PlaneSettings(Settings):
 
     data: str = "./.heliograph"  # folder of journal, token log and payloads
     database: str = Database
+    backlog_limit: int = Backlog
     telemetry: Telemetry = Field(default_factory=Telemetry)
 
 
@@ -102,6 +104,7 @@ class MonolithSettings(Settings):
     port: int = 8000
     data: str = "./.heliograph"
     database: str = Database
+    backlog_limit: int = Backlog
     models: list[str]
     tenants: dict[str, str] = Field(default_factory=dict)
     body_limit_bytes: int = 10 * 1024 * 1024

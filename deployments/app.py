@@ -150,7 +150,9 @@ class Monolith:
         folder = Path(settings.data)
         folder.mkdir(parents=True, exist_ok=True)
         self._ports = self._new_ports()
-        self._journal = open_journal(folder, ports=self._ports, database=settings.database)
+        self._journal = open_journal(
+            folder, ports=self._ports, database=settings.database, backlog=settings.backlog_limit
+        )
         self._token_log = open_token_log(folder, ports=self._new_ports(), database=settings.database)
         self._blobs = Blobs(self._journal, blob_folder(folder))
         self._topics: dict[str, InProcessTopic] = {}

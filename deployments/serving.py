@@ -93,6 +93,7 @@ class Plane:
             database=settings.database,
             shard=0,
             telemetry=settings.telemetry.model_dump(),
+            backlog=settings.backlog_limit,
         )
 
 

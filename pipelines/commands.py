@@ -156,6 +156,7 @@ class Verdict(StrEnum):
     STALE = "stale"  # the fence is no longer the job's
     UNKNOWN = "unknown"  # no such job
     TERMINAL = "terminal"  # the job has ended another way
+    FULL = "full"  # too many jobs are open; nothing was written
     CONFLICT = "conflict"  # the key was used for something else
     ERROR = "error"  # this row alone failed; nothing was written
 

@@ -26,6 +26,7 @@ from pipelines.jobs import ClaimedJob, DeadLetter, Job, Reference
 from pipelines.ports import Ports
 
 T = TypeVar("T")
+BACKLOG = 10_000_000  # jobs that may be open at once; more are refused until some have ended
 COMING_S = 0.25  # how long a claim waits for a step whose predecessor is being worked on
 
 
@@ -33,13 +34,21 @@ class Journal:
     """Answers `JournalApi` on a store. `on_commit` hears of every committed batch, on the event loop."""
 
     def __init__(
-        self, store: Store, *, ports: Ports, blob_folder: str = "", shard: int = 0, coming_s: float = COMING_S
+        self,
+        store: Store,
+        *,
+        ports: Ports,
+        blob_folder: str = "",
+        shard: int = 0,
+        coming_s: float = COMING_S,
+        backlog: int = BACKLOG,
     ) -> None:
         self._store = store
         self._ports = ports
         self._blob_folder = blob_folder
         self._shard = shard
         self._coming_s = coming_s
+        self._backlog = backlog
         self._replaced: StaleEpochError | None = None
         self._commits: Coalescer[Command, Reply] = Coalescer(self._commit, name="journal", ports=ports)
         self._followers = Followers(ports.clock)
@@ -185,6 +194,9 @@ class Journal:
             workers=len(self.workers.of(topic)),
         )
 
+    def _open_jobs(self) -> int:
+        return self.ready.total() + self.waiting.total() + self.workers.claims()
+
     def _take_stock(self) -> None:
         census = self._store.census()
         self.ready.update(census.ready)
@@ -199,9 +211,9 @@ class Journal:
 
     async def _commit(self, commands: list[Command]) -> list[Reply]:
         started = self._ports.clock.monotonic()
-        testers = self.workers.testers()
+        testers, room = self.workers.testers(), self._backlog - self._open_jobs()
         try:
-            replies, effects = await self._ports.run_blocking(lambda: self._write(commands, testers))
+            replies, effects = await self._ports.run_blocking(lambda: self._write(commands, testers, room))
         except StaleEpochError as error:
             self._replaced = error  # idle workers call nothing but the heartbeat
             raise
@@ -210,7 +222,7 @@ class Journal:
         tell_commit(effects.changes, effects.ended, took_s=took_s, ports=self._ports)
         return replies  # type: ignore[no-any-return]  # run_blocking gives what the call gave
 
-    def _write(self, commands: list[Command], testers: dict[str, str]) -> tuple[list[Reply], Effects]:
+    def _write(self, commands: list[Command], testers: dict[str, str], room: int) -> tuple[list[Reply], Effects]:
         with self._store.transaction() as transaction:
             ledger = Ledger(
                 transaction,
@@ -218,6 +230,7 @@ class Journal:
                 random=self._ports.random,
                 new_id=lambda prefix: self._ports.ids.new(prefix, self._shard),
                 testers=testers,
+                room=room,
             )
             replies = ledger.apply(commands)
         return replies, ledger.effects

@@ -68,12 +68,14 @@ class Ledger:
         random: Random,
         new_id: Callable[[str], str],
         testers: Mapping[str, str],
+        room: int,
     ) -> None:
         self._transaction = transaction
         self._now = now
         self._random = random
         self._new_id = new_id  # by prefix
         self._testers = testers  # by topic: the worker that tries suspects
+        self._room = room  # so many more jobs may be accepted
         self._jobs: dict[str, Job] = {}  # as they are now
         self._before: dict[str, Job | None] = {}  # as the store has them; None: not yet there
         self._events: list[EventRow] = []
@@ -119,6 +121,9 @@ class Ledger:
             return Answer(Verdict.DONE, job.status)  # a repeat
         if command.key is not None and (used := self._keys.get(_key_name(command))):
             return self._replay(used, command.key)
+        if self._room <= 0:
+            return Answer(Verdict.FULL)
+        self._room -= 1
         self._before[command.job_id] = None
         self._keep(command.tenant, command.request)
         job = self._change(transitions.submit(command, self._now))

@@ -93,6 +93,10 @@ class Workers:
         """Claims of a topic that are in force."""
         return sum(count for (name, _), count in self._held.items() if name == topic)
 
+    def claims(self) -> int:
+        """All claims that are in force."""
+        return self._held.total()
+
     def of(self, topic: str) -> list[Worker]:
         """The registered workers of a topic."""
         return [worker for worker in self.registered() if worker.topic == topic]

@@ -42,7 +42,8 @@ class ApiError(HeliographError):
         """What tells the client whether and when to come again."""
         if self.status == HTTPStatus.CONFLICT:  # the SDK would try it again
             return {"x-should-retry": "false"}
-        return {"retry-after": str(RETRY_AFTER_S)} if self.status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+        later = self.status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+        return {"retry-after": str(RETRY_AFTER_S)} if later else {}
 
 
 def api_error(error: Exception) -> ApiError:

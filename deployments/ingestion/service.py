@@ -135,6 +135,8 @@ class IngestionService:
             key=key,
         )
         (answer,) = await self._submits.do([command])
+        if answer.verdict is Verdict.FULL:
+            raise ApiError(429, "Too many jobs are waiting. Please try again later.", "rate_limit_exceeded")
         if answer.verdict is Verdict.CONFLICT:
             raise ApiError(409, "This Idempotency-Key was used for another request.", "idempotency_conflict")
         if answer.verdict is not Verdict.DONE or answer.status is None:

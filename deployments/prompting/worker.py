@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from actors.blobs import Blobs
 from actors.journal.protocol import JournalApi
+from actors.stores import StoreUnavailableError
 from deployments.prompting.renderer import PromptRenderer
 from deployments.reporting import report
 from pipelines.commands import Finish, Outcome, Rendered
@@ -100,7 +101,7 @@ class PromptWorker:
         good = [(claim.tenant, page.data) for claim, page in pairs if isinstance(page, _Page)]
         try:
             payloads = iter(await self._blobs.pack_many(good))
-        except OSError as error:  # the disk, so all of them
+        except StoreUnavailableError as error:  # the disk, so all of them
             return [_failed(claim, page if isinstance(page, Exception) else error) for claim, page in pairs]
         return [
             _failed(claim, page)

@@ -44,8 +44,8 @@ class WatchedJournal(Journal):
     watcher: JournalWatcher
     process: Process
 
-    def _write(self, commands: list[Command], testers: dict[str, str]) -> tuple[list[Reply], Effects]:
-        replies, effects = self._decide(commands, testers)
+    def _write(self, commands: list[Command], testers: dict[str, str], room: int) -> tuple[list[Reply], Effects]:
+        replies, effects = self._decide(commands, testers, room)
         written = self.process.thread.written
         sync = written.pop()
 
@@ -56,8 +56,8 @@ class WatchedJournal(Journal):
         written.append(sync_and_tell)
         return replies, effects
 
-    def _decide(self, commands: list[Command], testers: dict[str, str]) -> tuple[list[Reply], Effects]:
-        return super()._write(commands, testers)
+    def _decide(self, commands: list[Command], testers: dict[str, str], room: int) -> tuple[list[Reply], Effects]:
+        return super()._write(commands, testers, room)
 
 
 @dataclass(frozen=True, kw_only=True)

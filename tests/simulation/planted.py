@@ -38,7 +38,7 @@ class _LedgerJournal(WatchedJournal):
 
     ledger: type[Ledger]
 
-    def _decide(self, commands: list[Command], testers: dict[str, str]) -> tuple[list[Reply], Effects]:
+    def _decide(self, commands: list[Command], testers: dict[str, str], room: int) -> tuple[list[Reply], Effects]:
         with self._store.transaction() as transaction:
             ports = self._ports
             ledger = self.ledger(
@@ -47,6 +47,7 @@ class _LedgerJournal(WatchedJournal):
                 random=ports.random,
                 new_id=ports.ids.new,
                 testers=testers,
+                room=room,
             )
             return ledger.apply(commands), ledger.effects
 

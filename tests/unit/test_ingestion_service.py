@@ -1,12 +1,17 @@
 """Ingestion as the Python SDK calls it, by handle."""
 
 import pickle
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from actors.blobs import INLINE_BYTES
+from actors.journal.journal import Journal
+from actors.journal.store import Store
 from deployments.history.history import UnknownJobError
 from deployments.ingestion.errors import ApiError
+from pipelines.ports import Ports
 from tests.ingestion_house import House
 
 
@@ -52,3 +57,28 @@ async def test_a_stream_that_is_dropped_stops_being_read(house: House) -> None:
     await anext(stream)
     await stream.aclose()
     assert house.service._readers._by_job == {}
+
+
+class FullJournal(Journal):
+    """One without room for another job."""
+
+    def __init__(self, store: Store, *, ports: Ports) -> None:
+        super().__init__(store, ports=ports, backlog=0)
+
+
+async def test_a_full_backlog_is_a_429_that_says_when_to_come_again(tmp_path: Path) -> None:
+    house = House(tmp_path, journal=FullJournal)
+    reply = await house.client.post("/async-generate", json={"model": "scripted", "prompt": "Hi"})
+    assert (reply.status_code, reply.json()["error"]["code"]) == (429, "rate_limit_exceeded")
+    assert reply.headers["retry-after"] == "1"
+    await house.close()
+
+
+async def test_payloads_that_cannot_be_stored_are_a_503_that_says_when_to_come_again(tmp_path: Path) -> None:
+    (tmp_path / "payloads").write_text("a file where a folder should be")
+    house = House(tmp_path / "payloads")
+    body = {"model": "scripted", "prompt": "x" * 2 * INLINE_BYTES}
+    reply = await house.client.post("/async-generate", json=body)
+    assert (reply.status_code, reply.json()["error"]["code"]) == (503, "server_error")
+    assert reply.headers["retry-after"] == "1"
+    await house.close()

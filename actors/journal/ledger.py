@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random  # noqa: TID251 - a generator is handed in
 
-from actors.blobs import INLINE_BYTES
 from actors.journal.envelopes import seal_envelope
+from actors.journal.handout import hand_out, offer
 from actors.journal.store import EventRow, KeyRow, Transaction
 from actors.telemetry.logs import StateChange
 from pipelines import transitions
@@ -34,7 +34,7 @@ from pipelines.commands import (
     Tick,
     Verdict,
 )
-from pipelines.generate import RENDER, next_step
+from pipelines.generate import next_step
 from pipelines.jobs import ClaimedJob, DeadLetter, Job, Reference, Status, StepState
 from pipelines.transitions import Change
 
@@ -142,26 +142,14 @@ class Ledger:
         self._flush()  # the queries must see what this batch has done so far
         held = self._transaction.held(command.worker)
         if mine := [job for job in held if job.claim_id == command.claim_id]:
-            payloads = self._payloads(mine)
-            return [self._claimed(job, job.ready_at, payloads) for job in mine]
-        offered = self._offer(command, held)
+            return hand_out(self._transaction, mine, [job.ready_at for job in mine], self._now)
+        tester = self._testers.get(command.topic, command.worker)  # after a restart nobody has registered yet
+        offered = offer(self._transaction, command, held, tester)
         if offered is None:
             return []  # its ticket stays out, so that the sweep brings the next one, not a busy loop
         self.effects.tickets[command.topic] += 1
         claims = [self._change(transitions.claim(job, command, self._now)) for job in self._adopt(offered)]
-        payloads = self._payloads(claims)
-        return [self._claimed(job, ready.ready_at, payloads) for job, ready in zip(claims, offered, strict=True)]
-
-    def _offer(self, command: Claim, held: Sequence[Job]) -> Sequence[Job] | None:
-        """What this worker may take now. None while it must stay alone with suspects, or get free for them."""
-        if any(job.suspects for job in held):
-            return None
-        tester = self._testers.get(command.topic, command.worker)  # after a restart nobody has registered yet
-        if tester == command.worker and not self._transaction.on_trial(command.topic):
-            suspects = self._transaction.suspects(command.topic, command.slots)
-            if suspects:
-                return None if held else suspects
-        return self._transaction.ready(command.topic, command.slots)
+        return hand_out(self._transaction, claims, [job.ready_at for job in offered], self._now)
 
     def _finish(self, command: Finish) -> Answer:
         job = self._jobs.get(command.job_id)
@@ -256,40 +244,6 @@ class Ledger:
         if job.step_state is StepState.CLAIMED:
             self.effects.revoked.append((job.worker, job.id, job.fence))
 
-    def _payloads(self, jobs: Sequence[Job]) -> Mapping[tuple[str, Reference], bytes]:
-        """The small payloads that the steps of these jobs need, in one query per tenant."""
-        wanted: dict[str, list[Reference]] = {}
-        for job in jobs:
-            needed = _needed(job)
-            if needed is not None and needed.size <= INLINE_BYTES:
-                wanted.setdefault(job.tenant, []).append(needed)
-        return {
-            (tenant, reference): data
-            for tenant, references in wanted.items()
-            for reference, data in zip(references, self._transaction.blobs(tenant, references), strict=True)
-            if data is not None
-        }
-
-    def _claimed(self, job: Job, ready_at: float, payloads: Mapping[tuple[str, Reference], bytes]) -> ClaimedJob:
-        needed = _needed(job)
-        data = payloads.get((job.tenant, needed)) if needed is not None else None
-        return ClaimedJob(
-            job_id=job.id,
-            tenant=job.tenant,
-            model=job.model,
-            step=job.step,
-            attempt=job.attempt,
-            fence=job.fence,
-            deadline_at=job.deadline_at,
-            created_at=job.created_at,
-            ready_at=ready_at,
-            claimed_at=self._now,
-            traceparent=job.traceparent,
-            request=job.request,
-            rendered=job.rendered,
-            payloads={needed: data} if needed is not None and data is not None else {},
-        )
-
     def _flush(self) -> None:
         """Write what has changed since the last flush, and note the effects."""
         changed = [(self._before[i], job) for i, job in self._jobs.items() if self._before[i] is not job]
@@ -322,11 +276,6 @@ class Ledger:
                 self.effects.claimed[job.topic, job.worker] += by
                 if (following := next_step(job.step, job.model)) is not None:
                     self.effects.coming[following.topic] += by
-
-
-def _needed(job: Job) -> Reference | None:
-    """What the present step reads."""
-    return job.request if job.step == RENDER else job.rendered
 
 
 def _key_name(command: Submit) -> str:

@@ -87,9 +87,9 @@ def settled(job: Job, fence: int, outcome: str, rules: Rules) -> Job:
 
 
 def orphaned(job: Job, *, crashed: bool) -> Job:
-    """The row after its worker is gone. Who is to blame for a crash is not the model's question."""
-    del crashed
-    return job._replace(state="ready", smooth=False)
+    """The row after its worker is gone; the bound stands for what ends such a job: its own crashes, or the deadline."""
+    del crashed  # who is to blame is not the model's question
+    return _offered_again(job)
 
 
 def ended(job: Job, status: str) -> Job:

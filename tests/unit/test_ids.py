@@ -1,3 +1,6 @@
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import get_context
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,6 +30,21 @@ def test_ids_of_a_shard_sort_by_time(earlier: int, later: int, entropies: tuple[
 def test_new_ids_differ() -> None:
     ids = RandomIds()
     assert len({ids.new("resp") for _ in range(1000)}) == 1000
+
+
+def test_threads_share_no_id() -> None:
+    ids = RandomIds()
+    with ThreadPoolExecutor(8) as threads:
+        made = list(threads.map(lambda _: [ids.new("resp") for _ in range(1000)], range(8)))
+    assert len({item for part in made for item in part}) == 8000
+
+
+def test_a_forked_child_begins_with_chance_of_its_own() -> None:
+    ids = RandomIds()
+    ids.new("resp")  # there is a stock now
+    with get_context("fork").Pool(1) as child:
+        theirs = child.map(ids.new, ["resp"] * 50)
+    assert not {item[-16:] for item in theirs} & {ids.new("resp")[-16:] for _ in range(300)}
 
 
 @pytest.mark.parametrize("text", ["", "resp_", "resp_1", "resp_" + "u" * 28, "RESP_" + "0" * 28, "resp_" + "0" * 29])

@@ -18,10 +18,9 @@ def offer(transaction: Transaction, claim: Claim, held: Sequence[Job], tester: s
     """
     if any(job.suspects for job in held):
         return None
-    if tester == claim.worker and not transaction.on_trial(claim.topic):
-        suspects = transaction.suspects(claim.topic, claim.slots)
-        if suspects:
-            return None if held else suspects
+    suspects = transaction.suspects(claim.topic, claim.slots) if tester == claim.worker else []
+    if suspects and not transaction.on_trial(claim.topic):
+        return None if held else suspects
     return transaction.ready(claim.topic, claim.slots)
 
 

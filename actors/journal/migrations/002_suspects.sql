@@ -3,4 +3,4 @@ ALTER TABLE jobs ADD COLUMN failures INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE jobs ADD COLUMN crashes INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE jobs ADD COLUMN lone_crashes INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE jobs ADD COLUMN suspects TEXT NOT NULL DEFAULT '';
-CREATE INDEX suspect_steps ON jobs (topic, suspects) WHERE suspects <> '' AND step_state IN ('ready', 'claimed');
+CREATE INDEX suspect_steps ON jobs (topic, step_state, suspects) WHERE suspects <> '';

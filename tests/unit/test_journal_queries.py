@@ -1,0 +1,40 @@
+"""Every query of the journal's hot path is answered by an index, so that its cost does not grow with the backlog."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.journal.sqlite import _SQL, SqliteStore
+
+HOT: dict[str, tuple[Any, ...]] = {
+    "jobs": ("[]",),
+    "ready": ("topic", 5),
+    "suspects": ("topic", 5),
+    "on_trial": ("topic",),
+    "held": ("worker",),
+    "due": (1.0, 5),
+    "overdue": (1.0, 5),
+    "next_ready": ("topic",),
+    "keys": (0.0, "[]"),
+    "dead_letters": ("[]",),
+    "newest_dead_letters": ("tenant", "z", "", "", "", "", 0, 5),
+}
+SMALL = ("json_each", "open_seals")  # tables that do not grow with the jobs
+
+
+@pytest.mark.parametrize("name", HOT)
+def test_no_table_is_searched_through(name: str, tmp_path: Path) -> None:
+    store: Any = SqliteStore(tmp_path / "journal-0.sqlite", new_uuid="one")
+    plan = [row[3] for row in store._database._file.connection.execute(f"EXPLAIN QUERY PLAN {_SQL[name]}", HOT[name])]
+    store.close()
+    assert plan
+    assert [step for step in plan if step.startswith("SCAN") and not any(table in step for table in SMALL)] == []
+
+
+@pytest.mark.parametrize("name", ["suspects", "on_trial"])
+def test_suspects_have_an_index_of_their_own(name: str, tmp_path: Path) -> None:
+    store: Any = SqliteStore(tmp_path / "journal-0.sqlite", new_uuid="one")
+    plan = [row[3] for row in store._database._file.connection.execute(f"EXPLAIN QUERY PLAN {_SQL[name]}", HOT[name])]
+    store.close()
+    assert {step for step in plan if step.startswith("SEARCH") and "suspect_steps" not in step} == set()

@@ -19,7 +19,7 @@ from psycopg.types.numeric import Int8Dumper
 from psycopg.types.string import StrDumper
 
 from actors.postgres_schema import prepare, take_over
-from actors.stores import StaleEpochError, Statements, StoreUnavailableError
+from actors.stores import Reader, StaleEpochError, Statements, StoreUnavailableError
 
 Connection: TypeAlias = psycopg.Connection[Any]
 _PLACEHOLDER = re.compile(r"\?(\d*)")
@@ -67,7 +67,7 @@ class PostgresStatements:
 
 
 class PostgresReader:
-    """See `stores.Statements`. Only reads, each at once; any thread may ask."""
+    """See `stores.Reader`. Each read is on its own; any thread may ask."""
 
     def __init__(self, url: str, schema: str, queries: Mapping[str, str]) -> None:
         self._url = url
@@ -86,10 +86,6 @@ class PostgresReader:
                     raise
                 self._connection = connect(self._url, self._schema)
                 return PostgresStatements(self._connection, self._queries).rows(name, *values)
-
-    def many(self, name: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Nothing that reads needs it."""
-        raise NotImplementedError
 
     def close(self) -> None:
         """Hang up."""
@@ -114,7 +110,7 @@ class PostgresDatabase:
             self.epoch = take_over(self._connection)
             self._reader = PostgresReader(url, schema, self._queries)
             opened.pop_all()
-        self.reader: Statements = self._reader
+        self.reader: Reader = self._reader
 
     @contextmanager
     def transaction(self) -> Iterator[Statements]:

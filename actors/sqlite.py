@@ -12,7 +12,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from actors.stores import ForeignStoreError, StaleEpochError, Statements, StoreUnavailableError, marker_file
+from actors.stores import ForeignStoreError, Reader, StaleEpochError, Statements, StoreUnavailableError, marker_file
+
+_PRIMARY = 0xFF  # of an error code; the rest tells more about it
+_PASSING = (  # a disk that is full or fails, a lock that is held; anything else is a fault of ours
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+)
 
 
 class SqliteFile:
@@ -49,6 +59,8 @@ class SqliteFile:
             self.connection.execute("COMMIT")
         except sqlite3.OperationalError as error:
             self._undo()
+            if error.sqlite_errorcode & _PRIMARY not in _PASSING:
+                raise
             raise StoreUnavailableError(f"{self.path.name}: {error}", retry_after_s=1.0) from error
         except BaseException:
             self._undo()
@@ -123,7 +135,7 @@ class SqliteDatabase:
         self._file = file
         self._queries = queries
         self._connection = file.reader()
-        self.reader: Statements = SqliteStatements(self._connection, queries)
+        self.reader: Reader = SqliteStatements(self._connection, queries)
         self.uuid = file.uuid
         self.epoch = file.epoch
 

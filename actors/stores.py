@@ -25,11 +25,15 @@ class StoreUnavailableError(TransientError):
     """The store did not answer; what was under way may have been done or not. Repeat it by id."""
 
 
-class Statements(Protocol):
-    """A connection that knows its statements by name."""
+class Reader(Protocol):
+    """A connection that knows its statements by name, and only reads."""
 
     def rows(self, name: str, *values: Any) -> list[Any]:
         """All that the statement finds."""
+
+
+class Statements(Reader, Protocol):
+    """One that also writes."""
 
     def many(self, name: str, rows: Iterable[Sequence[Any]]) -> None:
         """Do the statement with the values of each row, in order."""
@@ -41,7 +45,7 @@ class Database(Protocol):
     uuid: str
     epoch: int
     remote: bool
-    reader: Statements
+    reader: Reader
 
     def transaction(self) -> AbstractContextManager[Statements]:
         """A write transaction; raises StaleEpochError where a newer writer exists."""

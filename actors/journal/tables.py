@@ -12,7 +12,7 @@ from typing import Any
 from actors.journal.protocol import DeadLetterQuery, JobQuery
 from actors.journal.rows import FRAGMENTS, from_row, to_changes, to_row
 from actors.journal.store import Census, CensusRow, EventRow, KeyRow, take_census
-from actors.stores import Database, Statements, load_queries
+from actors.stores import Database, Reader, Statements, load_queries
 from pipelines.jobs import DeadLetter, Job, Reference, StepState
 
 HERE = Path(__file__).parent
@@ -190,12 +190,12 @@ def _letters(rows: Iterable[Sequence[Any]]) -> list[DeadLetter]:
     return [DeadLetter(**dict(zip(names, row, strict=True))) for row in rows]
 
 
-def _by_id(statements: Statements, ids: Iterable[str]) -> dict[str, Job]:
+def _by_id(statements: Reader, ids: Iterable[str]) -> dict[str, Job]:
     wanted = list(ids)
     return {row[0]: from_row(row) for row in statements.rows("jobs", wanted)} if wanted else {}
 
 
-def _blobs(statements: Statements, tenant: str, references: Sequence[Reference]) -> list[bytes | None]:
+def _blobs(statements: Reader, tenant: str, references: Sequence[Reference]) -> list[bytes | None]:
     hashes = [reference.hash for reference in references]
     found = dict(statements.rows("blobs", tenant, hashes)) if hashes else {}
     return [found.get(digest) for digest in hashes]

@@ -1,3 +1,4 @@
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,12 @@ def test_queries_are_found_by_name(tmp_path: Path) -> None:
     path = tmp_path / "queries.sql"
     path.write_text("-- A head.\n\n-- name: one\nSELECT 1;\n\n-- name: two\n-- Why two.\nSELECT 2;\n")
     assert load_queries(path) == {"one": "SELECT 1", "two": "-- Why two.\nSELECT 2"}
+
+
+def test_a_fault_of_ours_is_not_taken_for_a_passing_one(tmp_path: Path, migrations: Path) -> None:
+    file = open_file(tmp_path, migrations)
+    with pytest.raises(sqlite3.OperationalError, match="no such table"), file.transaction() as connection:
+        connection.execute("INSERT INTO nowhere VALUES (1)")
+    with file.transaction() as connection:
+        connection.execute("INSERT INTO things VALUES ('still works')")
+    file.close()

@@ -10,7 +10,19 @@ from random import Random  # noqa: TID251 - a generator is handed in
 from typing import Any, NamedTuple
 
 from events.v1 import events_pb2 as pb
-from pipelines.commands import Claim, Failed, Generated, Orphan, Outcome, Redrive, Released, Remedy, Rendered, Submit
+from pipelines.commands import (
+    Claim,
+    Failed,
+    Generated,
+    Orphan,
+    Outcome,
+    Payload,
+    Redrive,
+    Released,
+    Remedy,
+    Rendered,
+    Submit,
+)
 from pipelines.generate import INFER, first_step, next_step
 from pipelines.jobs import Blame, DeadLetter, Fault, Job, Reference, Status, StepState, Usage
 from pipelines.retry import MAX_FREE_RELEASES, backoff_s, delay_s
@@ -29,6 +41,25 @@ class Change(NamedTuple):
 
 def submit(command: Submit, now: float) -> Change:
     """A job is accepted and its first step is ready."""
+    return _begin(command, now)
+
+
+def redrive(dead: Job, command: Redrive, job_id: str, now: float) -> Change:
+    """A new job that does a dead letter again, from its request on."""
+    again = Submit(
+        job_id=job_id,
+        tenant=dead.tenant,
+        pipeline=dead.pipeline,
+        model=dead.model,
+        request=Payload(dead.request, None),
+        deadline_s=dead.deadline_at - dead.created_at,
+        priority=dead.priority,
+        traceparent=dead.traceparent,
+    )
+    return _begin(again, now, delay_s=command.delay_s, redrive_of=dead.id)
+
+
+def _begin(command: Submit, now: float, *, delay_s: float = 0.0, redrive_of: str = "") -> Change:
     step = first_step()
     job = Job(
         id=command.job_id,
@@ -36,42 +67,17 @@ def submit(command: Submit, now: float) -> Change:
         pipeline=command.pipeline,
         model=command.model,
         step=step.name,
+        step_state=StepState.WAITING if delay_s else StepState.READY,
         topic=step.topic,
         priority=command.priority,
-        ready_at=now,
-        deadline_at=now + command.deadline_s,
+        ready_at=now + delay_s,
+        deadline_at=now + delay_s + command.deadline_s,
         created_at=now,
         request=command.request.reference,
         traceparent=command.traceparent,
+        redrive_of=redrive_of,
     )
-    return Change(job, [_submitted(job)])
-
-
-def redrive(dead: Job, command: Redrive, job_id: str, now: float) -> Change:
-    """A new job that does a dead letter again, from its request on."""
-    step = first_step()
-    waits = command.delay_s > 0
-    job = Job(
-        id=job_id,
-        tenant=dead.tenant,
-        pipeline=dead.pipeline,
-        model=dead.model,
-        step=step.name,
-        step_state=StepState.WAITING if waits else StepState.READY,
-        topic=step.topic,
-        priority=dead.priority,
-        ready_at=now + command.delay_s,
-        deadline_at=now + command.delay_s + dead.deadline_at - dead.created_at,
-        created_at=now,
-        request=dead.request,
-        traceparent=dead.traceparent,
-        redrive_of=dead.id,
-    )
-    return Change(job, [_submitted(job)])
-
-
-def _submitted(job: Job) -> pb.JobSubmitted:
-    return pb.JobSubmitted(
+    fact = pb.JobSubmitted(
         pipeline=job.pipeline,
         model=job.model,
         request=_reference(job.request),
@@ -79,6 +85,7 @@ def _submitted(job: Job) -> pb.JobSubmitted:
         priority=job.priority,
         redrive_of=job.redrive_of,
     )
+    return Change(job, [fact])
 
 
 def claim(job: Job, command: Claim, now: float) -> Change:

@@ -112,7 +112,7 @@ class Journal:
 
     async def dead_letters(self, query: DeadLetterQuery) -> list[DeadLetter]:
         """A page of dead letters."""
-        return self._store.dead_letters(query)
+        return await self._read(lambda: self._store.dead_letters(query))
 
     async def orphan(self, worker_id: str, *, crashed: bool) -> None:
         """A worker is gone: offer its claims again."""

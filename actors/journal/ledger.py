@@ -35,7 +35,7 @@ from pipelines.commands import (
     Verdict,
 )
 from pipelines.generate import next_step
-from pipelines.jobs import ClaimedJob, DeadLetter, Job, Reference, Status, StepState
+from pipelines.jobs import ClaimedJob, DeadLetter, Job, Reference, StepState
 from pipelines.transitions import Change
 
 KEY_LIFETIME_S = 86400.0
@@ -84,6 +84,7 @@ class Ledger:
         self._keys: dict[str, KeyRow] = {}
         self._new_keys: list[KeyRow] = []
         self._letters: list[DeadLetter] = []
+        self._dead: dict[str, DeadLetter] = {}  # those that this batch redrives
         self.effects = Effects()
 
     def apply(self, commands: Sequence[Command]) -> list[Reply]:
@@ -91,6 +92,8 @@ class Ledger:
         self._load_keys([command for command in commands if isinstance(command, Submit) and command.key])
         named = (command.job_id for command in commands if isinstance(command, (Submit, Finish, Cancel, Redrive)))
         self._load(dict.fromkeys([*named, *(key.job_id for key in self._keys.values())]))
+        redriven = [command.job_id for command in commands if isinstance(command, Redrive)]
+        self._dead = {letter.job_id: letter for letter in self._transaction.dead_letters(redriven)}
         replies = [self._apply(command) for command in commands]
         self._flush()
         return replies
@@ -175,18 +178,16 @@ class Ledger:
         return Answer(Verdict.DONE, self._change(transitions.cancel(job, self._now)).status)
 
     def _redrive(self, command: Redrive) -> Answer:
-        self._flush()
-        letters = self._transaction.dead_letters([command.job_id])
-        if not letters or letters[0].tenant != command.tenant:
+        letter = self._dead.get(command.job_id)
+        if letter is None or letter.tenant != command.tenant:
             return Answer(Verdict.UNKNOWN)
-        (letter,) = letters
         if not letter.redriven_as:
             change = transitions.redrive(self._jobs[letter.job_id], command, self._new_id("resp"), self._now)
             letter.redriven_as = change.job.id
             self._before[change.job.id] = None
             self._change(change)
             self._letters.append(letter)
-        return Answer(Verdict.DONE, Status.QUEUED, job_id=letter.redriven_as)
+        return Answer(Verdict.DONE, job_id=letter.redriven_as)
 
     def _orphan(self, command: Orphan) -> Answer:
         self._flush()

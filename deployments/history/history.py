@@ -23,7 +23,8 @@ from pipelines.jobs import Job, Reference, Status
 from pipelines.payloads import Request, Result
 from pipelines.ports import Ports
 
-_MOST_ATTEMPTS = 1000  # events that are looked at
+MOST_ATTEMPTS = 100  # the last ones, that a dead letter shows
+_ALL = 1 << 31  # events: a job that was tried for days has thousands
 _BY_RESULT = (Status.COMPLETED, Status.INCOMPLETE)
 
 
@@ -102,27 +103,26 @@ class History:
         return page([dead_letter_view(letter) for letter in letters], query.limit)
 
     async def dead_letter(self, tenant: str, job_id: str) -> dict[str, Any]:
-        """One dead letter with its references and every attempt. Raises UnknownJobError where it is none."""
+        """A dead letter with its references and its last attempts. Raises UnknownJobError where it is none."""
         job = await self.row(tenant, job_id)
-        events = await self._journal.events(tenant, job_id, None, _MOST_ATTEMPTS)
-        attempts = [fact for _, fact in map(open_envelope, events) if isinstance(fact, (JobRetried, JobDeadLettered))]
-        if not attempts or not isinstance(attempts[-1], JobDeadLettered):
+        events = map(open_envelope, await self._journal.events(tenant, job_id, None, _ALL))
+        failed = [item for item in events if isinstance(item[1], (JobRetried, JobDeadLettered))]
+        if not failed or not isinstance(failed[-1][1], JobDeadLettered):
             raise UnknownJobError(job_id)
-        return inspection(job, await self._attempts(tenant, events))
+        shown = failed[-MOST_ATTEMPTS:]
+        texts = await self._tracebacks(tenant, [fact.error for _, fact in shown])
+        return inspection(job, [attempt_view(*item, text) for item, text in zip(shown, texts, strict=True)])
 
-    async def _attempts(self, tenant: str, events: Sequence[bytes]) -> list[dict[str, Any]]:
-        views = []
-        for envelope, fact in map(open_envelope, events):
-            if isinstance(fact, (JobRetried, JobDeadLettered)):
-                views.append(attempt_view(envelope, fact, await self._text(tenant, fact.error)))
-        return views
-
-    async def _text(self, tenant: str, error: Error) -> str | None:
-        if not error.HasField("traceback"):
-            return None
-        reference = Reference(error.traceback.hash, error.traceback.size)
-        (data,) = await self._blobs.get_many([(tenant, reference, None)])
-        return data.decode(errors="replace")
+    async def _tracebacks(self, tenant: str, errors: Sequence[Error]) -> list[str | None]:
+        """The text of each error, None where there was no exception."""
+        references = [
+            Reference(error.traceback.hash, error.traceback.size) if error.HasField("traceback") else None
+            for error in errors
+        ]
+        wanted = list(dict.fromkeys(reference for reference in references if reference is not None))
+        data = await self._blobs.get_many([(tenant, reference, None) for reference in wanted])
+        texts = {reference: text.decode(errors="replace") for reference, text in zip(wanted, data, strict=True)}
+        return [texts[reference] if reference is not None else None for reference in references]
 
     async def _read_rows(self, wanted: Sequence[tuple[str, str]]) -> list[Job | None]:
         by_tenant: dict[str, list[str]] = defaultdict(list)

@@ -30,7 +30,6 @@ class RedriveBody(Body):
     filter: Filter = Filter()
     dry_run: bool = False
     per_second: float | None = Field(default=None, gt=0)
-    limit: int = Field(default=MOST, ge=1, le=MOST)
 
 
 def dead_letter_routes(service: IngestionService) -> APIRouter:
@@ -52,7 +51,7 @@ def dead_letter_routes(service: IngestionService) -> APIRouter:
     async def redrive_some(request: Request) -> Response:
         body = RedriveBody.model_validate_json(await request.body() or b"{}")
         tenant = tenant_of(request.scope)
-        query = DeadLetterQuery(tenant, body.filter.model, body.filter.error, limit=body.limit, open_only=True)
+        query = DeadLetterQuery(tenant, body.filter.model, body.filter.error, limit=MOST, open_only=True)
         page = await service.history.dead_letters(query)
         letters = [letter["job_id"] for letter in page["data"]]
         jobs = (

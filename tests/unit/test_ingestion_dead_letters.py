@@ -2,6 +2,7 @@
 
 import asyncio
 
+from deployments.history.history import MOST_ATTEMPTS
 from pipelines.errors import outcome_of
 from pipelines.jobs import ClaimedJob
 from tests.factories import PROMPTING, claim, make_ports
@@ -72,3 +73,16 @@ async def test_what_is_no_dead_letter_is_not_found(house: House) -> None:
 async def test_a_malformed_redrive_is_refused(house: House) -> None:
     reply = await house.client.post("/dead-letters/redrive", json={"per_second": 0})
     assert (reply.status_code, reply.json()["error"]["param"]) == (400, "per_second")
+
+
+async def test_a_job_that_was_tried_for_days_shows_its_last_attempts(house: House) -> None:
+    job_id = await house.post()
+    for _ in range(MOST_ATTEMPTS + 5):
+        await claim_again(house)
+        await house.journal.orphan("w1", crashed=False)
+    for _ in range(3):
+        await claim_again(house)
+        await house.journal.orphan("w1", crashed=True)
+    attempts = (await house.client.get(f"/dead-letters/{job_id}")).json()["attempts"]
+    assert len(attempts) == MOST_ATTEMPTS
+    assert [attempt["error"]["kind"] for attempt in attempts[-4:]] == ["WorkerLost"] + ["WorkerCrashed"] * 3

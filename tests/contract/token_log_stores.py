@@ -2,20 +2,13 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from actors.token_log.memory import Disk, MemoryTokenStore
 from actors.token_log.postgres import PostgresTokenStore
 from actors.token_log.sqlite import SqliteTokenStore
 from actors.token_log.store import Store
-from tests.postgres import PostgresServer
-
-Server = Callable[[], PostgresServer]  # starts with the first store that needs it
-
-
-class StoreKind(NamedTuple):
-    name: str
-    make: Callable[[Path, Server], Callable[[], Store]]  # a function that opens the store of this folder
+from tests.contract.store_kind import Server, StoreKind
 
 
 def _memory(_folder: Path, _server: Server) -> Callable[[], Store]:

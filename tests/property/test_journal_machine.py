@@ -16,7 +16,8 @@ from actors.journal.workers import LEASE_S
 from actors.stores import StaleEpochError
 from pipelines.commands import Answer, Cancel, Claim, Failed, Finish, Orphan, Outcome, Released, Remedy, Submit, Verdict
 from pipelines.jobs import ClaimedJob, Fault, Status
-from tests.contract.journal_stores import KINDS, Server, StoreKind
+from tests.contract.journal_stores import KINDS
+from tests.contract.store_kind import Server, StoreKind
 from tests.factories import INFERENCE, PROMPTING, ManualClock, generated, job_id, make_ports, rendered, submit
 from tests.property.journal_reference import CHANCE, Claimed, Reference, Row
 from tests.property.runs import run

@@ -14,7 +14,8 @@ from actors.token_log.token_log import TokenLog
 from events.v1.tokens_pb2 import Chunk, Operation
 from pipelines.jobs import Status
 from pipelines.operations import Composer, replay
-from tests.contract.token_log_stores import KINDS, Server, StoreKind
+from tests.contract.store_kind import Server, StoreKind
+from tests.contract.token_log_stores import KINDS
 from tests.factories import job_id, make_ports
 from tests.property.runs import run
 from tests.property.token_log_reference import ReferenceLog

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from actors.crash_points import crash_point
 from actors.journal.journal import Journal
 from actors.journal.ledger import Effects
 from actors.supervision import supervise
@@ -83,7 +84,9 @@ class Dispatcher:
             missing = min(work, self._journal.workers.with_room(name)) - self._tickets[name]
             if missing > 0:
                 self._tickets[name] += missing
+                crash_point("dispatcher.put.before")
                 await self._topic(name).put(missing)
+                crash_point("dispatcher.put.after")
 
     async def _seal(self) -> None:
         await self._seals.wait()
@@ -93,7 +96,9 @@ class Dispatcher:
         for start in range(0, len(jobs), SEALS_PER_CALL):
             part = jobs[start : start + SEALS_PER_CALL]
             since = self._ports.clock.now()
+            crash_point("dispatcher.seal.before")
             await self._token_log.seal([seal_request(job) for job in part])
+            crash_point("dispatcher.seal.after")
             tell_seals(part, since=since, ports=self._ports)
             await self._journal.mark_sealed([job.id for job in part])
 

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Sequence
 from typing import Protocol
 
+from actors.crash_points import crash_point
 from actors.heart import Heart
 from actors.journal.protocol import Heartbeat, JournalApi, Worker
 from actors.supervision import supervise
@@ -90,7 +91,9 @@ class Puller:
             if not await self._topic.take(TAKE_S):
                 return
             self._claim = self._new_claim()
+        crash_point("puller.claim.before")
         claims = await self._journal.claim(self._claim)
+        crash_point("puller.claim.after")
         self._claim = None
         self._ports.metrics.observe("claim_size", len(claims), topic=self._worker.topic)
         if claims:

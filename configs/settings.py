@@ -1,6 +1,7 @@
-"""The only reader of the environment and of the files in this folder. Imports nothing else of the project.
+"""The only reader of the environment (but for `actors/crash_points.py`) and of the files in this folder.
 
-`deployments/app.py` and the command line hand plain values from here to everything else.
+Imports nothing else of the project. `deployments/app.py` and the command line hand plain values from here to
+everything else.
 """
 
 import os

@@ -18,12 +18,23 @@ STATS_PORT = 8404
 METRICS_PORT = 9101
 PYTHON_PROXY = {"RAY_SERVE_ENABLE_HA_PROXY": "0"}
 
+NOT_READY = (
+    '{"error": {"message": "Not ready: the services are starting.", "type": "server_error", '
+    '"param": null, "code": "not_ready"}}'
+)
+
 logger = logging.getLogger(__name__)
 
 # Ray has no setting for the address of the two ports, so they are bound to this machine just before the start.
+# Until Serve has told it of the applications, HAProxy would say of every job that there is none.
+_EDITS = f"""\
+s/bind [*]?:({STATS_PORT}|{METRICS_PORT})$/bind 127.0.0.1:\\1/
+s/http-request return status 404 .*/http-request return status 503 content-type application\\/json \
+string '{NOT_READY}' hdr Retry-After 1/
+"""
 # HAProxy must not outlive the actor that started it: it would keep the ports.
 _WRAPPER = """#!/bin/sh
-sed -i -E 's/bind [*]?:({stats}|{metrics})$/bind 127.0.0.1:\\1/' "$3"
+sed -i -E -f {edits} "$3"
 exec {with_parent} {binary} "$@"
 """
 
@@ -78,12 +89,13 @@ def _environment(folder: Path) -> dict[str, str]:
 
     wrapper = folder / "haproxy"
     with_parent = "setpriv --pdeathsig KILL" if shutil.which("setpriv") else ""
-    wrapper.write_text(
-        _WRAPPER.format(stats=STATS_PORT, metrics=METRICS_PORT, with_parent=with_parent, binary=get_haproxy_binary())
-    )
+    edits = folder / "edits.sed"
+    edits.write_text(_EDITS)
+    wrapper.write_text(_WRAPPER.format(edits=edits, with_parent=with_parent, binary=get_haproxy_binary()))
     wrapper.chmod(0o700)
     return {
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
+        "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "2",  # three failures replace it; with Ray's 10 s a minute is lost
         "RAY_SERVE_HAPROXY_BINARY_PATH": str(wrapper),
         "RAY_SERVE_HAPROXY_STATS_PORT": str(STATS_PORT),
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(METRICS_PORT),

@@ -35,10 +35,7 @@ def local_ray(environment: Mapping[str, str], *, dashboard: bool) -> Iterator[st
 
     Must be the first to import ray, which reads its variables then.
     """
-    os.environ.update(environment)
-    for name, value in _DEFAULTS.items():
-        os.environ.setdefault(name, value)
-    _adopt_orphans()
+    prepare(environment)
     import ray  # noqa: PLC0415 - see above
 
     try:
@@ -46,6 +43,14 @@ def local_ray(environment: Mapping[str, str], *, dashboard: bool) -> Iterator[st
     finally:
         ray.shutdown()
         end_descendants()
+
+
+def prepare(environment: Mapping[str, str]) -> None:
+    """Set the variables that Ray's processes need, and become the parent of descendants whose parents die (Linux)."""
+    os.environ.update(environment)
+    for name, value in _DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def _start(ray: Any, *, dashboard: bool) -> Any:
@@ -67,11 +72,6 @@ def _start(ray: Any, *, dashboard: bool) -> Any:
             ray.shutdown()
             end_descendants()
     raise AssertionError  # the loop returns or raises
-
-
-def _adopt_orphans() -> None:
-    """Become the parent of descendants whose parents die (Linux)."""
-    ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def end_descendants() -> None:

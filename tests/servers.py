@@ -42,7 +42,7 @@ class ServerProcess:
     """One server. `model` is what its jobs should ask for."""
 
     def __init__(self, config: Path, data: Path, *, model: str) -> None:
-        self._config = config
+        self.config = config
         self.data = data
         self.model = model
         self.port = free_port()
@@ -56,7 +56,7 @@ class ServerProcess:
 
     def start(self) -> None:
         self._client = httpx.Client(base_url=self.url, timeout=30)  # a new one for each request would cost 20 ms of CPU
-        command = [*HELIOGRAPH, "serve", "--config", str(self._config), "--port", str(self.port)]
+        command = [*HELIOGRAPH, "serve", "--config", str(self.config), "--port", str(self.port)]
         self.data.parent.mkdir(parents=True, exist_ok=True)
         output = (self.data.parent / f"{self.data.name}.log").open("a")
         self._process = subprocess.Popen(
@@ -105,7 +105,7 @@ class ServerProcess:
         return [process.pid for process in victims]
 
     def find(self, title: str) -> list[psutil.Process]:
-        return [process for process in self.tree() if title in _title(process)]
+        return [process for process in self.tree() if title in title_of(process)]
 
     def tree(self) -> list[psutil.Process]:
         assert self._process is not None
@@ -167,7 +167,8 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "RAY_AUTH_MODE": "disabled", "OMP_NUM_THREADS": "1"}
 
 
-def _title(process: psutil.Process) -> str:
+def title_of(process: psutil.Process) -> str:
+    """How a process is called; "" for one that has gone."""
     try:
         return " ".join(process.cmdline())
     except psutil.Error:

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TypeVar
 
 from actors.coalescer import Coalescer
+from actors.crash_points import crash_point
 from actors.followers import Followers
 from actors.journal.ledger import Effects, Ledger, Reply
 from actors.journal.protocol import DeadLetterQuery, Depth, Heartbeat, JobQuery, StoreInfo, Worker
@@ -233,6 +234,8 @@ class Journal:
                 room=room,
             )
             replies = ledger.apply(commands)
+            crash_point("journal.commit.before")
+        crash_point("journal.commit.after")
         return replies, ledger.effects
 
     def _announce(self, effects: Effects) -> None:

@@ -11,6 +11,7 @@ from functools import partial
 from typing import cast
 
 from actors.coalescer import Coalescer
+from actors.crash_points import crash_point
 from actors.followers import Followers
 from actors.stores import read_from
 from actors.token_log.ledger import Command, Ledger, Open, Reply
@@ -98,4 +99,7 @@ class TokenLog:
 
     def _write(self, commands: list[Command]) -> list[Reply]:
         with self._store.transaction() as transaction:
-            return Ledger(transaction).apply(commands)
+            replies = Ledger(transaction).apply(commands)
+            crash_point("token_log.commit.before")
+        crash_point("token_log.commit.after")
+        return replies

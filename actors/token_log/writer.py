@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from actors.crash_points import crash_point
 from actors.token_log.protocol import Append, AppendVerdict, TokenLogApi
 from events.v1.tokens_pb2 import Chunk, Operation
 from pipelines.errors import HeliographError, StaleFenceError
@@ -146,7 +147,9 @@ class TokenLogWriter:
                 return
             self._ports.metrics.observe("batch_size", len(batch), batch="append")
             try:
+                crash_point("inference.append.before")
                 verdicts = await self._log.append(list(batch.values()))
+                crash_point("inference.append.after")
             except Exception:
                 log.exception("append failed", extra={"rows": len(batch)})
                 self._ports.metrics.count("loop_failures", loop="token_log_writer")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from actors.blobs import Blobs
 from actors.coalescer import Coalescer
+from actors.crash_points import crash_point
 from actors.journal.protocol import JournalApi
 from actors.token_log.protocol import TokenLogApi
 from actors.token_log.writer import TokenLogWriter
@@ -116,7 +117,9 @@ class InferenceWorker:
                     outcome = await self._generate(claim, work)
             if outcome is not None:
                 finish = Finish(job_id=claim.job_id, fence=claim.fence, outcome=outcome)
+                crash_point("inference.finish.before")
                 await report(self._finishes.do, [finish], ports=self._ports)
+                crash_point("inference.finish.after")
         finally:
             if self._running.get(claim.job_id) is running:
                 self._forget(claim.job_id)

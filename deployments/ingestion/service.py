@@ -14,6 +14,7 @@ from pydantic_core import to_json
 
 from actors.blobs import INLINE_BYTES, Blobs
 from actors.coalescer import Coalescer
+from actors.crash_points import crash_point
 from actors.journal.protocol import JournalApi
 from actors.telemetry.tracing import new_traceparent
 from actors.token_log.protocol import TokenLogApi
@@ -134,7 +135,9 @@ class IngestionService:
             traceparent=trace,
             key=key,
         )
+        crash_point("ingestion.submit.before")
         (answer,) = await self._submits.do([command])
+        crash_point("ingestion.submit.after")
         if answer.verdict is Verdict.FULL:
             raise ApiError(429, "Too many jobs are waiting. Please try again later.", "rate_limit_exceeded")
         if answer.verdict is Verdict.CONFLICT:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from actors.blobs import Blobs
+from actors.crash_points import crash_point
 from actors.journal.protocol import JournalApi
 from actors.stores import StoreUnavailableError
 from deployments.prompting.renderer import PromptRenderer
@@ -60,7 +61,9 @@ class PromptWorker:
         ]
         if self._ports.tracer.enabled:
             self._trace(claims, started)
+        crash_point("prompting.finish.before")
         await report(self._journal.finish, finishes, ports=self._ports)
+        crash_point("prompting.finish.after")
 
     def revoke(self, job_id: str, fence: int) -> None:
         """Nothing: rendering is short, and the journal refuses an old fence."""

@@ -5,9 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from heliograph import haproxy
+from tests.servers import free_port, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="HAProxy is for Linux")
 
@@ -21,6 +23,9 @@ frontend prometheus
     bind :9101
 frontend http
     bind *:8000
+    default_backend default_backend
+backend default_backend
+    http-request return status 404 content-type text/plain lf-string "Path \'%[path]\' not found."
 listen stats
   bind *:8404
 """
@@ -33,6 +38,27 @@ def test_the_service_ports_are_bound_to_this_machine_and_the_configured_one_is_l
     subprocess.run([binary, "-c", "-f", str(config)], check=True, capture_output=True)
     binds = [line.strip() for line in config.read_text().splitlines() if "bind" in line]
     assert binds == ["bind 127.0.0.1:9101", "bind *:8000", "bind 127.0.0.1:8404"]
+
+
+def test_without_an_application_it_says_that_it_is_not_ready_and_never_that_a_job_is_not_there(tmp_path: Path) -> None:
+    binary = haproxy._environment(tmp_path)["RAY_SERVE_HAPROXY_BINARY_PATH"]
+    config, port = tmp_path / "haproxy.cfg", free_port()
+    config.write_text(
+        CONFIG.replace("*:8000", f"127.0.0.1:{port}").replace("frontend prometheus\n    bind :9101\n", "")
+    )
+    with subprocess.Popen([binary, "-db", "-f", str(config)]) as process:
+        reply = until(lambda: _ask(port), seconds=30, what="an answer")
+        process.kill()
+    assert reply.status_code == 503
+    assert reply.headers["retry-after"] == "1"
+    assert reply.json()["error"]["code"] == "not_ready"
+
+
+def _ask(port: int) -> httpx.Response | None:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/jobs/resp_1")
+    except httpx.TransportError:
+        return None
 
 
 def test_a_second_server_on_the_machine_takes_the_python_proxy_and_says_so(caplog: pytest.LogCaptureFixture) -> None:

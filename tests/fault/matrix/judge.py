@@ -1,0 +1,95 @@
+"""What became of the jobs of a cell."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+from tests.fault.matrix.cells import Cell
+
+TERMINAL_EVENTS = {"ResultStored", "JobIncomplete", "JobFailed", "JobCancelled", "JobDeadLettered"}
+ONCE = ("JobSubmitted", "PromptRendered", "InferenceCompleted")  # a decision, so taken once at the most
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """One job as the API tells it. Events come with their type and Unix time."""
+
+    status: str | None  # None: there is no such job
+    events: Sequence[tuple[str, float]]
+    text: str
+    shown: str | None = ""  # to its reader; None: a torn stream, "": nobody read
+
+
+@dataclass(slots=True)
+class Finding:
+    """The figures of one cell. Recovery is from the death to a job's next event, in seconds."""
+
+    cell: Cell
+    jobs: int = 0
+    lost: int = 0
+    duplicated: int = 0
+    stuck: int = 0
+    torn: int = 0  # streams that were not the result
+    recovery_s: list[float] = field(default_factory=list)
+    note: str = ""
+
+    @property
+    def recovery_max_s(self) -> float:
+        """Until the last of the jobs that were claimed at the death went on."""
+        return max(self.recovery_s, default=0.0)
+
+    @property
+    def recovery_p50_s(self) -> float:
+        """Until half of them did."""
+        return median(self.recovery_s) if self.recovery_s else 0.0
+
+    @property
+    def clean(self) -> bool:
+        """Whether every job was decided, once."""
+        return not (self.lost or self.duplicated or self.stuck or self.torn)
+
+
+def judge(cell: Cell, stories: Mapping[str, Story], *, claimed: set[str], died_at: float, extra: int) -> Finding:
+    """`extra` is how many jobs came into being that nobody asked for."""
+    finding = Finding(cell, jobs=len(stories), duplicated=extra)
+    for job_id, story in stories.items():
+        names = [name for name, _ in story.events]
+        ends = [name for name in names if name in TERMINAL_EVENTS]
+        finding.stuck += story.status in ("queued", "in_progress")
+        finding.lost += story.status is None or (not ends and story.status not in ("queued", "in_progress"))
+        finding.lost += story.status in ("failed", "cancelled")  # each of them could complete
+        finding.duplicated += len(ends) > 1 or any(names.count(name) > 1 for name in ONCE)
+        finding.torn += story.shown is None or story.shown not in ("", story.text)
+        if job_id in claimed:
+            later = [time for _, time in story.events if time > died_at]
+            finding.recovery_s += [min(later) - died_at] if later else []
+    return finding
+
+
+def summary(findings: Sequence[Finding]) -> dict[str, Any]:
+    """The last line."""
+
+    def slowest(group: str) -> float:
+        return round(max((f.recovery_max_s for f in findings if f.cell.group == group), default=0.0), 2)
+
+    return {
+        "cells": len(findings),
+        "lost": sum(finding.lost for finding in findings),
+        "duplicated": sum(finding.duplicated for finding in findings),
+        "stuck": sum(finding.stuck for finding in findings),
+        "torn": sum(finding.torn for finding in findings),
+        "recovery_max_s": slowest("worker"),
+        "recovery_actor_max_s": slowest("actor"),
+        "recovery_node_max_s": slowest("node"),
+    }
+
+
+def table(findings: Sequence[Finding]) -> str:
+    """As docs/faults.md has it."""
+    head = "| cell | jobs | lost | decided twice | stuck | torn streams | recovery p50 | max |\n"
+    return f"{head}|---|--|--|--|--|--|--|--|\n" + "\n".join(
+        f"| {f.cell.name} | {f.jobs} | {f.lost} | {f.duplicated} | {f.stuck} | {f.torn} "
+        f"| {f.recovery_p50_s:.2f} s | {f.recovery_max_s:.2f} s |"
+        for f in findings
+    )

@@ -1,0 +1,85 @@
+"""Two Ray nodes with the platform on them: `kill` on stdin kills the second, `add` puts another in its place."""
+
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import yaml
+
+from heliograph.haproxy import ingress
+from heliograph.local_ray import end_descendants, prepare
+from tests.servers import until
+
+WHOLE_S = 200.0
+
+
+def main() -> None:
+    """Serve until stdin ends."""
+    port, data, config = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
+    document = yaml.safe_load(config.read_text())
+    document["http_options"]["port"] = port
+    next(a for a in document["applications"] if a["name"] == "plane")["args"]["data"] = data
+    with ingress() as environment:
+        prepare({**environment, "RAY_AUTH_MODE": "disabled"})
+        try:
+            _serve(document)
+        finally:
+            end_descendants()
+
+
+def _serve(document: dict[str, Any]) -> None:
+    import ray  # noqa: PLC0415 - reads its variables now
+    from ray.cluster_utils import Cluster  # noqa: PLC0415 - as above
+
+    from heliograph import applications  # noqa: PLC0415 - as above
+
+    head = {"num_cpus": 2, "resources": {"journal": 1}, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    node = cluster.add_node(num_cpus=2)
+    ray.init(address=cluster.address, log_to_driver=False, logging_level="warning")
+    applications.deploy(document, lambda line: print(line, flush=True))
+    _await_workers()
+    print("ready", flush=True)
+    for line in sys.stdin:
+        if line.strip() == "kill":
+            print(f"killed {_kill(node)}", flush=True)
+        else:
+            with suppress(Exception):
+                cluster.remove_node(node, allow_graceful=False)
+            node = cluster.add_node(num_cpus=2)
+            _await_workers()
+            print("whole", flush=True)
+
+
+def _kill(node: Any) -> float:
+    """kill -9 of all that runs on the node; when that was."""
+    roots = [psutil.Process(info.process.pid) for infos in node.all_processes.values() for info in infos]
+    family = [process for root in roots for process in (root, *root.children(recursive=True))]
+    died_at = time.time()
+    for process in family:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    return died_at
+
+
+def _await_workers() -> None:
+    """Returns when two workers of every topic have registered."""
+    until(_whole, seconds=WHOLE_S, what="two workers of every topic")
+
+
+def _whole() -> bool:
+    import ray  # noqa: PLC0415 - see above
+
+    try:
+        journal = ray.get_actor("journal-0", namespace="heliograph")
+        depths = ray.get(journal.depth.remote(), timeout=10)
+    except (ray.exceptions.RayError, ValueError):
+        return False
+    return len(depths) >= 2 and all(depth.workers >= 2 for depth in depths.values())
+
+
+if __name__ == "__main__":
+    main()

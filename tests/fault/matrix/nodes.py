@@ -1,0 +1,47 @@
+"""A cluster of two nodes on this machine, the second of which can die as a whole."""
+
+import random
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.program import Program
+from tests.fault.matrix.cells import NODE, Cell
+from tests.fault.matrix.clusters import MEND_S, ServedCluster, ready
+from tests.servers import until
+
+START_S = 240.0
+
+
+class NodeCluster(ServedCluster):
+    """One replica of every worker on each node; what remembers is on the first."""
+
+    def __init__(self, folder: Path, config: dict[str, Any], model: str) -> None:
+        config["proxy_location"] = "HeadOnly"
+        for application in config["applications"]:
+            service = application["name"].partition(".")[0]
+            if service in ("inference", "prompting", "ingestion"):
+                spread = {"name": service, "max_replicas_per_node": 1}
+                application["deployments"] = [{**(application.get("deployments") or [{}])[0], **spread}]
+        super().__init__(folder, config, model)
+        self._config = config
+
+    def start(self) -> None:
+        arguments = [str(self.server.port), str(self.server.data), str(self.server.config)]
+        self._program = Program([sys.executable, "-m", "tests.fault.matrix.node_program", *arguments])
+        self._program.line("ready", within_s=START_S)
+
+    def stop(self) -> None:
+        self._program.stop()
+
+    def strike(self, cell: Cell, chance: random.Random) -> float:  # noqa: ARG002 - the moment was drawn before
+        assert cell.victim == NODE
+        self._program.say("kill")
+        return float(self._program.line("killed ", within_s=30))
+
+    def mend(self, cell: Cell) -> None:  # noqa: ARG002 - there is only one way
+        self._program.say("add")
+        self._program.line("whole", within_s=MEND_S)
+        until(lambda: ready(self.url), seconds=MEND_S, what="readiness")
+        time.sleep(0)

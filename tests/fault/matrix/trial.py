@@ -1,0 +1,77 @@
+"""One cell: 200 jobs under way, a death, and what became of them."""
+
+import random
+import time
+from typing import Any
+
+from tests.fault.matrix.cells import EVERYTHING, Cell
+from tests.fault.matrix.clusters import ServedCluster, body
+from tests.fault.matrix.judge import Finding, Story, judge
+from tests.fault.matrix.load import JOBS, Load, text_of
+
+END_S = 120.0  # within which every job must end once the fault is over
+POLL_S = 0.2
+
+
+def run(cell: Cell, cluster: ServedCluster) -> Finding:
+    """Let the cell's victim die with jobs in flight, wait for their ends, and mend the cluster."""
+    chance = random.Random(cell.name)
+    with cluster.rows() as rows:
+        before = rows.count()
+    load = Load(cluster.url, f"{cell.name}-{time.time()}", [body(cell.kind, number) for number in range(JOBS)])
+    try:
+        load.wait_for(chance.randrange(20, JOBS // 2) if cell.early else JOBS)
+        load.read(chance)
+        claimed, died_at = _strike(cell, cluster, chance)
+        if cell.victim == EVERYTHING:
+            cluster.mend(cell)
+        _await_ends(cluster, load)
+        finding = _judge(cell, cluster, load, claimed=claimed, died_at=died_at, before=before)
+    finally:
+        load.close()
+    if cell.victim != EVERYTHING:
+        cluster.mend(cell)
+    return finding
+
+
+def _strike(cell: Cell, cluster: ServedCluster, chance: random.Random) -> tuple[set[str], float]:
+    """Who was claimed at the death, and when that was."""
+    if not cell.crash_point:
+        time.sleep(chance.uniform(0.0, 2.0))
+    with cluster.rows() as rows:
+        before = rows.claimed()
+        died_at = cluster.strike(cell, chance)
+        return (rows.claimed() if cell.crash_point else before), died_at
+
+
+def _await_ends(cluster: ServedCluster, load: Load) -> None:
+    mine, give_up_at = set(load.ids()), time.monotonic() + END_S
+    with cluster.rows() as rows:
+        while mine & rows.open() and time.monotonic() < give_up_at:
+            time.sleep(POLL_S)
+
+
+def _judge(
+    cell: Cell, cluster: ServedCluster, load: Load, *, claimed: set[str], died_at: float, before: int
+) -> Finding:
+    with cluster.rows() as rows:
+        extra = rows.count() - before - len(set(load.ids()))
+    shown = {job_id: text_of(frames) for job_id, frames in load.streams().items()}
+    stories = load.each(lambda job_id: _story(load, job_id, shown.get(job_id, "")))
+    return judge(cell, dict(zip(load.ids(), stories, strict=True)), claimed=claimed, died_at=died_at, extra=extra)
+
+
+def _story(load: Load, job_id: str, shown: str | None) -> Story:
+    view = load.get(f"/jobs/{job_id}")
+    events = load.get(f"/jobs/{job_id}/events?limit=1000")
+    return Story(
+        status=view["status"] if view else None,
+        events=[(event["type"], event["created_at"]) for event in (events or {"data": []})["data"]],
+        text=_text(load.get(f"/v1/responses/{job_id}")),
+        shown=shown,
+    )
+
+
+def _text(response: dict[str, Any] | None) -> str:
+    items = response["output"] if response else []
+    return "".join(part["text"] for item in items for part in item.get("content", []))

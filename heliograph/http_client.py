@@ -13,7 +13,7 @@ from heliograph.errors import ConnectError
 from heliograph.frames import Frame, Progress
 from pipelines.errors import HeliographError
 
-PATIENCE_S = 30.0  # how long a server that has gone away is waited for
+PATIENCE_S = 30.0  # how long a server that has gone away is waited for while its stream is read
 _PAUSE_S = 0.5
 
 
@@ -24,7 +24,8 @@ class RefusedError(HeliographError):
 class HttpClient:
     """Talks to one server as one tenant. `api_key` is a bearer token, or "" for the default tenant."""
 
-    def __init__(self, url: str, api_key: str = "") -> None:
+    def __init__(self, url: str, api_key: str = "", *, patience_s: float = PATIENCE_S) -> None:
+        self._patience_s = patience_s
         self._url = url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._http = httpx.Client(base_url=self._url, headers=self._headers, timeout=60)
@@ -74,11 +75,11 @@ class HttpClient:
     def frames(self, job_id: str) -> Iterator[Frame]:
         """Everything that happens to a job, from its first event to its end."""
         progress = Progress(-1)
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + self._patience_s
         while not progress.ended:
             try:
                 for frame in progress.news_of(self._connection(job_id, progress.sequence)):
-                    deadline = time.monotonic() + PATIENCE_S
+                    deadline = time.monotonic() + self._patience_s
                     yield frame
             except (OSError, ConnectionClosed, InvalidHandshake) as error:
                 if time.monotonic() > deadline:

@@ -90,7 +90,7 @@ class Load:
         self._readers.shutdown()
 
     def _follow(self, job_id: str) -> list[Frame]:
-        return list(HttpClient(self._url).frames(job_id))
+        return list(HttpClient(self._url, patience_s=PATIENCE_S).frames(job_id))
 
     def _submit(self, number: int, body: dict[str, Any]) -> str:
         headers = {"Idempotency-Key": f"{self._name}-{number}"}

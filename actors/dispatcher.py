@@ -14,6 +14,7 @@ from typing import Any
 from actors.crash_points import crash_point
 from actors.journal.journal import Journal
 from actors.journal.ledger import Effects
+from actors.journal.protocol import Death
 from actors.supervision import supervise
 from actors.telemetry.story import tell_seals
 from actors.token_log.protocol import SealRequest, TokenLogApi
@@ -28,7 +29,7 @@ MOST_KEPT = 10_000
 
 
 class Dispatcher:
-    """Drives one journal. `open_topic` finds or makes a topic; `is_dead` knows of a worker's handle."""
+    """Drives one journal. `open_topic` finds or makes a topic; `death_of` knows of a worker's handle."""
 
     def __init__(
         self,
@@ -36,13 +37,13 @@ class Dispatcher:
         token_log: TokenLogApi,
         *,
         open_topic: Callable[[str], Topic],
-        is_dead: Callable[[Any], Awaitable[bool]],
+        death_of: Callable[[Any], Awaitable[Death | None]],
         ports: Ports,
     ) -> None:
         self._journal = journal
         self._token_log = token_log
         self._open_topic = open_topic
-        self._is_dead = is_dead
+        self._death_of = death_of
         self._ports = ports
         self._topics: dict[str, Topic] = {}
         self._tickets: Counter[str] = Counter()  # out, by topic
@@ -118,10 +119,10 @@ class Dispatcher:
     async def _bury(self) -> None:
         await self._ports.sleep(SWEEP_S)
         workers = [worker for worker in self._journal.workers.registered() if worker.handle is not None]
-        dead = await asyncio.gather(*(self._is_dead(worker.handle) for worker in workers))
-        for worker in (worker for worker, gone in zip(workers, dead, strict=True) if gone):
-            log.warning("worker died", extra={"worker": worker.id, "topic": worker.topic})
-            await self._journal.orphan(worker.id, crashed=True)
+        deaths = await asyncio.gather(*(self._death_of(worker.handle) for worker in workers))
+        for worker, death in ((worker, death) for worker, death in zip(workers, deaths, strict=True) if death):
+            log.warning("worker died", extra={"worker": worker.id, "topic": worker.topic, "death": death})
+            await self._journal.orphan(worker.id, crashed=death is Death.CRASH)
         for worker_id in self._journal.workers.silent():
             log.warning("lease ran out", extra={"worker": worker_id})
             self._ports.metrics.count("lease_expiries")

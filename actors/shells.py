@@ -11,14 +11,14 @@ import os
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 import ray
 from ray.exceptions import ActorDiedError, RayError
 from ray.experimental.internal_kv import _internal_kv_get, _internal_kv_put
 
 from actors.dispatcher import Dispatcher
-from actors.journal.protocol import DeadLetterQuery, Depth, Heartbeat, JobQuery, StoreInfo, Worker
+from actors.journal.protocol import DeadLetterQuery, Death, Depth, Heartbeat, JobQuery, StoreInfo, Worker
 from actors.naming import NAMESPACE, TOPIC_SIZE, journal_name, token_log_name
 from actors.remotes import RemoteTokenLog
 from actors.shards import open_journal, open_token_log
@@ -86,7 +86,7 @@ class JournalActor(Shell):
             self._journal,
             RemoteTokenLog(token_log_name(shard), ports),
             open_topic=lambda name: RayTopic(name, size=TOPIC_SIZE),
-            is_dead=is_dead,
+            death_of=death_of,
             ports=ports,
         )
 
@@ -236,15 +236,26 @@ def same_store(folder: Path, name: str) -> Iterator[None]:
     _internal_kv_put(key, uuid)
 
 
-async def is_dead(handle: Any) -> bool:
-    """Whether the actor's process is known to be gone; silence means busy."""
+class Home(NamedTuple):
+    """Where a worker lives: its actor, and the node below it."""
+
+    actor: Any
+    node_id: str
+
+
+async def death_of(home: Home) -> Death | None:
+    """How the worker's process has gone; None where that is not known: silence means busy."""
     try:
-        await asyncio.wait_for(handle.__ray_ready__.remote(), ASK_S)
+        await asyncio.wait_for(home.actor.__ray_ready__.remote(), ASK_S)
     except ActorDiedError:
-        return True
+        return Death.CRASH if await asyncio.to_thread(_node_lives, home.node_id) else Death.NODE
     except (RayError, TimeoutError):
-        return False
-    return False
+        return None
+    return None
+
+
+def _node_lives(node_id: str) -> bool:
+    return any(node["Alive"] for node in ray.nodes() if node["NodeID"] == node_id)
 
 
 def ensure_actor(shell: type[Shell], name: str, *arguments: Any) -> int:

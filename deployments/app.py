@@ -159,7 +159,7 @@ class Monolith:
         self._pullers: list[Puller] = []
         self._engines: list[Engine] = []
         self._dispatcher = Dispatcher(
-            self._journal, self._token_log, open_topic=self._topic, is_dead=_never_dead, ports=self._ports
+            self._journal, self._token_log, open_topic=self._topic, death_of=_lives, ports=self._ports
         )
         self._service = make_ingestion(
             settings.models,
@@ -227,5 +227,5 @@ class Monolith:
         return self._topics.setdefault(name, InProcessTopic(name, size=TOPIC_SIZE))
 
 
-async def _never_dead(_: object) -> bool:
-    return False  # a worker of the monolith dies with the journal
+async def _lives(_: object) -> None:
+    """No worker of the monolith dies before its journal."""

@@ -21,7 +21,7 @@ from actors.journal.protocol import DeadLetterQuery, JobQuery, Worker
 from actors.naming import TOPIC_SIZE, journal_name, token_log_name
 from actors.puller import Handler, Puller
 from actors.remotes import RemoteJournal, RemoteTokenLog
-from actors.shells import ensure_shard
+from actors.shells import Home, ensure_shard
 from actors.system import real_ports
 from actors.telemetry.setup import process_telemetry
 from actors.topics.ray_queue import RayTopic
@@ -255,8 +255,9 @@ class Ingestion(Replica):
 
 
 def replica_identity() -> tuple[str, Any]:
-    """This replica's id, and its own handle, by which the journal notices its death."""
-    return serve.get_replica_context().replica_id.to_full_id_str(), ray.get_runtime_context().current_actor
+    """This replica's id, and where it lives, by which the journal notices its death."""
+    context = ray.get_runtime_context()
+    return serve.get_replica_context().replica_id.to_full_id_str(), Home(context.current_actor, context.get_node_id())
 
 
 def plane(settings: PlaneSettings) -> Application:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
 from pipelines.commands import Answer, Cancel, Claim, Finish, Redrive, Submit
@@ -18,6 +19,13 @@ class Worker:
     engine_fingerprint: str = ""
     can_continue: bool = False
     handle: Any = None
+
+
+class Death(StrEnum):
+    """How a worker's process has gone."""
+
+    CRASH = "crash"  # alone: what it held may be to blame
+    NODE = "node"  # with its node, which no job is to blame for
 
 
 class Heartbeat(NamedTuple):

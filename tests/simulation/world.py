@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 from actors.blobs import Blobs
-from actors.journal.protocol import Worker
+from actors.journal.protocol import Death, Worker
 from actors.naming import TOPIC_SIZE
 from actors.puller import Handler, Puller
 from pipelines.generate import PROMPTING_TOPIC, inference_topic
@@ -113,7 +113,7 @@ class World:
             journal,
             remote_token_log(TOKENS, self.network, process),
             open_topic=lambda name: self._topic(name, process),
-            is_dead=self._is_dead,
+            death_of=self._death_of,
             ports=process.ports,
         )
         dispatcher.start()
@@ -156,6 +156,6 @@ class World:
     def _topic(self, name: str, process: Process) -> SimulatedTopic:
         return SimulatedTopic(name, size=TOPIC_SIZE, network=self.network, caller=process)
 
-    async def _is_dead(self, process: Process) -> bool:
+    async def _death_of(self, process: Process) -> Death | None:
         await asyncio.sleep(0.01)
-        return not process.alive and process.death_known
+        return Death.CRASH if not process.alive and process.death_known else None

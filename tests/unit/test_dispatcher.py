@@ -7,7 +7,7 @@ import pytest
 from actors.dispatcher import Dispatcher
 from actors.journal.journal import Journal
 from actors.journal.memory import Disk, MemoryStore
-from actors.journal.protocol import Worker
+from actors.journal.protocol import Death, Worker
 from actors.token_log import memory as token_memory
 from actors.token_log.token_log import TokenLog
 from actors.topics.in_process import InProcessTopic
@@ -23,7 +23,7 @@ class System:
     def __init__(self) -> None:
         self.disk = Disk(uuid="one")
         self.token_disk = token_memory.Disk(uuid="two")
-        self.dead: set[str] = set()
+        self.deaths: dict[str, Death] = {}
         self.start()
 
     def start(self) -> None:
@@ -31,7 +31,7 @@ class System:
         self.token_log = TokenLog(token_memory.MemoryTokenStore(self.token_disk), ports=make_ports())
         self.topics: dict[str, InProcessTopic] = {}
         self.dispatcher = Dispatcher(
-            self.journal, self.token_log, open_topic=self.topic, is_dead=self._is_dead, ports=make_ports()
+            self.journal, self.token_log, open_topic=self.topic, death_of=self._death_of, ports=make_ports()
         )
         self.dispatcher.start()
 
@@ -41,8 +41,8 @@ class System:
     async def register(self, name: str, slots: int = 10) -> None:
         await self.journal.register(Worker(id=name, topic=PROMPTING, slots=slots, handle=name))
 
-    async def _is_dead(self, handle: Any) -> bool:
-        return handle in self.dead
+    async def _death_of(self, handle: Any) -> Death | None:
+        return self.deaths.get(handle)
 
 
 @pytest.fixture
@@ -132,13 +132,19 @@ async def test_what_an_earlier_dispatcher_left_open_is_sealed(system: System) ->
     await eventually(lambda: _sealed(system))
 
 
-async def test_the_claims_of_a_dead_worker_are_offered_again(system: System) -> None:
+@pytest.mark.parametrize(("death", "crashes"), [(Death.CRASH, 1), (Death.NODE, 0)])
+async def test_the_claims_of_a_dead_worker_are_offered_again_and_blamed_unless_its_node_died(
+    system: System, death: Death, crashes: int
+) -> None:
     await system.register("w1")
     await system.journal.submit([submit()])
     await system.journal.claim(claim())
-    system.dead.add("w1")
+    system.deaths["w1"] = death
     await eventually(lambda: _ready(system))
     await eventually(lambda: _nobody_registered(system))
+    (job,) = await system.journal.jobs("default", [job_id()])
+    assert job is not None
+    assert job.crashes == crashes
 
 
 async def _sealed(system: System) -> bool:

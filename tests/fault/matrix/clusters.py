@@ -161,6 +161,8 @@ def _config(kind: Kind) -> tuple[dict[str, Any], str]:
         service = application["name"].partition(".")[0]
         if service == "inference":
             application["args"]["replicas"] = {"least": REPLICAS, "most": REPLICAS}
+            half = {"name": service, "num_replicas": REPLICAS, "ray_actor_options": {"num_cpus": 0.5}}
+            application["deployments"] = [half]  # so that both find room on two cores
         elif service in ("prompting", "ingestion"):
             application["deployments"] = [{"name": service, "num_replicas": REPLICAS}]
     return config, model

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from tests.fault.matrix.cells import Cell
+from tests.fault.matrix.cells import Cell, Group
 
 TERMINAL_EVENTS = {"ResultStored", "JobIncomplete", "JobFailed", "JobCancelled", "JobDeadLettered"}
 ONCE = ("JobSubmitted", "PromptRendered", "InferenceCompleted")  # a decision, so taken once at the most
@@ -17,6 +17,7 @@ class Story:
 
     status: str | None  # None: there is no such job
     events: Sequence[tuple[str, float]]
+    blamed: bool = False  # for the death of a worker
     text: str
     shown: str | None = ""  # to its reader; None: a torn stream, "": nobody read
 
@@ -32,7 +33,7 @@ class Finding:
     stuck: int = 0
     torn: int = 0  # streams that were not the result
     recovery_s: list[float] = field(default_factory=list)
-    note: str = ""
+    blamed: int = 0  # jobs to which the death of a whole node was put down
 
     @property
     def recovery_max_s(self) -> float:
@@ -47,7 +48,7 @@ class Finding:
     @property
     def clean(self) -> bool:
         """Whether every job was decided, once."""
-        return not (self.lost or self.duplicated or self.stuck or self.torn)
+        return not (self.lost or self.duplicated or self.stuck or self.torn or self.blamed)
 
 
 def judge(cell: Cell, stories: Mapping[str, Story], *, claimed: set[str], died_at: float, extra: int) -> Finding:
@@ -61,6 +62,7 @@ def judge(cell: Cell, stories: Mapping[str, Story], *, claimed: set[str], died_a
         finding.lost += story.status in ("failed", "cancelled")  # each of them could complete
         finding.duplicated += len(ends) > 1 or any(names.count(name) > 1 for name in ONCE)
         finding.torn += story.shown is None or story.shown not in ("", story.text)
+        finding.blamed += story.blamed and cell.group is Group.NODE
         if job_id in claimed:
             later = [time for _, time in story.events if time > died_at]
             finding.recovery_s += [min(later) - died_at] if later else []

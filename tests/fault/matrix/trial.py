@@ -63,10 +63,11 @@ def _judge(
 
 def _story(load: Load, job_id: str, shown: str | None) -> Story:
     view = load.get(f"/jobs/{job_id}")
-    events = load.get(f"/jobs/{job_id}/events?limit=1000")
+    events = (load.get(f"/jobs/{job_id}/events?limit=1000") or {"data": []})["data"]
     return Story(
         status=view["status"] if view else None,
-        events=[(event["type"], event["created_at"]) for event in (events or {"data": []})["data"]],
+        events=[(event["type"], event["created_at"]) for event in events],
+        blamed=any(event["data"].get("error", {}).get("code") == "worker_crashed" for event in events),
         text=_text(load.get(f"/v1/responses/{job_id}")),
         shown=shown,
     )

@@ -6,9 +6,10 @@ CONFIG ?= configs/event-driven.yaml
 PORT ?= 8000
 DATA ?= .heliograph
 SEEDS ?= 1000
+CELLS ?= all
 FROM ?= 0
 
-.PHONY: help setup demo serve test simulate check format events requirements bench-pipeline bench-engine bench-start bench-memory
+.PHONY: help setup demo serve test simulate fault check format events requirements bench-pipeline bench-engine bench-start bench-memory
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +28,9 @@ test: setup ## Run all tests
 
 simulate: setup ## SEEDS simulated histories full of faults, from seed FROM on, and the planted bugs
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --from $(FROM)
+
+fault: setup ## Kill every process with 200 jobs in flight; CELLS=smoke is the ten most telling minutes of it
+	@$(BIN)/python -m tests.fault.matrix --cells "$(CELLS)"
 
 check: setup ## Lint, format, types, import directions, schemas
 	@$(BIN)/ruff check

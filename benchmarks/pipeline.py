@@ -102,8 +102,8 @@ def cluster(redis_port: int) -> Iterator[Server]:
     profile = load_profile("scripted")
     task = {"redis_port": redis_port, "slots": profile.slots, "tokens": profile.default_max_output_tokens}
     config["applications"] += [
-        _application("constant", "/constant", {}),
-        _application("task_consumer", "/task", task),
+        application("constant", "/constant"),
+        application("task_consumer", "/task", **task),
     ]
     with TemporaryDirectory(prefix="heliograph-bench-") as folder:
         file = Path(folder) / "pipeline.yaml"
@@ -113,7 +113,8 @@ def cluster(redis_port: int) -> Iterator[Server]:
             yield server
 
 
-def _application(module: str, route_prefix: str, args: dict[str, int]) -> dict[str, Any]:
+def application(module: str, route_prefix: str, **args: float) -> dict[str, Any]:
+    """A peer's part of a Serve config."""
     return {
         "name": module,
         "route_prefix": route_prefix,

@@ -4,6 +4,8 @@ Settings are Ray's and Celery's defaults, with the platform's numbers of replica
 enqueues on its event loop: from a thread pool it was only half as fast.
 """
 
+import time
+
 from pydantic import BaseModel
 from ray import serve
 from ray.serve import Application, Deployment
@@ -25,6 +27,8 @@ class Args(BaseModel):
     slots: int  # tasks at once
     tokens: int  # of a result
     max_ongoing_requests: int  # of the endpoint
+    work_s: float = 0.0  # of a task
+    replicas: int = 1  # of the consumer
 
 
 @serve.ingress()
@@ -56,9 +60,10 @@ def build(args: Args) -> Application:
 
         @task_handler(name="generate")  # type: ignore[untyped-decorator]
         def generate(self, prompt: str) -> str:
+            time.sleep(args.work_s)
             return decode(token_ids(prompt, tokens))
 
-    consumer = _deployment(Consumer, "task-consumer", args.slots).bind()
+    consumer = _deployment(Consumer, "task-consumer", args.slots).options(num_replicas=args.replicas).bind()
     return _deployment(Ingress, "task-ingress", args.max_ongoing_requests).bind(config, consumer)
 
 

@@ -8,7 +8,8 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from tests.fault.matrix.cells import Cell, chosen
+from tests.fault.matrix import peer
+from tests.fault.matrix.cells import Cell, Kind, chosen
 from tests.fault.matrix.clusters import cluster
 from tests.fault.matrix.judge import Finding, summary, table
 from tests.fault.matrix.trial import run
@@ -19,6 +20,9 @@ def run_all(cells: Iterable[Cell], folder: Path) -> list[Finding]:
     findings = []
     for kind, group in itertools.groupby(cells, key=lambda cell: cell.kind):
         print(f"starting the cluster `{kind}`", flush=True)
+        if kind is Kind.PEER:
+            print(f"Ray Serve's asynchronous inference: {json.dumps(peer.run(folder / kind, *group))}", flush=True)
+            continue
         with cluster(kind, folder / kind) as made:
             for cell in group:
                 findings.append(run(cell, made))

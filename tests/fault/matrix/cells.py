@@ -23,6 +23,7 @@ class Kind(StrEnum):
     POSTGRES = "postgres"
     VLLM = "vllm"
     NODES = "nodes"
+    PEER = "peer"  # not ours: the comparison
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +74,9 @@ _OUTSIDE = {
 def all_cells() -> list[Cell]:
     """Every cell, those of one cluster side by side."""
     cells = [*map(_point, _POINTS), *(_moment(name, number) for name in _OUTSIDE for number in range(1, MOMENTS + 1))]
+    cells.append(
+        Cell(name="peer", kind=Kind.PEER, group=Group.OTHER, victim="ServeReplica:task_consumer:task-consumer")
+    )
     return sorted(cells, key=lambda cell: list(Kind).index(cell.kind))
 
 

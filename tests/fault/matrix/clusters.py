@@ -126,10 +126,10 @@ def cluster(kind: Kind, folder: Path) -> Iterator[ServedCluster]:
     from tests.fault.matrix.nodes import NodeCluster  # noqa: PLC0415 - it builds on this module
 
     kinds = {Kind.POSTGRES: PostgresCluster, Kind.NODES: NodeCluster}
-    config, model = _config(kind)
+    config, model = config_of(kind)
     made = kinds.get(kind, ServedCluster)(folder, config, model)
-    made.start()
     try:
+        made.start()
         yield made
     finally:
         made.stop()
@@ -151,7 +151,7 @@ def ready(url: str) -> bool:
         return False
 
 
-def _config(kind: Kind) -> tuple[dict[str, Any], str]:
+def config_of(kind: Kind) -> tuple[dict[str, Any], str]:
     """The config of production, but for the number of replicas."""
     name, model = ("event-driven.yaml", MODEL) if kind is Kind.VLLM else ("scripted.yaml", "scripted")
     if kind is Kind.VLLM:

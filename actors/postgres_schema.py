@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from actors.stores import ForeignStoreError
+from actors.stores import ForeignStoreError, pending_file
 
 _BASE = """
     CREATE TABLE IF NOT EXISTS store (key text COLLATE "C" PRIMARY KEY, number bigint, data bytea);
@@ -25,7 +25,7 @@ def prepare(connection: psycopg.Connection[Any], schema: str, migrations: Path, 
 
     The epoch row is locked before any table is, as every writer does; a writer that is at work may go on afterwards.
     """
-    pending = marker.with_suffix(".uuid.new")
+    pending = pending_file(marker)
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [f"heliograph {schema}"])
         if connection.execute("SELECT to_regnamespace($1)", [schema]).fetchone() == (None,):

@@ -2,17 +2,27 @@
 
 A commit is on disk when it returns (WAL, synchronous=FULL). The epoch row is checked in every write
 transaction, so an actor that was replaced can never write again. The store's UUID stands in the file and in
-a text file beside it; an empty or foreign file is refused.
+a text file beside it; an empty or foreign file is refused. A first start that dies is finished by the next: the
+UUID is on disk before the file is, under a name that becomes the marker's when the file is a store.
 """
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from actors.stores import ForeignStoreError, Reader, StaleEpochError, Statements, StoreUnavailableError, marker_file
+from actors.stores import (
+    ForeignStoreError,
+    Reader,
+    StaleEpochError,
+    Statements,
+    StoreUnavailableError,
+    marker_file,
+    pending_file,
+)
 
 _PRIMARY = 0xFF  # of an error code; the rest tells more about it
 _PASSING = (  # a disk that is full or fails, a lock that is held; anything else is a fault of ours
@@ -30,12 +40,11 @@ class SqliteFile:
 
     def __init__(self, path: Path, migrations: Path, *, new_uuid: str) -> None:
         marker = marker_file(path.parent, path.stem)
-        if marker.exists() != path.exists():
-            raise ForeignStoreError(f"of {path.name} and {marker.name} in {path.parent} only one is there")
+        self.uuid = _expected(path, marker, new_uuid)
         self.path = path
         self.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
         self._set_up(migrations)
-        self.uuid = self._identify(marker, new_uuid)
+        self._identify(marker)
         self.epoch = self._take_over()
 
     def reader(self) -> sqlite3.Connection:
@@ -85,16 +94,15 @@ class SqliteFile:
                 f"BEGIN IMMEDIATE;\n{script.read_text()}\nPRAGMA user_version = {done};\nCOMMIT;"
             )
 
-    def _identify(self, marker: Path, new_uuid: str) -> str:
+    def _identify(self, marker: Path) -> None:
         row = self.connection.execute("SELECT value FROM store WHERE key = 'uuid'").fetchone()
-        if marker.exists():
-            expected = marker.read_text().strip()
-            if row is None or row[0] != expected:
-                raise ForeignStoreError(f"{self.path} is not the store {expected}")
-            return expected
-        self.connection.execute("INSERT INTO store VALUES ('uuid', ?)", [new_uuid])
-        marker.write_text(new_uuid + "\n")
-        return new_uuid
+        first = not marker.exists()
+        if first and row is None:
+            self.connection.execute("INSERT INTO store VALUES ('uuid', ?)", [self.uuid])
+        elif row is None or row[0] != self.uuid:
+            raise ForeignStoreError(f"{self.path} is not the store {self.uuid}")
+        if first:
+            pending_file(marker).rename(marker)
 
     def _take_over(self) -> int:
         self.connection.execute("INSERT OR IGNORE INTO store VALUES ('epoch', 0)")
@@ -107,6 +115,31 @@ class SqliteFile:
         row = self.connection.execute("SELECT value FROM store WHERE key = 'epoch'").fetchone()
         if row[0] != self.epoch:
             raise StaleEpochError(f"epoch {self.epoch} of {self.path.name} was replaced by {row[0]}")
+
+
+def _expected(path: Path, marker: Path, new_uuid: str) -> str:
+    """The UUID that the file must have, or gets from this start or from one that died before its end."""
+    pending = pending_file(marker)
+    if not marker.exists() and not path.exists():
+        _write_to_disk(pending, new_uuid + "\n")
+        return new_uuid
+    named = marker if marker.exists() else pending
+    if not path.exists() or not named.exists():
+        raise ForeignStoreError(f"of {path.name} and {marker.name} in {path.parent} only one is there")
+    return named.read_text().strip()
+
+
+def _write_to_disk(path: Path, text: str) -> None:
+    """Returns when the file and its name would survive a loss of power."""
+    with path.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 class SqliteStatements:

@@ -78,3 +78,8 @@ def load_queries(*paths: Path, fragments: Mapping[str, str] | None = None) -> di
 def marker_file(folder: Path, name: str) -> Path:
     """The text file in the data folder that says which store belongs to it."""
     return folder / f"{name}.uuid"
+
+
+def pending_file(marker: Path) -> Path:
+    """What becomes the marker when a first start has come to its end."""
+    return marker.with_suffix(".uuid.new")

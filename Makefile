@@ -9,7 +9,7 @@ SEEDS ?= 1000
 CELLS ?= all
 FROM ?= 0
 
-.PHONY: help setup demo serve test simulate fault check format events requirements bench-pipeline bench-engine bench-start bench-memory
+.PHONY: help setup demo serve test simulate fault upgrade check format events requirements bench-pipeline bench-engine bench-start bench-memory
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ simulate: setup ## SEEDS simulated histories full of faults, from seed FROM on, 
 
 fault: setup ## Kill every process with 200 jobs in flight; CELLS=smoke is the ten most telling minutes of it
 	@$(BIN)/python -m tests.fault.matrix --cells "$(CELLS)"
+
+upgrade: setup ## Jobs that the code of commit FROM accepted, on the new schema and through a change to this code
+	@$(BIN)/python -m tests.upgrade $(if $(filter 0,$(FROM)),HEAD~1,$(FROM))
 
 check: setup ## Lint, format, types, import directions, schemas
 	@$(BIN)/ruff check

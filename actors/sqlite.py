@@ -87,12 +87,7 @@ class SqliteFile:
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 5000"):
             self.connection.execute(f"PRAGMA {pragma}")
         self.connection.execute("CREATE TABLE IF NOT EXISTS store (key TEXT PRIMARY KEY, value) WITHOUT ROWID")
-        done = self.connection.execute("PRAGMA user_version").fetchone()[0]
-        for script in sorted(migrations.glob("*.sql"))[done:]:
-            done += 1
-            self.connection.executescript(
-                f"BEGIN IMMEDIATE;\n{script.read_text()}\nPRAGMA user_version = {done};\nCOMMIT;"
-            )
+        migrate(self.connection, migrations)
 
     def _identify(self, marker: Path) -> None:
         row = self.connection.execute("SELECT value FROM store WHERE key = 'uuid'").fetchone()
@@ -115,6 +110,14 @@ class SqliteFile:
         row = self.connection.execute("SELECT value FROM store WHERE key = 'epoch'").fetchone()
         if row[0] != self.epoch:
             raise StaleEpochError(f"epoch {self.epoch} of {self.path.name} was replaced by {row[0]}")
+
+
+def migrate(connection: sqlite3.Connection, migrations: Path) -> None:
+    """Do the scripts that are new, each whole or not at all. They only add, so a writer that is at work goes on."""
+    done = connection.execute("PRAGMA user_version").fetchone()[0]
+    for script in sorted(migrations.glob("*.sql"))[done:]:
+        done += 1
+        connection.executescript(f"BEGIN IMMEDIATE;\n{script.read_text()}\nPRAGMA user_version = {done};\nCOMMIT;")
 
 
 def _expected(path: Path, marker: Path, new_uuid: str) -> str:

@@ -39,10 +39,11 @@ def until(check: Callable[[], Any], *, seconds: float, what: str) -> Any:
 
 
 class ServerProcess:
-    """One server. `model` is what its jobs should ask for."""
+    """One server. `model` is what its jobs should ask for, `code` the folder of another version of the code."""
 
-    def __init__(self, config: Path, data: Path, *, model: str) -> None:
+    def __init__(self, config: Path, data: Path, *, model: str, code: Path | None = None) -> None:
         self.config = config
+        self._code = code
         self.data = data
         self.model = model
         self.port = free_port()
@@ -60,8 +61,9 @@ class ServerProcess:
         self.data.parent.mkdir(parents=True, exist_ok=True)
         output = (self.data.parent / f"{self.data.name}.log").open("a")
         self._process = subprocess.Popen(
-            [*command, "--data", str(self.data)], stdout=subprocess.PIPE, stderr=output, text=True, env=_environment()
-        )
+            [*command, "--data", str(self.data)],
+            stdout=subprocess.PIPE, stderr=output, text=True, env=_environment(), cwd=self._code,
+        )  # fmt: skip
         output.close()
         assert self._process.stdout is not None
         for line in self._process.stdout:

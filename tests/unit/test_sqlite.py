@@ -1,9 +1,11 @@
+import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from actors.sqlite import SqliteFile
+from actors.sqlite import SqliteFile, migrate
 from actors.stores import ForeignStoreError, load_queries
 
 MIGRATION = "CREATE TABLE things (name TEXT);\nCREATE INDEX by_name ON things (name);\n"
@@ -36,6 +38,22 @@ def test_new_migrations_run_once_in_order(tmp_path: Path, migrations: Path) -> N
         file = open_file(tmp_path, migrations)
         assert file.connection.execute("SELECT name, size FROM things").fetchall() == []
         file.close()
+
+
+def test_an_older_version_goes_on_and_starts_again_on_a_newer_schema(tmp_path: Path, migrations: Path) -> None:
+    newer = tmp_path / "newer"
+    shutil.copytree(migrations, newer)
+    (newer / "002_more.sql").write_text("ALTER TABLE things ADD COLUMN size INTEGER NOT NULL DEFAULT 1;")
+    older = open_file(tmp_path, migrations)
+    with closing(sqlite3.connect(older.path, isolation_level=None)) as connection:
+        migrate(connection, newer)
+    for _ in range(2):
+        with older.transaction() as writing:
+            writing.execute("INSERT INTO things (name) VALUES ('old')")
+        older.close()
+        older = open_file(tmp_path, migrations)
+    assert older.connection.execute("SELECT name, size FROM things").fetchall() == [("old", 1)] * 2
+    older.close()
 
 
 def test_a_missing_file_beside_its_marker_is_refused(tmp_path: Path, migrations: Path) -> None:

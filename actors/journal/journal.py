@@ -180,7 +180,8 @@ class Journal:
     async def _arrival(self, topic: str) -> None:
         arrival = self._arrivals.setdefault(topic, asyncio.Event())
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(arrival.wait(), self._coming_s)
+            async with asyncio.timeout(self._coming_s):
+                await arrival.wait()
 
     async def _read(self, read: Callable[[], T]) -> T:
         return await read_from(self._store, read)

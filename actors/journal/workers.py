@@ -66,7 +66,8 @@ class Workers:
             return Heartbeat(known=False, revoked=[])
         seat.seen_at = self._clock.monotonic()
         try:
-            await asyncio.wait_for(seat.news.wait(), wait_s)
+            async with asyncio.timeout(wait_s):
+                await seat.news.wait()
         except TimeoutError:
             pass
         finally:

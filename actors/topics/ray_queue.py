@@ -25,7 +25,8 @@ class RayTopic:
         actor = await self._resolve()
         taken = min(tickets, self._size)
         try:
-            await asyncio.wait_for(actor.put_nowait_batch.remote([self.name] * taken), LATE_S)
+            async with asyncio.timeout(LATE_S):
+                await actor.put_nowait_batch.remote([self.name] * taken)
         except Full:
             return 0
         except RayError:
@@ -37,7 +38,8 @@ class RayTopic:
         """One ticket, or False."""
         actor = await self._resolve()
         try:
-            await asyncio.wait_for(actor.get.remote(wait_s), wait_s + LATE_S)
+            async with asyncio.timeout(wait_s + LATE_S):
+                await actor.get.remote(wait_s)
         except Empty:
             return False
         except (RayError, TimeoutError):

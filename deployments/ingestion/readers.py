@@ -61,7 +61,8 @@ class Readers:
         reader.news.clear()
         patience = SEAL_PATIENCE_S if reader.ended and not reader.sealed else None
         try:
-            await asyncio.wait_for(reader.news.wait(), patience)
+            async with asyncio.timeout(patience):
+                await reader.news.wait()
         except TimeoutError:
             await self._ask_for_seal(tenant, reader.job_id)
         return reader.pop()

@@ -1,6 +1,7 @@
 """The memory store of the journal, for tests and simulations. See `store.py` for the invariants.
 
-`Disk` is what outlives a store object: a new store on the same disk is a restart.
+`Disk` is what outlives a store object: a new store on the same disk is a restart. Jobs are kept and given as they are,
+for nobody changes one in place.
 """
 
 import copy
@@ -40,7 +41,7 @@ class MemoryTransaction:
 
     def load(self, ids: Iterable[str]) -> dict[str, Job]:
         """Those of the jobs that exist."""
-        return {job_id: replace(self.disk.jobs[job_id]) for job_id in ids if job_id in self.disk.jobs}
+        return {job_id: self.disk.jobs[job_id] for job_id in ids if job_id in self.disk.jobs}
 
     def ready(self, topic: str, limit: int) -> list[Job]:
         """Ready steps, best first."""
@@ -68,7 +69,7 @@ class MemoryTransaction:
 
     def overdue(self, now: float, limit: int) -> list[Job]:
         """Jobs past their deadline."""
-        jobs = [replace(job) for job in self.disk.jobs.values() if not job.status.terminal and job.deadline_at <= now]
+        jobs = [job for job in self.disk.jobs.values() if job.deadline_at <= now and not job.status.terminal]
         return sorted(jobs, key=lambda job: job.deadline_at)[:limit]
 
     def insert(self, jobs: Sequence[Job]) -> None:
@@ -80,7 +81,7 @@ class MemoryTransaction:
 
     def update(self, jobs: Sequence[Job]) -> None:
         """Rows that exist."""
-        self.disk.jobs.update({job.id: replace(job) for job in jobs})
+        self.disk.jobs.update({job.id: job for job in jobs})
 
     def append(self, events: Sequence[EventRow]) -> None:
         """Events, in this order."""
@@ -122,7 +123,7 @@ class MemoryTransaction:
             self.disk.seals.pop(job_id, None)
 
     def _in(self, state: StepState) -> Iterator[Job]:
-        return (replace(job) for job in self.disk.jobs.values() if job.step_state is state)
+        return (job for job in self.disk.jobs.values() if job.step_state is state)
 
 
 class MemoryStore:
@@ -151,7 +152,7 @@ class MemoryStore:
     def jobs(self, tenant: str, ids: Sequence[str]) -> list[Job | None]:
         """Committed jobs by id."""
         found = [self._disk.jobs.get(job_id) for job_id in ids]
-        return [replace(job) if job is not None and job.tenant == tenant else None for job in found]
+        return [job if job is not None and job.tenant == tenant else None for job in found]
 
     def list_jobs(self, query: JobQuery) -> list[Job]:
         """A page of jobs."""
@@ -162,7 +163,7 @@ class MemoryStore:
             after = query.after is None or (job.id > query.after if query.ascending else job.id < query.after)
             wanted = query.status in (None, job.status) and query.model in (None, job.model)
             if job.tenant == query.tenant and after and wanted:
-                page.append(replace(job))
+                page.append(job)
         return page[: query.limit]
 
     def dead_letters(self, query: DeadLetterQuery) -> list[DeadLetter]:
@@ -188,7 +189,7 @@ class MemoryStore:
 
     def unsealed(self, limit: int) -> list[Job]:
         """Terminal jobs whose logs are still open."""
-        return [replace(self._disk.jobs[job_id]) for job_id in sorted(self._disk.seals)[:limit]]
+        return [self._disk.jobs[job_id] for job_id in sorted(self._disk.seals)[:limit]]
 
     def census(self) -> Census:
         """Counts, for a journal that starts."""

@@ -2,11 +2,12 @@
 
 import argparse
 import json
+import os
 import sys
 import time
 
 from tests.simulation.planted import PLANTED
-from tests.simulation.runner import find, run_seeds
+from tests.simulation.runner import find_all, run_seeds
 from tests.simulation.seed import run_seed
 
 MOST_SEEDS_PER_BUG = 1000
@@ -25,7 +26,7 @@ def main() -> int:
         _tell(f"seed {seed}: python -m tests.simulation --seeds 1 --from {seed} --trace --no-planted")
         for violation in violations[:SHOWN]:
             _tell(f"  {violation.kind}: {violation.detail}")
-    found = {} if arguments.no_planted else _planted(arguments.first)
+    found = {} if arguments.no_planted else _planted(arguments.first, arguments.jobs)
     missed = [] if arguments.no_planted else sorted(PLANTED.keys() - found.keys())
     summary = {
         "seeds": arguments.seeds,
@@ -39,12 +40,12 @@ def main() -> int:
     return 1 if failed or missed else 0
 
 
-def _planted(first: int) -> dict[str, int]:
-    """By bug, how many seeds it took to find it for its own reason."""
+def _planted(first: int, jobs: int) -> dict[str, int]:
+    """By bug, the seed that found it for its own reason."""
     found = {}
-    for name, bug in PLANTED.items():
-        seed = find(bug, range(first, first + MOST_SEEDS_PER_BUG))
-        _tell(f"planted {name}: " + ("not found" if seed is None else f"found as '{bug.kind}' by seed {seed}"))
+    for name, seed in find_all(PLANTED, range(first, first + MOST_SEEDS_PER_BUG), jobs=jobs):
+        kind = PLANTED[name].kind
+        _tell(f"planted {name}: " + ("not found" if seed is None else f"found as '{kind}' by seed {seed}"))
         if seed is not None:
             found[name] = seed
     return found
@@ -54,7 +55,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seeds", type=int, default=1000)
     parser.add_argument("--from", dest="first", type=int, default=0)
-    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="processes")
     parser.add_argument("--trace", action="store_true", help="print the trace of the first seed")
     parser.add_argument("--no-planted", action="store_true", help="leave the planted bugs out")
     return parser.parse_args()

@@ -4,7 +4,6 @@ A crash between write and sync loses the commit; one after the sync, before the 
 once more at the sync, as a real store's write lock would have it.
 """
 
-import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -27,9 +26,8 @@ class JournalStore(journal_memory.MemoryStore):
     @contextmanager
     def transaction(self) -> Iterator[journal_memory.MemoryTransaction]:
         self._check_epoch()
-        draft = copy.copy(self._disk)
-        for name in journal_memory.TABLES:
-            setattr(draft, name, copy.copy(getattr(self._disk, name)))
+        tables = {name: getattr(self._disk, name).copy() for name in journal_memory.TABLES}
+        draft = JournalDisk(uuid=self._disk.uuid, epoch=self._disk.epoch, **tables)
         yield journal_memory.MemoryTransaction(draft)
         self._process.thread.written.append(lambda: self._sync(draft))
 

@@ -85,7 +85,8 @@ class Queue:
 
     async def get(self, wait_s: float) -> str:
         try:
-            return await asyncio.wait_for(self._queue.get(), wait_s)
+            async with asyncio.timeout(wait_s):
+                return await self._queue.get()
         except TimeoutError:
             raise Empty from None
 

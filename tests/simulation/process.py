@@ -1,6 +1,7 @@
 """A simulated process: its own tasks, ports, clock and thread. Its death is silent: nothing of it runs any more."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context
 from random import Random
@@ -9,7 +10,7 @@ from typing import Any
 from actors.system import NoMetrics, NoTracer
 from events.ids import ENTROPY_BYTES, make_id
 from pipelines.ports import Ports
-from tests.simulation.loop import OWNER, VirtualLoop
+from tests.simulation.loop import OWNER, Handle, VirtualLoop, settle
 
 BIRTH = 1_800_000_000.0  # Unix time when a world begins
 SHORTEST_S, LONGEST_WORK_S, LONGEST_SYNC_S = 0.0002, 0.002, 0.02
@@ -45,25 +46,57 @@ class SeededIds:
 class Thread:
     """The thread for blocking work. What it commits is durable only after a sync, which takes its time."""
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, loop: VirtualLoop, random: Random) -> None:
+        self._loop = loop
         self._random = random
-        self._turn = asyncio.Lock()
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._busy = False
         self.written: list[Callable[[], None]] = []  # commits that the work has made, each as its sync
         self.slow = 1.0
 
-    async def run(self, work: Callable[[], Any]) -> Any:
-        async with self._turn:
-            await self._pass(LONGEST_WORK_S)
-            result = work()
-            syncs, self.written = self.written, []
-            for sync in syncs:
-                await self._pass(LONGEST_SYNC_S)
-                sync()
-            await self._pass(LONGEST_WORK_S)
-            return result
+    def run(self, work: Callable[[], Any]) -> asyncio.Future[Any]:
+        """What the work gives. As with a real thread, it goes on where nobody waits for it any more."""
+        future = self._loop.create_future()
+        self._waiting.append(lambda: self._pass(LONGEST_WORK_S, lambda: self._work(work, future)))
+        if not self._busy:
+            self._next()
+        return future
 
-    async def _pass(self, longest_s: float) -> None:
-        await asyncio.sleep(self.slow * (SHORTEST_S + self._random.random() * longest_s))
+    def _next(self) -> None:
+        self._busy = bool(self._waiting)
+        if self._waiting:
+            self._waiting.popleft()()
+
+    def _work(self, work: Callable[[], Any], future: asyncio.Future[Any]) -> None:
+        try:
+            result = work()
+        except Exception as error:  # noqa: BLE001 - the caller gets it
+            self._answer(future, error=error)
+            return
+        syncs, self.written = self.written, []
+        self._sync(syncs, future, result)
+
+    def _sync(self, syncs: list[Callable[[], None]], future: asyncio.Future[Any], result: Any) -> None:
+        if not syncs:
+            self._pass(LONGEST_WORK_S, lambda: self._answer(future, result))
+            return
+
+        def sync() -> None:
+            try:
+                syncs[0]()
+            except Exception as error:  # noqa: BLE001 - the caller gets it
+                self._answer(future, error=error)
+            else:
+                self._sync(syncs[1:], future, result)
+
+        self._pass(LONGEST_SYNC_S, sync)
+
+    def _answer(self, future: asyncio.Future[Any], result: Any = None, *, error: Exception | None = None) -> None:
+        settle(future, result, error=error)
+        self._next()
+
+    def _pass(self, longest_s: float, then: Callable[[], None]) -> None:
+        self._loop.call_later(self.slow * (SHORTEST_S + self._random.random() * longest_s), then)
 
 
 class Process:
@@ -73,7 +106,7 @@ class Process:
         self.name = name
         self.alive = True
         self.frozen = False
-        self.backlog: list[asyncio.Handle] = []
+        self.backlog: list[Handle] = []
         self.death_known = False
         self.served: Any = None
         self.loop = loop
@@ -81,7 +114,7 @@ class Process:
         self.context = Context()
         self.context.run(OWNER.set, self)
         self.clock = Clock(loop, random)
-        self.thread = Thread(random)
+        self.thread = Thread(loop, random)
         self.on_death: dict[Callable[[], None], None] = {}
         self.ports = Ports(
             clock=self.clock,

@@ -7,11 +7,11 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
 
-from tests.simulation.planted import Bug
+from tests.simulation.planted import PLANTED, Bug
 from tests.simulation.seed import run_seed
 from tests.simulation.watcher import Violation
 
-_COLLECT_EVERY = 20  # seeds; a world is one big cycle
+_SEEDS_PER_PART = 250  # of the work of several processes
 
 
 def run_seeds(seeds: Sequence[int], *, jobs: int = 1) -> dict[int, list[Violation]]:
@@ -19,20 +19,35 @@ def run_seeds(seeds: Sequence[int], *, jobs: int = 1) -> dict[int, list[Violatio
     if jobs == 1:
         return _run(seeds)
     failed: dict[int, list[Violation]] = {}
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        for part in pool.map(_run, [seeds[start::jobs] for start in range(jobs)]):
+    with _pool(jobs) as pool:
+        for part in pool.map(_run, [seeds[i : i + _SEEDS_PER_PART] for i in range(0, len(seeds), _SEEDS_PER_PART)]):
             failed |= part
-    return dict(sorted(failed.items()))
+    return failed
+
+
+def find_all(names: Iterable[str], seeds: Sequence[int], *, jobs: int = 1) -> Iterator[tuple[str, int | None]]:
+    """By the name of a planted bug, the first seed that finds it."""
+    ordered = list(names)
+    with _pool(jobs) as pool:
+        yield from zip(ordered, pool.map(_find, ordered, [seeds] * len(ordered)), strict=True)
 
 
 def find(bug: Bug, seeds: Iterable[int]) -> int | None:
     """The first seed that finds a planted bug, as the violation that it is."""
     with undisturbed():
-        for number, seed in enumerate(seeds):
+        for seed in seeds:
             if any(violation.kind == bug.kind for violation in run_seed(seed, bug.kit).violations):
                 return seed
-            _collect(number)
+            gc.collect()
     return None
+
+
+def _pool(jobs: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
+
+
+def _find(name: str, seeds: Sequence[int]) -> int | None:
+    return find(PLANTED[name], seeds)
 
 
 @contextmanager
@@ -40,9 +55,11 @@ def undisturbed() -> Iterator[None]:
     """No logs, and no garbage collection but between seeds."""
     logging.disable(logging.CRITICAL)
     gc.disable()
+    gc.freeze()  # what was there before is looked at in no collection
     try:
         yield
     finally:
+        gc.unfreeze()
         gc.enable()
         gc.collect()
         logging.disable(logging.NOTSET)
@@ -51,13 +68,8 @@ def undisturbed() -> Iterator[None]:
 def _run(seeds: Iterable[int]) -> dict[int, list[Violation]]:
     failed = {}
     with undisturbed():
-        for number, seed in enumerate(seeds):
+        for seed in seeds:
             if violations := run_seed(seed).violations:
                 failed[seed] = violations
-            _collect(number)
+            gc.collect()  # a world is one big cycle, and its memory is warm for the next
     return failed
-
-
-def _collect(number: int) -> None:
-    if number % _COLLECT_EVERY == 0:
-        gc.collect()

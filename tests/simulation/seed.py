@@ -14,7 +14,7 @@ from tests.simulation.world import World
 
 PATIENCE_S = 240.0  # of virtual time after the last fault
 LINGER_S = 2.5  # in which nothing may change any more
-_LOOK_S = 0.25
+_LOOK_S = 1.0
 PLAIN = Kit()
 
 

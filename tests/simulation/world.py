@@ -1,6 +1,7 @@
 """A simulated world: all services of the event-driven wiring, with a disk, a network and clients, for one seed."""
 
 import asyncio
+from collections.abc import Awaitable
 from contextvars import Context
 from random import Random
 from typing import Any
@@ -156,6 +157,7 @@ class World:
     def _topic(self, name: str, process: Process) -> SimulatedTopic:
         return SimulatedTopic(name, size=TOPIC_SIZE, network=self.network, caller=process)
 
-    async def _death_of(self, process: Process) -> Death | None:
-        await asyncio.sleep(0.01)
-        return Death.CRASH if not process.alive and process.death_known else None
+    def _death_of(self, process: Process) -> Awaitable[Death | None]:
+        answer: asyncio.Future[Death | None] = self.loop.create_future()
+        answer.set_result(Death.CRASH if not process.alive and process.death_known else None)
+        return answer

@@ -121,7 +121,7 @@ class Dispatcher:
         workers = [worker for worker in self._journal.workers.registered() if worker.handle is not None]
         deaths = await asyncio.gather(*(self._death_of(worker.handle) for worker in workers))
         for worker, death in ((worker, death) for worker, death in zip(workers, deaths, strict=True) if death):
-            log.warning("worker died", extra={"worker": worker.id, "topic": worker.topic, "death": death})
+            log.warning("worker died (%s)", death, extra={"worker": worker.id, "topic": worker.topic})
             await self._journal.orphan(worker.id, crashed=death is Death.CRASH)
         for worker_id in self._journal.workers.silent():
             log.warning("lease ran out", extra={"worker": worker_id})

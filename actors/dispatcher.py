@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from actors.crash_points import crash_point
+from actors.journal.effects import Effects
 from actors.journal.journal import Journal
-from actors.journal.ledger import Effects
 from actors.journal.protocol import Death
 from actors.supervision import supervise
 from actors.telemetry.story import tell_seals

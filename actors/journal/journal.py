@@ -15,7 +15,8 @@ from typing import TypeVar
 from actors.coalescer import Coalescer
 from actors.crash_points import crash_point
 from actors.followers import Followers
-from actors.journal.ledger import Effects, Ledger, Reply
+from actors.journal.effects import Effects
+from actors.journal.ledger import Ledger, Reply
 from actors.journal.protocol import DeadLetterQuery, Depth, Heartbeat, JobQuery, StoreInfo, Worker
 from actors.journal.store import Store
 from actors.journal.workers import Workers

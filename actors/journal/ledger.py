@@ -6,11 +6,10 @@ only once the transaction has committed.
 """
 
 import json
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from random import Random  # noqa: TID251 - a generator is handed in
 
+from actors.journal.effects import Effects
 from actors.journal.envelopes import seal_envelope
 from actors.journal.handout import hand_out, offer
 from actors.journal.store import EventRow, KeyRow, Transaction
@@ -34,27 +33,11 @@ from pipelines.commands import (
     Tick,
     Verdict,
 )
-from pipelines.generate import next_step
 from pipelines.jobs import ClaimedJob, DeadLetter, Job, Reference, StepState
 from pipelines.transitions import Change
 
 KEY_LIFETIME_S = 86400.0
 Reply = Answer | list[ClaimedJob]
-
-
-@dataclass(slots=True)
-class Effects:
-    """What a committed batch changed."""
-
-    ready: Counter[str] = field(default_factory=Counter)  # by topic; may be negative
-    waiting: Counter[str] = field(default_factory=Counter)
-    coming: Counter[str] = field(default_factory=Counter)  # by topic: steps whose preceding step is claimed
-    claimed: Counter[tuple[str, str]] = field(default_factory=Counter)  # by (topic, worker)
-    tickets: Counter[str] = field(default_factory=Counter)  # used, by topic; a claim that found nothing counts too
-    followed: dict[str, None] = field(default_factory=dict)  # jobs with new events, in order
-    ended: list[Job] = field(default_factory=list)
-    changes: list[StateChange] = field(default_factory=list)  # one per event
-    revoked: list[tuple[str, str, int]] = field(default_factory=list)  # worker, job, fence
 
 
 class Ledger:
@@ -258,25 +241,12 @@ class Ledger:
         self._transaction.open_seals(ended)
         self._transaction.drop_seals(self._sealed)
         for before, job in changed:
-            self._count(before, -1)
-            self._count(job, +1)
+            self.effects.count(before, -1)
+            self.effects.count(job, +1)
         self.effects.ended.extend(ended)
         self.effects.followed.update(dict.fromkeys(row.job_id for row in self._events))
         self._before = dict(self._jobs)
         self._events, self._blobs, self._sealed, self._new_keys, self._letters = [], [], [], [], []
-
-    def _count(self, job: Job | None, by: int) -> None:
-        if job is None:
-            return
-        match job.step_state:
-            case StepState.READY:
-                self.effects.ready[job.topic] += by
-            case StepState.WAITING:
-                self.effects.waiting[job.topic] += by
-            case StepState.CLAIMED:
-                self.effects.claimed[job.topic, job.worker] += by
-                if (following := next_step(job.step, job.model)) is not None:
-                    self.effects.coming[following.topic] += by
 
 
 def _key_name(command: Submit) -> str:

@@ -12,8 +12,9 @@ from ray.util.queue import Empty, Full
 from actors.blobs import Blobs
 from actors.dispatcher import Dispatcher
 from actors.heart import FAILED_PAUSE_S, HEARTBEAT_S, UNKNOWN_PAUSE_S
+from actors.journal.effects import Effects
 from actors.journal.journal import Journal
-from actors.journal.ledger import Effects, Reply
+from actors.journal.ledger import Reply
 from actors.journal.protocol import Heartbeat
 from actors.naming import TOPIC_SIZE
 from actors.remotes import RemoteJournal

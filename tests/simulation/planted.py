@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from actors.dispatcher import Dispatcher
-from actors.journal.ledger import Effects, Ledger, Reply
+from actors.journal.effects import Effects
+from actors.journal.ledger import Ledger, Reply
 from actors.journal.memory import TABLES, MemoryTransaction
 from actors.journal.store import EventRow
 from actors.token_log import ledger as log_ledger

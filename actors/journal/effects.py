@@ -1,0 +1,37 @@
+"""What a committed batch has changed: for the journal's counts, its followers, the dispatcher and the workers."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from actors.telemetry.logs import StateChange
+from pipelines.generate import next_step
+from pipelines.jobs import Job, StepState
+
+
+@dataclass(slots=True)
+class Effects:
+    """What a committed batch changed."""
+
+    ready: Counter[str] = field(default_factory=Counter)  # by topic; may be negative
+    waiting: Counter[str] = field(default_factory=Counter)
+    coming: Counter[str] = field(default_factory=Counter)  # by topic: steps whose preceding step is claimed
+    claimed: Counter[tuple[str, str]] = field(default_factory=Counter)  # by (topic, worker)
+    tickets: Counter[str] = field(default_factory=Counter)  # used, by topic; a claim that found nothing counts too
+    followed: dict[str, None] = field(default_factory=dict)  # jobs with new events, in order
+    ended: list[Job] = field(default_factory=list)
+    changes: list[StateChange] = field(default_factory=list)  # one per event
+    revoked: list[tuple[str, str, int]] = field(default_factory=list)  # worker, job, fence
+
+    def count(self, job: Job | None, by: int) -> None:
+        """A job's row has come (+1) or gone (-1)."""
+        if job is None:
+            return
+        match job.step_state:
+            case StepState.READY:
+                self.ready[job.topic] += by
+            case StepState.WAITING:
+                self.waiting[job.topic] += by
+            case StepState.CLAIMED:
+                self.claimed[job.topic, job.worker] += by
+                if (following := next_step(job.step, job.model)) is not None:
+                    self.coming[following.topic] += by

@@ -3,9 +3,10 @@
 In both cases the folder holds the stores' names and the large payloads.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from actors.journal.journal import BACKLOG, Journal
+from actors.journal.journal import BACKLOG, NO_BUDGETS, Journal
 from actors.journal.postgres import PostgresStore
 from actors.journal.sqlite import SqliteStore
 from actors.journal.store import Store
@@ -19,7 +20,15 @@ from events.registry import register
 from pipelines.ports import Ports
 
 
-def open_journal(folder: Path, *, ports: Ports, database: str = "", shard: int = 0, backlog: int = BACKLOG) -> Journal:
+def open_journal(
+    folder: Path,
+    *,
+    ports: Ports,
+    database: str = "",
+    shard: int = 0,
+    backlog: int = BACKLOG,
+    token_budgets: Mapping[str, int] = NO_BUDGETS,
+) -> Journal:
     """The shard's journal; a folder without one gets a new one. `backlog` limits the open jobs."""
     folder.mkdir(parents=True, exist_ok=True)
     new_uuid = ports.ids.new("store", shard)
@@ -30,7 +39,14 @@ def open_journal(folder: Path, *, ports: Ports, database: str = "", shard: int =
     else:
         store = SqliteStore(journal_file(folder, shard), new_uuid=new_uuid)
     register(store)
-    return Journal(store, ports=ports, blob_folder=str(blob_folder(folder)), shard=shard, backlog=backlog)
+    return Journal(
+        store,
+        ports=ports,
+        blob_folder=str(blob_folder(folder)),
+        shard=shard,
+        backlog=backlog,
+        token_budgets=token_budgets,
+    )
 
 
 def open_token_log(folder: Path, *, ports: Ports, database: str = "", shard: int = 0) -> TokenLog:

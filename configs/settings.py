@@ -6,7 +6,7 @@ everything else.
 
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,6 +17,7 @@ CONFIGS = Path(__file__).parent
 # A `postgresql://` URL: journal and token log live there instead of in the data folder.
 Database = Field(default="", pattern=r"^(postgres(ql)?://.+)?$")
 Backlog = Field(default=10_000_000, ge=1)  # open jobs; more are refused with 429 until some have ended
+TokenBudgets = dict[str, Annotated[int, Field(ge=0)]]  # by tenant: output tokens; who is not named is not limited
 
 
 class Settings(BaseModel):
@@ -54,6 +55,7 @@ class PlaneSettings(Settings):
     data: str = "./.heliograph"  # folder of journal, token log and payloads
     database: str = Database
     backlog_limit: int = Backlog
+    token_budgets: TokenBudgets = Field(default_factory=dict)
     telemetry: Telemetry = Field(default_factory=Telemetry)
 
 
@@ -106,6 +108,7 @@ class MonolithSettings(Settings):
     data: str = "./.heliograph"
     database: str = Database
     backlog_limit: int = Backlog
+    token_budgets: TokenBudgets = Field(default_factory=dict)
     models: list[str]
     tenants: dict[str, str] = Field(default_factory=dict)
     body_limit_bytes: int = 10 * 1024 * 1024

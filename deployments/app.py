@@ -98,7 +98,15 @@ def make_ingestion(
 ) -> IngestionService:
     """What accepts jobs for these models; those `on_demand` need no worker to be ready."""
     profiles = [load_profile(name) for name in models]
-    cards = [ModelCard(name=p.name, context=p.context, scales_to_zero=p.name in on_demand) for p in profiles]
+    cards = [
+        ModelCard(
+            name=profile.name,
+            context=profile.context,
+            default_max_output_tokens=profile.default_max_output_tokens,
+            scales_to_zero=profile.name in on_demand,
+        )
+        for profile in profiles
+    ]
     return IngestionService(
         journal=journal,
         token_log=token_log,
@@ -151,7 +159,11 @@ class Monolith:
         folder.mkdir(parents=True, exist_ok=True)
         self._ports = self._new_ports()
         self._journal = open_journal(
-            folder, ports=self._ports, database=settings.database, backlog=settings.backlog_limit
+            folder,
+            ports=self._ports,
+            database=settings.database,
+            backlog=settings.backlog_limit,
+            token_budgets=settings.token_budgets,
         )
         self._token_log = open_token_log(folder, ports=self._new_ports(), database=settings.database)
         self._blobs = Blobs(self._journal, blob_folder(folder))

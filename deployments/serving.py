@@ -94,6 +94,7 @@ class Plane:
             shard=0,
             telemetry=settings.telemetry.model_dump(),
             backlog=settings.backlog_limit,
+            token_budgets=settings.token_budgets,
         )
 
 

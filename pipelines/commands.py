@@ -24,7 +24,10 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submit:
-    """Accept a job under an id that the caller chose; under a key that was used before it is the earlier job."""
+    """Accept a job under an id that the caller chose; under a key that was used before it is the earlier job.
+
+    `max_output_tokens` is what it reserves where its tenant has a token budget.
+    """
 
     job_id: str
     tenant: str
@@ -35,6 +38,7 @@ class Submit:
     priority: int = 0
     traceparent: str = ""
     key: Key | None = None
+    max_output_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +161,7 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"  # no such job
     TERMINAL = "terminal"  # the job has ended another way
     FULL = "full"  # too many jobs are open; nothing was written
+    OVER_BUDGET = "over_budget"  # the tenant's token budget does not allow it; nothing was written
     CONFLICT = "conflict"  # the key was used for something else
     ERROR = "error"  # this row alone failed; nothing was written
 

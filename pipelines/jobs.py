@@ -104,6 +104,7 @@ class Job:
     reason: str = ""  # why incomplete
     traceparent: str = ""
     redrive_of: str = ""  # the dead letter that this job does again
+    reserved: int = 0  # output tokens of its tenant's budget, until it ends
 
 
 class Blame(NamedTuple):

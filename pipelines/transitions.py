@@ -39,12 +39,12 @@ class Change(NamedTuple):
     dead_letter: DeadLetter | None = None
 
 
-def submit(command: Submit, now: float) -> Change:
+def submit(command: Submit, now: float, *, reserved: int = 0) -> Change:
     """A job is accepted and its first step is ready."""
-    return _begin(command, now)
+    return _begin(command, now, reserved=reserved)
 
 
-def redrive(dead: Job, command: Redrive, job_id: str, now: float) -> Change:
+def redrive(dead: Job, command: Redrive, job_id: str, now: float, *, reserved: int = 0) -> Change:
     """A new job that does a dead letter again, from its request on."""
     again = Submit(
         job_id=job_id,
@@ -56,10 +56,10 @@ def redrive(dead: Job, command: Redrive, job_id: str, now: float) -> Change:
         priority=dead.priority,
         traceparent=dead.traceparent,
     )
-    return _begin(again, now, delay_s=command.delay_s, redrive_of=dead.id)
+    return _begin(again, now, reserved=reserved, delay_s=command.delay_s, redrive_of=dead.id)
 
 
-def _begin(command: Submit, now: float, *, delay_s: float = 0.0, redrive_of: str = "") -> Change:
+def _begin(command: Submit, now: float, *, reserved: int, delay_s: float = 0.0, redrive_of: str = "") -> Change:
     step = first_step()
     job = Job(
         id=command.job_id,
@@ -76,6 +76,7 @@ def _begin(command: Submit, now: float, *, delay_s: float = 0.0, redrive_of: str
         request=command.request.reference,
         traceparent=command.traceparent,
         redrive_of=redrive_of,
+        reserved=reserved,
     )
     fact = pb.JobSubmitted(
         pipeline=job.pipeline,

@@ -60,7 +60,7 @@ class House:
             blobs=blobs,
             history=History(journal=self.journal, token_log=self.token_log, blobs=blobs, ports=ports),
             renderer=renderer(),
-            models={"scripted": ModelCard(name="scripted", context=CONTEXT)},
+            models={"scripted": ModelCard(name="scripted", context=CONTEXT, default_max_output_tokens=16)},
             ports=ports,
         )
         self.app = create_app(self.service, ports=ports, tenants=tenants, body_limit=body_limit)

@@ -7,7 +7,7 @@ repeated; one epoch writes. Batches are what was waiting while the last commit r
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
@@ -28,12 +28,16 @@ from pipelines.jobs import ClaimedJob, DeadLetter, Job, Reference
 from pipelines.ports import Ports
 
 T = TypeVar("T")
+NO_BUDGETS: Mapping[str, int] = {}
 BACKLOG = 10_000_000  # jobs that may be open at once; more are refused until some have ended
 COMING_S = 0.25  # how long a claim waits for a step whose predecessor is being worked on
 
 
 class Journal:
-    """Answers `JournalApi` on a store. `on_commit` hears of every committed batch, on the event loop."""
+    """Answers `JournalApi` on a store. `on_commit` hears of every committed batch, on the event loop.
+
+    `token_budgets` are in output tokens, by tenant; who is not named may use as many as it likes.
+    """
 
     def __init__(
         self,
@@ -44,6 +48,7 @@ class Journal:
         shard: int = 0,
         coming_s: float = COMING_S,
         backlog: int = BACKLOG,
+        token_budgets: Mapping[str, int] = NO_BUDGETS,
     ) -> None:
         self._store = store
         self._ports = ports
@@ -51,6 +56,7 @@ class Journal:
         self._shard = shard
         self._coming_s = coming_s
         self._backlog = backlog
+        self._token_budgets = token_budgets
         self._replaced: StaleEpochError | None = None
         self._commits: Coalescer[Command, Reply] = Coalescer(self._commit, name="journal", ports=ports)
         self._followers = Followers(ports.clock)
@@ -234,6 +240,7 @@ class Journal:
                 new_id=lambda prefix: self._ports.ids.new(prefix, self._shard),
                 testers=testers,
                 room=room,
+                token_budgets=self._token_budgets,
             )
             replies = ledger.apply(commands)
             crash_point("journal.commit.before")

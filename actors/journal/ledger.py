@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random  # noqa: TID251 - a generator is handed in
 
+from actors.journal.budgets import Budgets
 from actors.journal.effects import Effects
 from actors.journal.envelopes import seal_envelope
 from actors.journal.handout import hand_out, offer
@@ -52,6 +53,7 @@ class Ledger:
         new_id: Callable[[str], str],
         testers: Mapping[str, str],
         room: int,
+        token_budgets: Mapping[str, int],
     ) -> None:
         self._transaction = transaction
         self._now = now
@@ -68,6 +70,7 @@ class Ledger:
         self._new_keys: list[KeyRow] = []
         self._letters: list[DeadLetter] = []
         self._dead: dict[str, DeadLetter] = {}  # those that this batch redrives
+        self._budgets = Budgets(transaction, token_budgets)
         self.effects = Effects()
 
     def apply(self, commands: Sequence[Command]) -> list[Reply]:
@@ -77,8 +80,10 @@ class Ledger:
         self._load(dict.fromkeys([*named, *(key.job_id for key in self._keys.values())]))
         redriven = [command.job_id for command in commands if isinstance(command, Redrive)]
         self._dead = {letter.job_id: letter for letter in self._transaction.dead_letters(redriven)}
+        self._budgets.load(command.tenant for command in commands if isinstance(command, (Submit, Redrive)))
         replies = [self._apply(command) for command in commands]
         self._flush()
+        self._budgets.flush()
         return replies
 
     def _apply(self, command: Command) -> Reply:  # noqa: PLR0911 - one per command
@@ -109,10 +114,13 @@ class Ledger:
             return self._replay(used, command.key)
         if self._room <= 0:
             return Answer(Verdict.FULL)
+        reserved = self._budgets.reserve(command.tenant, command.max_output_tokens)
+        if reserved is None:
+            return Answer(Verdict.OVER_BUDGET)
         self._room -= 1
         self._before[command.job_id] = None
         self._keep(command.tenant, command.request)
-        job = self._change(transitions.submit(command, self._now))
+        job = self._change(transitions.submit(command, self._now, reserved=reserved))
         if command.key is not None:
             key = KeyRow(_key_name(command), command.tenant, command.key.fingerprint, job.id, self._now)
             self._keys[key.name] = key
@@ -165,7 +173,11 @@ class Ledger:
         if letter is None or letter.tenant != command.tenant:
             return Answer(Verdict.UNKNOWN)
         if not letter.redriven_as:
-            change = transitions.redrive(self._jobs[letter.job_id], command, self._new_id("resp"), self._now)
+            dead = self._jobs[letter.job_id]
+            reserved = self._budgets.reserve(dead.tenant, dead.reserved)
+            if reserved is None:
+                return Answer(Verdict.OVER_BUDGET)
+            change = transitions.redrive(dead, command, self._new_id("resp"), self._now, reserved=reserved)
             letter.redriven_as = change.job.id
             self._before[change.job.id] = None
             self._change(change)
@@ -216,6 +228,8 @@ class Ledger:
             name = fact.DESCRIPTOR.name
             self.effects.changes.append(StateChange(name, job.id, before.step, attempt, job.traceparent))
         self._jobs[job.id] = job
+        if job.status.terminal and not before.status.terminal:
+            self._budgets.settle(job)
         if change.dead_letter is not None:
             self._letters.append(change.dead_letter)
         return job

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from actors.journal.protocol import DeadLetterQuery, JobQuery
-from actors.journal.store import Census, CensusRow, EventRow, KeyRow, take_census
+from actors.journal.store import Budget, Census, CensusRow, EventRow, KeyRow, take_census
 from actors.stores import StaleEpochError
 from pipelines.jobs import DeadLetter, Job, Reference, StepState
 
@@ -27,10 +27,11 @@ class Disk:
     seals: dict[str, None] = field(default_factory=dict)
     keys: dict[str, KeyRow] = field(default_factory=dict)
     letters: dict[str, DeadLetter] = field(default_factory=dict)
+    budgets: dict[str, Budget] = field(default_factory=dict)
     schemas: bytes | None = None
 
 
-TABLES = ("jobs", "events", "blobs", "seals", "keys", "letters")
+TABLES = ("jobs", "events", "blobs", "seals", "keys", "letters", "budgets")
 
 
 class MemoryTransaction:
@@ -103,6 +104,16 @@ class MemoryTransaction:
     def put_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
         """New or redriven ones."""
         self.disk.letters.update({letter.job_id: replace(letter) for letter in letters})
+
+    def budgets(self, tenants: Collection[str]) -> list[Budget]:
+        """Those that exist."""
+        return [self.disk.budgets[tenant] for tenant in tenants if tenant in self.disk.budgets]
+
+    def add_to_budgets(self, budgets: Sequence[Budget]) -> None:
+        """Add these figures."""
+        for tenant, reserved, spent in budgets:
+            before = self.disk.budgets.get(tenant, Budget(tenant))
+            self.disk.budgets[tenant] = Budget(tenant, before.reserved + reserved, before.spent + spent)
 
     def put_blobs(self, blobs: Sequence[tuple[str, Reference, bytes]], now: float) -> None:
         """Small payloads."""

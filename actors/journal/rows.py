@@ -15,7 +15,7 @@ COLUMNS = (
     "ready_at", "deadline_at", "attempt", "releases", "fence", "settled", "worker", "claim_id",
     "created_at", "started_at", "finished_at", "fault", "request", "rendered",
     "result", "usage", "log_end", "reason", "traceparent",
-    "failures", "crashes", "lone_crashes", "suspects", "redrive_of",
+    "failures", "crashes", "lone_crashes", "suspects", "redrive_of", "reserved",
 )  # fmt: skip
 CHANGING = (  # what never changes after the insert is left out, so the index on tenants is not touched
     "status", "step", "step_state", "topic", "ready_at", "attempt", "releases", "fence",
@@ -37,7 +37,7 @@ def to_row(job: Job) -> tuple[Any, ...]:
         job.ready_at, job.deadline_at, job.attempt, job.releases, job.fence, job.settled, job.worker, job.claim_id,
         job.created_at, job.started_at, job.finished_at, _json(job.fault), str(job.request), _text(job.rendered),
         _text(job.result), _json(job.usage), job.end, job.reason, job.traceparent, job.failures, job.crashes,
-        job.lone_crashes, job.suspects, job.redrive_of,
+        job.lone_crashes, job.suspects, job.redrive_of, job.reserved,
     )  # fmt: skip
 
 
@@ -57,6 +57,7 @@ def from_row(row: Sequence[Any]) -> Job:
         job_id, tenant, pipeline, model, status, step, step_state, topic, priority, ready_at, deadline_at, attempt,
         releases, fence, settled, worker, claim_id, created_at, started_at, finished_at, fault, request, rendered,
         result, usage, end, reason, traceparent, failures, crashes, lone_crashes, suspects, redrive_of,
+        reserved,
     ) = row  # fmt: skip
     return Job(
         id=job_id,
@@ -92,6 +93,7 @@ def from_row(row: Sequence[Any]) -> Job:
         lone_crashes=lone_crashes,
         suspects=suspects,
         redrive_of=redrive_of,
+        reserved=reserved,
     )
 
 

@@ -32,6 +32,19 @@ class KeyRow(NamedTuple):
     created_at: float
 
 
+class Budget(NamedTuple):
+    """What a tenant's open jobs have reserved, and what those that ended have spent, in output tokens."""
+
+    tenant: str
+    reserved: int = 0
+    spent: int = 0
+
+    @property
+    def taken(self) -> int:
+        """What is not left for others."""
+        return self.reserved + self.spent
+
+
 class Census(NamedTuple):
     """What a journal must know when it starts: steps per topic, and claims per (topic, worker)."""
 
@@ -112,6 +125,12 @@ class Transaction(Protocol):
 
     def put_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
         """New ones, or what one was redriven as."""
+
+    def budgets(self, tenants: Collection[str]) -> list[Budget]:
+        """What is known of these tenants' budgets."""
+
+    def add_to_budgets(self, budgets: Sequence[Budget]) -> None:
+        """Add these figures, which may be negative, to those that are there."""
 
     def put_blobs(self, blobs: Sequence[tuple[str, Reference, bytes]], now: float) -> None:
         """Small payloads by (tenant, reference); one that is there is touched."""

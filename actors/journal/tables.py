@@ -11,7 +11,7 @@ from typing import Any
 
 from actors.journal.protocol import DeadLetterQuery, JobQuery
 from actors.journal.rows import FRAGMENTS, from_row, to_changes, to_row
-from actors.journal.store import Census, CensusRow, EventRow, KeyRow, take_census
+from actors.journal.store import Budget, Census, CensusRow, EventRow, KeyRow, take_census
 from actors.stores import Database, Reader, Statements, load_queries
 from pipelines.jobs import DeadLetter, Job, Reference, StepState
 
@@ -85,6 +85,14 @@ class TablesTransaction:
     def put_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
         """New or redriven ones."""
         self._statements.many("put_dead_letter", map(astuple, letters))
+
+    def budgets(self, tenants: Collection[str]) -> list[Budget]:
+        """Those that exist."""
+        return [Budget._make(row) for row in self._statements.rows("budgets", list(tenants))] if tenants else []
+
+    def add_to_budgets(self, budgets: Sequence[Budget]) -> None:
+        """Add these figures."""
+        self._statements.many("add_to_budget", budgets)
 
     def put_blobs(self, blobs: Sequence[tuple[str, Reference, bytes]], now: float) -> None:
         """Small payloads."""

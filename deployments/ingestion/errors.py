@@ -18,6 +18,7 @@ from pipelines.errors import HeliographError, RejectError
 OWN_CODES = frozenset({"invalid_type", "invalid_value", "missing_required_parameter", "unsupported_parameter"})
 _NOT_FOUND = frozenset({"template_not_found", "model_not_found"})
 RETRY_AFTER_S = 1
+INSUFFICIENT_QUOTA = "insufficient_quota"  # a code that is a type of its own
 
 
 class ApiError(HeliographError):
@@ -35,15 +36,19 @@ class ApiError(HeliographError):
 
     def body(self) -> dict[str, Any]:
         """The error in OpenAI's shape."""
-        kind = "invalid_request_error" if self.status < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error"
-        return {"error": {"message": self.message, "type": kind, "param": self.param, "code": self.code}}
+        return {"error": {"message": self.message, "type": self._kind(), "param": self.param, "code": self.code}}
 
     def headers(self) -> Mapping[str, str]:
         """What tells the client whether and when to come again."""
-        if self.status == HTTPStatus.CONFLICT:  # the SDK would try it again
+        if self.status == HTTPStatus.CONFLICT or self.code == INSUFFICIENT_QUOTA:  # the SDK would try it again
             return {"x-should-retry": "false"}
         later = self.status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
         return {"retry-after": str(RETRY_AFTER_S)} if later else {}
+
+    def _kind(self) -> str:
+        if self.code == INSUFFICIENT_QUOTA:
+            return INSUFFICIENT_QUOTA
+        return "invalid_request_error" if self.status < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error"
 
 
 def api_error(error: Exception) -> ApiError:
@@ -59,6 +64,11 @@ def api_error(error: Exception) -> ApiError:
             return ApiError(error.status_code, str(error.detail), None)
         case _:
             return ApiError(500, "The server had an error while processing your request.", "server_error")
+
+
+def over_budget() -> ApiError:
+    """The tenant's token budget has too little left; it will not have more for waiting a second."""
+    return ApiError(429, "The token budget of this account has too little left.", INSUFFICIENT_QUOTA)
 
 
 def error_response(error: ApiError) -> Response:

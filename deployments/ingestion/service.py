@@ -20,7 +20,7 @@ from actors.telemetry.tracing import new_traceparent
 from actors.token_log.protocol import TokenLogApi
 from deployments.history.history import HistoryApi, UnknownJobError
 from deployments.ingestion.bodies import DEFAULT_DEADLINE_S, GenerateBody
-from deployments.ingestion.errors import ApiError, api_error
+from deployments.ingestion.errors import ApiError, api_error, over_budget
 from deployments.ingestion.idempotency import idempotency_key
 from deployments.ingestion.middleware import DEFAULT_TENANT
 from deployments.ingestion.readers import Readers
@@ -52,6 +52,7 @@ class ModelCard:
 
     name: str
     context: int
+    default_max_output_tokens: int
     created: int = 0
     scales_to_zero: bool = False
 
@@ -134,12 +135,15 @@ class IngestionService:
             priority=request.priority,
             traceparent=trace,
             key=key,
+            max_output_tokens=self._reservation(request),
         )
         crash_point("ingestion.submit.before")
         (answer,) = await self._submits.do([command])
         crash_point("ingestion.submit.after")
         if answer.verdict is Verdict.FULL:
             raise ApiError(429, "Too many jobs are waiting. Please try again later.", "rate_limit_exceeded")
+        if answer.verdict is Verdict.OVER_BUDGET:
+            raise over_budget()
         if answer.verdict is Verdict.CONFLICT:
             raise ApiError(409, "This Idempotency-Key was used for another request.", "idempotency_conflict")
         if answer.verdict is not Verdict.DONE or answer.status is None:
@@ -172,7 +176,8 @@ class IngestionService:
     async def redrive(self, job_ids: Sequence[str], tenant: str, *, per_second: float | None = None) -> list[str]:
         """Do dead letters again, so many of them per second (None: all at once); the ids of the new jobs.
 
-        A letter that was redriven before gives the job of then. Raises UnknownJobError for what is no dead letter.
+        A letter that was redriven before gives the job of then. Raises UnknownJobError for what is no dead letter, and
+        ApiError where the tenant's budget does not allow all of them; the others are redriven.
         """
         batch = [
             Redrive(job_id=job_id, tenant=tenant, delay_s=number / per_second if per_second else 0.0)
@@ -180,6 +185,8 @@ class IngestionService:
         ]
         answers = await self._journal.redrive(batch)
         for job_id, answer in zip(job_ids, answers, strict=True):
+            if answer.verdict is Verdict.OVER_BUDGET:
+                raise over_budget()
             if answer.verdict is not Verdict.DONE:
                 raise UnknownJobError(job_id)
         return [answer.job_id for answer in answers]
@@ -219,6 +226,10 @@ class IngestionService:
             size = sum(len(message.content.encode()) for message in self._renderer.messages(request))
         if size + (request.max_output_tokens or 1) > card.context:  # a token has at least one byte
             await self._ports.run_blocking(lambda: self._renderer.check_length(request))
+
+    def _reservation(self, request: Request) -> int:
+        """What a budget must have left for it: the most that it may generate."""
+        return request.max_output_tokens or self.models[request.model].default_max_output_tokens
 
     async def _pack(self, tenant: str, data: bytes) -> Payload:
         if len(data) > INLINE_BYTES:

@@ -9,6 +9,7 @@ from tests.factories import INFERENCE, PROMPTING
 MAX_FAILURES = 5
 MAX_LONE_CRASHES = 3
 MAX_FREE_RELEASES = 10
+BUDGET = 120  # output tokens of the only tenant
 CHANCE = 0.5  # what the generator under test always gives
 
 Claimed = tuple[str, str, int, int]  # job, step, attempt, fence
@@ -36,6 +37,8 @@ class Row:
     worker: str = ""
     claim_id: str = ""
     sealed: bool = False
+    reserved: int = 0
+    used: int = 0
     events: list[str] = field(default_factory=lambda: ["JobSubmitted"])
 
     @property
@@ -68,9 +71,18 @@ class Reference:
         self.rows: dict[str, Row] = {}
 
     def submit(self, command: Submit, now: float) -> tuple[Verdict, str | None]:
-        deadline = now + command.deadline_s
-        row = self.rows.setdefault(command.job_id, Row(command.job_id, command.priority, now, deadline))
-        return Verdict.DONE, row.status
+        if command.job_id not in self.rows:
+            if sum(self.budget()) + command.max_output_tokens > BUDGET:
+                return Verdict.OVER_BUDGET, None
+            row = Row(command.job_id, command.priority, now, now + command.deadline_s)
+            row.reserved = command.max_output_tokens
+            self.rows[row.id] = row
+        return Verdict.DONE, self.rows[command.job_id].status
+
+    def budget(self) -> tuple[int, int]:
+        """Reserved by what is open, spent by what has ended."""
+        rows = self.rows.values()
+        return sum(row.reserved for row in rows if not row.terminal), sum(row.used for row in rows)
 
     def claim(self, command: Claim) -> list[Claimed]:
         held = self.held(command.worker)
@@ -147,7 +159,8 @@ class Reference:
                 row.step, row.attempt, row.releases = "infer", 0, 0
                 row.failures, row.crashes, row.lone_crashes, row.suspects = 0, 0, 0, ""
                 row.offer(now, 0)
-            case Generated(status=status):
+            case Generated(status=status, usage=usage):
+                row.used = usage.output_tokens
                 last = "ResultStored" if status == "completed" else "JobIncomplete"
                 row.end(status, "InferenceCompleted", last)
             case Failed(remedy=Remedy.REJECT):

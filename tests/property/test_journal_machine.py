@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from actors.journal.envelopes import open_envelope
 from actors.journal.journal import Journal
+from actors.journal.store import Budget
 from actors.journal.workers import LEASE_S
 from actors.stores import StaleEpochError
 from pipelines.commands import Answer, Cancel, Claim, Failed, Finish, Orphan, Outcome, Released, Remedy, Submit, Verdict
@@ -19,7 +20,7 @@ from pipelines.jobs import ClaimedJob, Fault, Status
 from tests.contract.journal_stores import KINDS
 from tests.contract.store_kind import Server, StoreKind
 from tests.factories import INFERENCE, PROMPTING, ManualClock, generated, job_id, make_ports, rendered, submit
-from tests.property.journal_reference import CHANCE, Claimed, Reference, Row
+from tests.property.journal_reference import BUDGET, CHANCE, Claimed, Reference, Row
 from tests.property.runs import run
 
 NUMBERS = st.integers(0, 7)
@@ -59,7 +60,9 @@ class JournalMachine(RuleBasedStateMachine):
 
     def open(self) -> Journal:
         ports = replace(make_ports(self.clock), random=Steady())
-        return Journal(self.open_store(), ports=ports, coming_s=0)  # so that commands keep their order
+        self.store = self.open_store()
+        budgets = {"default": BUDGET}
+        return Journal(self.store, ports=ports, coming_s=0, token_budgets=budgets)  # 0: commands keep their order
 
     def teardown(self) -> None:
         self.commit()
@@ -81,14 +84,18 @@ class JournalMachine(RuleBasedStateMachine):
     @initialize()
     def begins(self) -> None:
         self._finish(job_id(99), 1, Released())
-        for command in map(submit, range(4)):
+        for command in [submit(number, max_output_tokens=16) for number in range(4)]:
             self.play(lambda command=command: self.journal.submit([command]), self._submitted(command), batched=True)  # type: ignore[misc]
 
     @rule(
-        number=NUMBERS, priority=st.integers(0, 1), deadline_s=st.sampled_from([10.0, 5000.0, 5000.0]), batched=BATCHED
+        number=NUMBERS,
+        priority=st.integers(0, 1),
+        deadline_s=st.sampled_from([10.0, 5000.0, 5000.0]),
+        tokens=st.sampled_from([0, 16, 40]),
+        batched=BATCHED,
     )
-    def submits(self, number: int, priority: int, deadline_s: float, *, batched: bool) -> None:
-        command = submit(number, priority=priority, deadline_s=deadline_s)
+    def submits(self, number: int, priority: int, deadline_s: float, tokens: int, *, batched: bool) -> None:
+        command = submit(number, priority=priority, deadline_s=deadline_s, max_output_tokens=tokens)
         self.play(lambda: self.journal.submit([command]), self._submitted(command), batched=batched)
 
     @rule(worker=WORKERS, slots=st.integers(1, 3), again=st.booleans(), batched=BATCHED)
@@ -184,6 +191,13 @@ class JournalMachine(RuleBasedStateMachine):
             assert +self.journal.waiting == self.reference.count("waiting")
             for topic in (PROMPTING, INFERENCE):
                 assert self.journal.workers.claimed(topic) == self.reference.count("claimed")[topic]
+
+    @invariant()
+    def keeps_the_budget(self) -> None:
+        if not self.calls:
+            with self.store.transaction() as transaction:
+                (budget,) = transaction.budgets(["default"]) or [Budget("default")]
+            assert (budget.reserved, budget.spent) == self.reference.budget()
 
     def _submitted(self, command: Submit) -> list[tuple[Verdict, str | None]]:
         return [self.reference.submit(command, self.clock.time)]

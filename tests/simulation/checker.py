@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from actors.journal.envelopes import open_envelope
+from actors.journal.store import Budget
 from actors.token_log.memory import Log
 from actors.token_log.protocol import Logged
 from deployments.history.sealed_log import fold
+from deployments.ingestion.middleware import DEFAULT_TENANT
 from deployments.ingestion.reader import TERMINAL_EVENTS
 from events.v1.events_pb2 import Envelope
 from events.v1.tokens_pb2 import Chunk, Operation, Seal
@@ -33,6 +35,7 @@ def judge(world: World) -> list[Violation]:
     """All violations of a seed, those seen on the way first."""
     found = [*world.journal_watcher.violations, *world.log_watcher.violations]
     found.extend(_promises(world))
+    found.extend(_budget(world))
     for job in world.journal_disk.jobs.values():
         found.extend(_job(world, job))
     for session in world.record.sessions:
@@ -54,6 +57,15 @@ def _promises(world: World) -> Iterator[Violation]:
             yield Violation("flipped", f"{job_id} was {status} and is {jobs[job_id].status}")
     if world.record.busy:
         yield Violation("stuck", f"{world.record.busy} clients wait for ever")
+
+
+def _budget(world: World) -> Iterator[Violation]:
+    """What the tenant of all jobs has reserved and spent; jobs that are not over are another violation."""
+    jobs = world.journal_disk.jobs.values()
+    used = sum(job.usage.output_tokens for job in jobs if job.usage)
+    budget = world.journal_disk.budgets.get(DEFAULT_TENANT, Budget(DEFAULT_TENANT))
+    if all(job.status.terminal for job in jobs) and budget != Budget(DEFAULT_TENANT, 0, used):
+        yield Violation("budget", f"{used} tokens were used, and there are {budget}")
 
 
 def _job(world: World, job: Job) -> Iterator[Violation]:

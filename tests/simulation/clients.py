@@ -142,7 +142,7 @@ def make_gateway(process: Process, journal: Any, blobs: Any, token_log: TokenLog
         blobs=blobs,
         history=History(journal=journal, token_log=token_log, blobs=blobs, ports=process.ports),
         renderer=RENDERER,
-        models={"scripted": ModelCard(name="scripted", context=CONTEXT)},
+        models={"scripted": ModelCard(name="scripted", context=CONTEXT, default_max_output_tokens=16)},
         ports=process.ports,
     )
     return Gateway(service, record)

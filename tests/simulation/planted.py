@@ -49,6 +49,7 @@ class _LedgerJournal(WatchedJournal):
                 new_id=ports.ids.new,
                 testers=testers,
                 room=room,
+                token_budgets=self._token_budgets,
             )
             return ledger.apply(commands), ledger.effects
 
@@ -91,6 +92,15 @@ class Uncounting(Ledger):
     def _change(self, change: Change) -> Job:
         if any(fact.DESCRIPTOR.name == "JobRetried" for fact in change.facts):
             change.job.failures = 0
+        return super()._change(change)
+
+
+class Hoarding(Ledger):
+    """Forgets what a job that is cancelled has reserved."""
+
+    def _change(self, change: Change) -> Job:
+        if change.job.status is Status.CANCELLED:
+            change.job.reserved = 0
         return super()._change(change)
 
 
@@ -207,6 +217,7 @@ def _kinds() -> dict[str, tuple[str, Any]]:
         "a repeated outcome that counts twice": ("duplicated", _with_ledger(Repetitive)),
         "a terminal state that flips": ("flipped", _with_ledger(Flipping)),
         "attempts without bound": ("attempts", _with_ledger(Uncounting)),
+        "a reservation that is never released": ("budget", _with_ledger(Hoarding)),
         "a fence that is ignored": ("fence", _with_ledger(Fenceless)),
         "events out of order": ("order", Kit(journal_store=Reordering)),
         "a ticket that is never given up": ("stuck", Kit(dispatcher=Stubborn)),

@@ -10,6 +10,7 @@ from actors.blobs import Blobs
 from actors.journal.protocol import Death, Worker
 from actors.naming import TOPIC_SIZE
 from actors.puller import Handler, Puller
+from deployments.ingestion.middleware import DEFAULT_TENANT
 from pipelines.generate import PROMPTING_TOPIC, inference_topic
 from tests.simulation.clients import Client, Gateway, Record, make_gateway
 from tests.simulation.disks import JournalDisk, TokenDisk
@@ -33,6 +34,8 @@ from tests.simulation.process import Process
 from tests.simulation.services import Directory
 from tests.simulation.trace import Trace
 from tests.simulation.watcher import JournalWatcher, LogWatcher
+
+BUDGET = 1_000_000  # output tokens; more than all clients ask for, so that none is refused
 
 
 class World:
@@ -108,7 +111,9 @@ class World:
 
     async def _make_journal(self, process: Process) -> WatchedJournal:
         store = self.kit.journal_store(self.journal_disk, process)
-        journal = self.kit.journal(store, ports=process.ports, blob_folder=str(NO_FOLDER))
+        journal = self.kit.journal(
+            store, ports=process.ports, blob_folder=str(NO_FOLDER), token_budgets={DEFAULT_TENANT: BUDGET}
+        )
         journal.watcher, journal.process = self.journal_watcher, process
         dispatcher = self.kit.dispatcher(
             journal,

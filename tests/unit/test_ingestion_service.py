@@ -12,7 +12,10 @@ from actors.journal.store import Store
 from deployments.history.history import UnknownJobError
 from deployments.ingestion.errors import ApiError
 from pipelines.ports import Ports
+from tests.factories import INFERENCE, claim
 from tests.ingestion_house import House
+
+RESPONSE = {"model": "scripted", "input": "Hi", "background": True}
 
 
 async def test_a_job_is_submitted_watched_and_read(house: House) -> None:
@@ -81,4 +84,40 @@ async def test_payloads_that_cannot_be_stored_are_a_503_that_says_when_to_come_a
     reply = await house.client.post("/async-generate", json=body)
     assert (reply.status_code, reply.json()["error"]["code"]) == (503, "server_error")
     assert reply.headers["retry-after"] == "1"
+    await house.close()
+
+
+class Frugal(Journal):
+    """One whose only tenant may use 40 tokens."""
+
+    def __init__(self, store: Store, *, ports: Ports) -> None:
+        super().__init__(store, ports=ports, token_budgets={"default": 40})
+
+
+async def test_a_job_beyond_the_budget_is_a_429_that_asks_nobody_to_come_again(tmp_path: Path) -> None:
+    house = House(tmp_path, journal=Frugal)
+    body = {"model": "scripted", "prompt": "Hi"}
+    await house.post(max_output_tokens=20)
+    await house.post()  # the model's default: 16
+    reply = await house.client.post("/v1/responses", json={**RESPONSE, "max_output_tokens": 16})
+    assert (reply.status_code, reply.json()["error"]["type"]) == (429, "insufficient_quota")
+    assert reply.json()["error"]["code"] == "insufficient_quota"
+    assert reply.headers["x-should-retry"] == "false"
+    assert "retry-after" not in reply.headers
+    with pytest.raises(ApiError, match="budget"):
+        await house.service.submit(body)
+    await house.post(max_output_tokens=4)
+    await house.close()
+
+
+async def test_a_dead_letter_beyond_the_budget_is_not_redriven(tmp_path: Path) -> None:
+    house = House(tmp_path, journal=Frugal)
+    dead = await house.post(max_output_tokens=30)
+    await house.start()
+    for worker in ("w1", "w2", "w3"):
+        await house.journal.orphan(worker, crashed=True)
+        await house.journal.claim(claim(INFERENCE, worker=f"w{int(worker[1]) + 1}"))
+    await house.post(max_output_tokens=30)
+    reply = await house.client.post(f"/dead-letters/{dead}/redrive")
+    assert (reply.status_code, reply.json()["error"]["code"]) == (429, "insufficient_quota")
     await house.close()

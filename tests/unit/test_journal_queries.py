@@ -18,6 +18,7 @@ HOT: dict[str, tuple[Any, ...]] = {
     "next_ready": ("topic",),
     "keys": (0.0, "[]"),
     "dead_letters": ("[]",),
+    "budgets": ("[]",),
     "newest_dead_letters": ("tenant", "z", "", "", "", "", 0, 5),
 }
 SMALL = ("json_each", "open_seals")  # tables that do not grow with the jobs

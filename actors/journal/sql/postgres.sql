@@ -12,6 +12,9 @@ SELECT name, tenant, fingerprint, job_id, created_at FROM idempotency_keys WHERE
 -- name: dead_letters
 SELECT job_id, tenant, model, code, kind, created_at, redriven_as FROM dead_letters WHERE job_id = ANY(?);
 
+-- name: budgets
+SELECT tenant, reserved, spent FROM budgets WHERE tenant = ANY(?);
+
 -- name: load_schemas
 SELECT data FROM store WHERE key = 'schemas';
 

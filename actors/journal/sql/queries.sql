@@ -47,6 +47,10 @@ SELECT job_id, tenant, model, code, kind, created_at, redriven_as FROM dead_lett
 WHERE tenant = ? AND job_id < ? AND (? = '' OR model = ?) AND (? = '' OR code = ?) AND (? = 0 OR redriven_as = '')
 ORDER BY job_id DESC LIMIT ?;
 
+-- name: add_to_budget
+INSERT INTO budgets (tenant, reserved, spent) VALUES (?, ?, ?)
+ON CONFLICT (tenant) DO UPDATE SET reserved = budgets.reserved + excluded.reserved, spent = budgets.spent + excluded.spent;
+
 -- name: put_blob
 INSERT INTO blobs (tenant, hash, data, touched_at) VALUES (?, ?, ?, ?) ON CONFLICT (tenant, hash) DO UPDATE SET touched_at = excluded.touched_at;
 

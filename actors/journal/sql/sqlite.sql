@@ -14,6 +14,9 @@ WHERE created_at >= ? AND name IN (SELECT value FROM json_each(?));
 SELECT job_id, tenant, model, code, kind, created_at, redriven_as FROM dead_letters
 WHERE job_id IN (SELECT value FROM json_each(?));
 
+-- name: budgets
+SELECT tenant, reserved, spent FROM budgets WHERE tenant IN (SELECT value FROM json_each(?));
+
 -- name: load_schemas
 SELECT value FROM store WHERE key = 'schemas';
 

@@ -107,6 +107,7 @@ class Puller:
             worker=self._worker.id,
             slots=self._handler.free_slots(),
             number=self._claims,
+            limit_s=self._worker.attempt_limit_s,
         )
 
     def _take_in(self, heartbeat: Heartbeat) -> None:

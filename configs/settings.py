@@ -35,6 +35,7 @@ class ModelProfile(Settings):
     context: int = 2048  # tokens, prompt and output together
     default_max_output_tokens: int = 512
     slots: int = 64  # generations at once per replica
+    attempt_limit_s: float = Field(default=3600.0, ge=0)  # a generation that takes longer is tried again; 0: no limit
     num_gpus: float = 0
     num_cpus: float = 1
     engine_args: dict[str, Any] = Field(default_factory=dict)  # handed to vLLM's AsyncEngineArgs

@@ -39,6 +39,7 @@ from pipelines.ports import Ports
 
 log = logging.getLogger("heliograph")
 PROMPTING_SLOTS = 256  # prompts rendered at once, at the most
+PROMPTING_LIMIT_S = 60.0  # for a batch of prompts
 
 
 def make_engine(profile: ModelProfile) -> Engine:
@@ -128,7 +129,13 @@ def _prompt_model(profile: ModelProfile) -> PromptModel:
 
 def prompting_seat(worker_id: str, handle: object = None) -> Worker:
     """How a prompt worker registers."""
-    return Worker(id=worker_id, topic=PROMPTING_TOPIC, slots=PROMPTING_SLOTS, handle=handle)
+    return Worker(
+        id=worker_id,
+        topic=PROMPTING_TOPIC,
+        slots=PROMPTING_SLOTS,
+        handle=handle,
+        attempt_limit_s=PROMPTING_LIMIT_S,
+    )
 
 
 def inference_seat(worker_id: str, profile: ModelProfile, engine: Engine, handle: object = None) -> Worker:
@@ -140,6 +147,7 @@ def inference_seat(worker_id: str, profile: ModelProfile, engine: Engine, handle
         engine_fingerprint=engine.fingerprint,
         can_continue=engine.can_continue,
         handle=handle,
+        attempt_limit_s=profile.attempt_limit_s,
     )
 
 

@@ -43,7 +43,7 @@ class Submit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """Give this worker the best ready steps of a topic, `slots` at the most.
+    """Give this worker the best ready steps of a topic, `slots` at the most, for `limit_s` each (0: for any time).
 
     `number` rises with every new claim of a worker, so that a late copy of an older one can be told; 0: not counted.
     """
@@ -53,6 +53,7 @@ class Claim:
     worker: str
     slots: int
     number: int = 0
+    limit_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +139,7 @@ class Orphan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
-    """Let time act: wake steps that waited long enough, fail jobs whose deadline has passed; `limit` of each."""
+    """Let time act: wake steps that waited, take back those claimed too long, fail overdue jobs; `limit` of each."""
 
     limit: int = 500
 

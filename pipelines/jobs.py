@@ -82,6 +82,7 @@ class Job:
     priority: int = 0  # higher goes first
     ready_at: float
     deadline_at: float
+    step_deadline_at: float | None = None  # of the attempt that is claimed; None: the job's own is enough
     attempt: int = 0  # of the present step, counted before work
     failures: int = 0  # of the present step, for no known reason
     crashes: int = 0  # of workers that held the present step
@@ -129,7 +130,10 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimedJob:
-    """What a worker gets when it claims a step. `payloads` holds the small blobs among its references."""
+    """What a worker gets when it claims a step. `payloads` holds the small blobs among its references.
+
+    `deadline_at` is that of this attempt, or the job's where that comes first.
+    """
 
     job_id: str
     tenant: str

@@ -29,6 +29,11 @@ from pipelines.retry import MAX_FREE_RELEASES, backoff_s, delay_s
 from pipelines.suspects import accuse, guilty
 
 DEADLINE_PASSED = Fault("deadline_exceeded", "The job's deadline has passed.")
+TOO_LONG = Failed(
+    fault=Fault("step_deadline_exceeded", "The attempt took longer than its worker allows."),
+    remedy=Remedy.RETRY,
+    kind="StepDeadlineExceeded",
+)
 
 
 class Change(NamedTuple):
@@ -98,6 +103,7 @@ def claim(job: Job, command: Claim, now: float) -> Change:
         fence=job.fence + 1,
         worker=command.worker,
         claim_id=command.claim_id,
+        step_deadline_at=min(job.deadline_at, now + command.limit_s) if command.limit_s else None,
     )
     if job.step != INFER:
         return Change(claimed, [])
@@ -131,6 +137,11 @@ def expire(job: Job, now: float) -> Change:
     return _fail(job, DEADLINE_PASSED, Blame(), now)
 
 
+def take_back(job: Job, now: float, random: Random) -> Change:
+    """The attempt has taken too long: it is over, and has failed."""
+    return expire(job, now) if job.deadline_at <= now else _failed(job, TOO_LONG, now, random)
+
+
 def wake(job: Job, now: float) -> Change:
     """The step has waited long enough."""
     return Change(replace(job, step_state=StepState.READY, ready_at=now), [])
@@ -158,6 +169,7 @@ def _rendered(job: Job, outcome: Rendered, now: float) -> Change:
         topic=step.topic,
         step_state=StepState.READY,
         ready_at=now,
+        step_deadline_at=None,
         attempt=0,
         failures=0,
         crashes=0,
@@ -206,13 +218,14 @@ def _released(job: Job, now: float, random: Random) -> Change:
     ready_at = now + backoff_s(releases - MAX_FREE_RELEASES + 1, random) if waits else now
     state = StepState.WAITING if waits else StepState.READY
     job = replace(job, step_state=state, ready_at=ready_at, attempt=job.attempt - 1, releases=releases)
+    job.step_deadline_at = None
     return Change(job, [])
 
 
 def _retry(job: Job, fault: Fault, blame: Blame, now: float, ready_at: float) -> Change:
     state = StepState.WAITING if ready_at > now else StepState.READY
     fact = pb.JobRetried(error=_error(fault, blame), ready_us=_micros(ready_at), worker=job.worker)
-    return Change(replace(job, step_state=state, ready_at=ready_at), [fact])
+    return Change(replace(job, step_state=state, ready_at=ready_at, step_deadline_at=None), [fact])
 
 
 def _fail(job: Job, fault: Fault, blame: Blame, now: float) -> Change:
@@ -229,7 +242,9 @@ def _dead_letter(job: Job, fault: Fault, blame: Blame, now: float) -> Change:
 
 
 def _ended(job: Job, status: Status, now: float, fault: Fault | None = None) -> Job:
-    return replace(job, status=status, step_state=StepState.DONE, finished_at=now, fault=fault, claim_id="")
+    ended = replace(job, status=status, step_state=StepState.DONE, finished_at=now, fault=fault)
+    ended.claim_id, ended.step_deadline_at = "", None
+    return ended
 
 
 def _reference(reference: Reference) -> pb.Reference:

@@ -58,8 +58,10 @@ def submit(number: int = 0, **changes: Any) -> Submit:
     return Submit(**{**fields, **changes})
 
 
-def claim(topic: str = PROMPTING, *, worker: str = "w1", slots: int = 100, claim_id: str = "c1") -> Claim:
-    return Claim(claim_id=claim_id, topic=topic, worker=worker, slots=slots)
+def claim(
+    topic: str = PROMPTING, *, worker: str = "w1", slots: int = 100, claim_id: str = "c1", limit_s: float = 0.0
+) -> Claim:
+    return Claim(claim_id=claim_id, topic=topic, worker=worker, slots=slots, limit_s=limit_s)
 
 
 def finish(claimed: ClaimedJob, outcome: Outcome) -> Finish:

@@ -55,7 +55,7 @@ def _claimed(job: Job, ready_at: float, payloads: Payloads, now: float) -> Claim
         step=job.step,
         attempt=job.attempt,
         fence=job.fence,
-        deadline_at=job.deadline_at,
+        deadline_at=job.deadline_at if job.step_deadline_at is None else job.step_deadline_at,
         created_at=job.created_at,
         ready_at=ready_at,
         claimed_at=now,

@@ -199,6 +199,10 @@ class Ledger:
             self._revoke(job)
             self._change(transitions.expire(job, self._now))
         self._flush()
+        for job in self._adopt(self._transaction.late(self._now, command.limit)):
+            self._revoke(job)
+            self._change(transitions.take_back(job, self._now, self._random))
+        self._flush()
         for job in self._adopt(self._transaction.due(self._now, command.limit)):
             self._change(transitions.wake(job, self._now))
         return Answer(Verdict.DONE)

@@ -73,6 +73,11 @@ class MemoryTransaction:
         jobs = [job for job in self.disk.jobs.values() if job.deadline_at <= now and not job.status.terminal]
         return sorted(jobs, key=lambda job: job.deadline_at)[:limit]
 
+    def late(self, now: float, limit: int) -> list[Job]:
+        """Claimed steps past the deadline of their attempt."""
+        ends = [(job.step_deadline_at, job) for job in self._in(StepState.CLAIMED) if job.step_deadline_at is not None]
+        return [job for end, job in sorted(ends, key=lambda pair: pair[0]) if end <= now][:limit]
+
     def insert(self, jobs: Sequence[Job]) -> None:
         """New rows."""
         for job in jobs:

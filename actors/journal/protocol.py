@@ -11,7 +11,10 @@ from pipelines.jobs import ClaimedJob, DeadLetter, Job, Reference, Status
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
-    """A worker that pulls from a topic. `handle` lets the journal ask whether its process still lives."""
+    """A worker that pulls from a topic. `handle` lets the journal ask whether its process still lives.
+
+    An attempt may take `attempt_limit_s` (0: any time); then it is taken from the worker.
+    """
 
     id: str
     topic: str
@@ -19,6 +22,7 @@ class Worker:
     engine_fingerprint: str = ""
     can_continue: bool = False
     handle: Any = None
+    attempt_limit_s: float = 0.0
 
 
 class Death(StrEnum):

@@ -15,13 +15,13 @@ COLUMNS = (
     "ready_at", "deadline_at", "attempt", "releases", "fence", "settled", "worker", "claim_id",
     "created_at", "started_at", "finished_at", "fault", "request", "rendered",
     "result", "usage", "log_end", "reason", "traceparent",
-    "failures", "crashes", "lone_crashes", "suspects", "redrive_of", "reserved",
+    "failures", "crashes", "lone_crashes", "suspects", "redrive_of", "reserved", "step_deadline_at",
 )  # fmt: skip
 CHANGING = (  # what never changes after the insert is left out, so the index on tenants is not touched
     "status", "step", "step_state", "topic", "ready_at", "attempt", "releases", "fence",
     "settled", "worker", "claim_id", "started_at", "finished_at", "fault", "rendered",
     "result", "usage", "log_end", "reason",
-    "failures", "crashes", "lone_crashes", "suspects",
+    "failures", "crashes", "lone_crashes", "suspects", "step_deadline_at",
 )  # fmt: skip
 FRAGMENTS = {  # what the braces in the queries stand for
     "job": ", ".join(COLUMNS),
@@ -37,7 +37,7 @@ def to_row(job: Job) -> tuple[Any, ...]:
         job.ready_at, job.deadline_at, job.attempt, job.releases, job.fence, job.settled, job.worker, job.claim_id,
         job.created_at, job.started_at, job.finished_at, _json(job.fault), str(job.request), _text(job.rendered),
         _text(job.result), _json(job.usage), job.end, job.reason, job.traceparent, job.failures, job.crashes,
-        job.lone_crashes, job.suspects, job.redrive_of, job.reserved,
+        job.lone_crashes, job.suspects, job.redrive_of, job.reserved, job.step_deadline_at,
     )  # fmt: skip
 
 
@@ -47,7 +47,7 @@ def to_changes(job: Job) -> tuple[Any, ...]:
         job.status, job.step, job.step_state, job.topic, job.ready_at, job.attempt, job.releases, job.fence,
         job.settled, job.worker, job.claim_id, job.started_at, job.finished_at, _json(job.fault), _text(job.rendered),
         _text(job.result), _json(job.usage), job.end, job.reason, job.failures, job.crashes, job.lone_crashes,
-        job.suspects, job.id,
+        job.suspects, job.step_deadline_at, job.id,
     )  # fmt: skip
 
 
@@ -57,7 +57,7 @@ def from_row(row: Sequence[Any]) -> Job:
         job_id, tenant, pipeline, model, status, step, step_state, topic, priority, ready_at, deadline_at, attempt,
         releases, fence, settled, worker, claim_id, created_at, started_at, finished_at, fault, request, rendered,
         result, usage, end, reason, traceparent, failures, crashes, lone_crashes, suspects, redrive_of,
-        reserved,
+        reserved, step_deadline_at,
     ) = row  # fmt: skip
     return Job(
         id=job_id,
@@ -94,6 +94,7 @@ def from_row(row: Sequence[Any]) -> Job:
         suspects=suspects,
         redrive_of=redrive_of,
         reserved=reserved,
+        step_deadline_at=step_deadline_at,
     )
 
 

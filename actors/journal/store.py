@@ -105,6 +105,9 @@ class Transaction(Protocol):
     def overdue(self, now: float, limit: int) -> list[Job]:
         """Jobs that are not terminal and past their deadline."""
 
+    def late(self, now: float, limit: int) -> list[Job]:
+        """Claimed steps past the deadline of their attempt."""
+
     def insert(self, jobs: Sequence[Job]) -> None:
         """New rows."""
 

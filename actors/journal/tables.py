@@ -58,6 +58,10 @@ class TablesTransaction:
         """Jobs past their deadline."""
         return self._jobs("overdue", now, limit)
 
+    def late(self, now: float, limit: int) -> list[Job]:
+        """Claimed steps past the deadline of their attempt."""
+        return self._jobs("late", now, limit)
+
     def insert(self, jobs: Sequence[Job]) -> None:
         """New rows."""
         self._statements.many("insert_job", map(to_row, jobs))

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from math import inf
 
 from pipelines.commands import Cancel, Claim, Failed, Finish, Generated, Orphan, Remedy, Rendered, Submit, Verdict
 from tests.factories import INFERENCE, PROMPTING
@@ -36,6 +37,7 @@ class Row:
     settled: int = 0
     worker: str = ""
     claim_id: str = ""
+    step_deadline_at: float = inf
     sealed: bool = False
     reserved: int = 0
     used: int = 0
@@ -55,6 +57,17 @@ class Row:
     def end(self, status: str, *events: str) -> None:
         self.status, self.state = status, "done"
         self.events += events
+
+    def fail(self, now: float, least: float | None = None) -> None:
+        self.failures += 1
+        if self.failures >= MAX_FAILURES:
+            self.end("failed", "JobDeadLettered")
+        else:
+            self.retry(now, least)
+
+    def retry(self, now: float, least: float | None) -> None:
+        self.events.append("JobRetried")
+        self.offer(now, max(least or 0.0, backoff(self.attempt)))
 
     def offer(self, now: float, delay: float) -> None:
         self.state, self.ready_at = ("waiting" if delay else "ready"), now + delay
@@ -84,7 +97,7 @@ class Reference:
         rows = self.rows.values()
         return sum(row.reserved for row in rows if not row.terminal), sum(row.used for row in rows)
 
-    def claim(self, command: Claim) -> list[Claimed]:
+    def claim(self, command: Claim, now: float) -> list[Claimed]:
         held = self.held(command.worker)
         mine = [row.claimed() for row in held if row.claim_id == command.claim_id]
         if mine:
@@ -93,6 +106,7 @@ class Reference:
         for row in offered:
             row.state, row.worker, row.claim_id = "claimed", command.worker, command.claim_id
             row.attempt, row.fence = row.attempt + 1, row.fence + 1
+            row.step_deadline_at = now + (command.limit_s or inf)
             if row.step == "infer":
                 row.status = "in_progress"
                 row.events.append("InferenceStarted")
@@ -140,6 +154,8 @@ class Reference:
         for row in self.rows.values():
             if not row.terminal and row.deadline_at <= now:
                 row.end("failed", "JobFailed")
+            if row.state == "claimed" and row.step_deadline_at <= now:
+                row.fail(now)
             if row.state == "waiting" and row.ready_at <= now:
                 row.offer(now, 0)
 
@@ -165,12 +181,10 @@ class Reference:
                 row.end(status, "InferenceCompleted", last)
             case Failed(remedy=Remedy.REJECT):
                 row.end("failed", "JobFailed")
-            case Failed(remedy=Remedy.RETRY) if row.failures + 1 >= MAX_FAILURES:
-                row.end("failed", "JobDeadLettered")
-            case Failed(remedy=remedy, retry_after_s=least):
-                row.failures += remedy is Remedy.RETRY
-                row.events.append("JobRetried")
-                row.offer(now, max(least or 0.0, backoff(row.attempt)))
+            case Failed(remedy=Remedy.RETRY, retry_after_s=least):
+                row.fail(now, least)
+            case Failed(retry_after_s=least):
+                row.retry(now, least)
             case _:
                 row.releases, row.attempt = row.releases + 1, row.attempt - 1
                 often = row.releases - MAX_FREE_RELEASES + 1

@@ -98,11 +98,17 @@ class JournalMachine(RuleBasedStateMachine):
         command = submit(number, priority=priority, deadline_s=deadline_s, max_output_tokens=tokens)
         self.play(lambda: self.journal.submit([command]), self._submitted(command), batched=batched)
 
-    @rule(worker=WORKERS, slots=st.integers(1, 3), again=st.booleans(), batched=BATCHED)
-    def claims_steps(self, worker: str, slots: int, *, again: bool, batched: bool) -> None:
+    @rule(
+        worker=WORKERS,
+        slots=st.integers(1, 3),
+        limit_s=st.sampled_from([0.0, 0.0, 0.4, 15.0]),
+        again=st.booleans(),
+        batched=BATCHED,
+    )
+    def claims_steps(self, worker: str, slots: int, limit_s: float, *, again: bool, batched: bool) -> None:
         held = self.reference.held(worker)
         claim_id = held[0].claim_id if again and held else None
-        self._claim(worker, self._busiest(), slots=slots, claim_id=claim_id, batched=batched)
+        self._claim(worker, self._busiest(), slots=slots, claim_id=claim_id, limit_s=limit_s, batched=batched)
 
     @rule(topic=TOPICS, batched=BATCHED)
     def claims_where_there_may_be_nothing(self, topic: str, *, batched: bool) -> None:
@@ -203,11 +209,20 @@ class JournalMachine(RuleBasedStateMachine):
         return [self.reference.submit(command, self.clock.time)]
 
     def _claim(
-        self, worker: str, topic: str, *, slots: int = 4, claim_id: str | None = None, batched: bool = False
+        self,
+        worker: str,
+        topic: str,
+        *,
+        slots: int = 4,
+        claim_id: str | None = None,
+        limit_s: float = 0.0,
+        batched: bool = False,
     ) -> None:
         self.claims += 1
-        command = Claim(claim_id=claim_id or f"c{self.claims}", topic=topic, worker=worker, slots=slots)
-        self.play(lambda: self.journal.claim(command), sorted(self.reference.claim(command)), batched=batched)
+        claim_id = claim_id or f"c{self.claims}"
+        command = Claim(claim_id=claim_id, topic=topic, worker=worker, slots=slots, limit_s=limit_s)
+        expected = sorted(self.reference.claim(command, self.clock.time))
+        self.play(lambda: self.journal.claim(command), expected, batched=batched)
 
     def _busiest(self) -> str:
         ready = self.reference.count("ready")

@@ -7,7 +7,7 @@ from actors.journal.ledger import Reply
 from actors.token_log.memory import Log
 from events.v1.tokens_pb2 import Chunk, Operation, Seal
 from pipelines.commands import Answer, Cancel, Claim, Command, Finish, Orphan, Tick, Verdict
-from pipelines.jobs import Job
+from pipelines.jobs import Job, StepState
 from tests.simulation.disks import JournalDisk
 from tests.simulation.trace import Trace
 
@@ -58,9 +58,9 @@ class JournalWatcher:
                 self._in_force = {key: claim for key, claim in self._in_force.items() if not self._expired(key, claim)}
 
     def _expired(self, job_id: str, claim: tuple[int, str]) -> bool:
-        """Whether the job ended in this batch, and not by the outcome of this claim."""
+        """Whether the claim ended in this batch, and not by its outcome."""
         job = self._disk.jobs.get(job_id)
-        return job is None or (job.status.terminal and job.settled != claim[0])
+        return job is None or (job.step_state is not StepState.CLAIMED and job.settled != claim[0])
 
     def _finish(self, command: Finish) -> None:
         key = (command.job_id, command.fence)

@@ -36,6 +36,7 @@ from tests.simulation.trace import Trace
 from tests.simulation.watcher import JournalWatcher, LogWatcher
 
 BUDGET = 1_000_000  # output tokens; more than all clients ask for, so that none is refused
+ATTEMPT_S = 30.0  # longer than a lease, and than any generation that goes on
 
 
 class World:
@@ -143,13 +144,15 @@ class World:
 
     async def _make_prompting(self, process: Process) -> Puller:
         journal = remote_journal(JOURNAL, self.network, process)
-        worker = Worker(id=process.name, topic=PROMPTING_TOPIC, slots=8, handle=process)
+        worker = Worker(id=process.name, topic=PROMPTING_TOPIC, slots=8, handle=process, attempt_limit_s=ATTEMPT_S)
         return await self._pull(worker, prompt_worker(process, journal), process, journal)
 
     async def _make_inference(self, process: Process) -> Puller:
         journal = remote_journal(JOURNAL, self.network, process)
         token_log = remote_token_log(TOKENS, self.network, process)
-        worker = Worker(id=process.name, topic=inference_topic(MODEL), slots=self._slots, handle=process)
+        worker = Worker(
+            id=process.name, topic=inference_topic(MODEL), slots=self._slots, handle=process, attempt_limit_s=ATTEMPT_S
+        )
         handler = inference_worker(process, journal, token_log, slots=self._slots)
         return await self._pull(worker, handler, process, journal)
 

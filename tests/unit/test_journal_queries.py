@@ -15,6 +15,7 @@ HOT: dict[str, tuple[Any, ...]] = {
     "held": ("worker",),
     "due": (1.0, 5),
     "overdue": (1.0, 5),
+    "late": (1.0, 5),
     "next_ready": ("topic",),
     "keys": (0.0, "[]"),
     "dead_letters": ("[]",),
@@ -33,9 +34,11 @@ def test_no_table_is_searched_through(name: str, tmp_path: Path) -> None:
     assert [step for step in plan if step.startswith("SCAN") and not any(table in step for table in SMALL)] == []
 
 
-@pytest.mark.parametrize("name", ["suspects", "on_trial"])
-def test_suspects_have_an_index_of_their_own(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "index"), [("suspects", "suspect_steps"), ("on_trial", "suspect_steps"), ("late", "step_deadlines")]
+)
+def test_what_is_rare_has_an_index_of_its_own(name: str, index: str, tmp_path: Path) -> None:
     store: Any = SqliteStore(tmp_path / "journal-0.sqlite", new_uuid="one")
     plan = [row[3] for row in store._database._file.connection.execute(f"EXPLAIN QUERY PLAN {_SQL[name]}", HOT[name])]
     store.close()
-    assert {step for step in plan if step.startswith("SEARCH") and "suspect_steps" not in step} == set()
+    assert {step for step in plan if step.startswith("SEARCH") and index not in step} == set()

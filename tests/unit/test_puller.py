@@ -11,7 +11,7 @@ from actors.puller import Puller
 from actors.topics.in_process import InProcessTopic
 from pipelines.commands import Cancel
 from pipelines.jobs import ClaimedJob
-from tests.factories import PROMPTING, job_id, make_ports, submit
+from tests.factories import PROMPTING, ManualClock, job_id, make_ports, submit
 
 
 class Hands:
@@ -51,8 +51,13 @@ class Hands:
 
 
 @pytest.fixture
-def journal() -> Journal:
-    return Journal(MemoryStore(Disk(uuid="one")), ports=make_ports())
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def journal(clock: ManualClock) -> Journal:
+    return Journal(MemoryStore(Disk(uuid="one")), ports=make_ports(clock))
 
 
 @pytest.fixture
@@ -67,7 +72,7 @@ async def hands(journal: Journal, topic: InProcessTopic) -> AsyncIterator[Hands]
     def beat(worker_id: str, wait_s: float) -> Heartbeat:
         return asyncio.run_coroutine_threadsafe(journal.heartbeat(worker_id, min(wait_s, 0.2)), loop).result()
 
-    worker = Worker(id="w1", topic=PROMPTING, slots=2)
+    worker = Worker(id="w1", topic=PROMPTING, slots=2, attempt_limit_s=60)
     heart = ThreadHeart(beat, ports=make_ports())
     puller = Puller(worker, hands, journal=journal, topic=topic, heart=heart, ports=make_ports())
     await puller.start()
@@ -92,6 +97,17 @@ async def test_a_cancel_reaches_the_worker(hands: Hands, journal: Journal, topic
     await topic.put(1)
     await asyncio.wait_for(hands.got.wait(), 10)
     await journal.cancel([Cancel(job_id=job_id(), tenant="default")])
+    assert await asyncio.wait_for(hands.revoked.get(), 10) == job_id()
+
+
+async def test_an_attempt_that_takes_too_long_is_taken_from_the_worker(
+    hands: Hands, journal: Journal, topic: InProcessTopic, clock: ManualClock
+) -> None:
+    await journal.submit([submit()])
+    await topic.put(1)
+    await asyncio.wait_for(hands.got.wait(), 10)
+    clock.time += 61
+    await journal.tick()
     assert await asyncio.wait_for(hands.revoked.get(), 10) == job_id()
 
 

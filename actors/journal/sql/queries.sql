@@ -27,6 +27,9 @@ SELECT {job} FROM jobs WHERE step_state = 'waiting' AND ready_at <= ? ORDER BY r
 -- name: overdue
 SELECT {job} FROM jobs WHERE status IN ('queued', 'in_progress') AND deadline_at <= ? ORDER BY deadline_at LIMIT ?;
 
+-- name: late
+SELECT {job} FROM jobs WHERE step_state = 'claimed' AND step_deadline_at <= ? ORDER BY step_deadline_at LIMIT ?;
+
 -- name: append_event
 INSERT INTO events (job_id, tenant, data) VALUES (?, ?, ?);
 

@@ -143,7 +143,9 @@ def take_back(job: Job, now: float, random: Random) -> Change:
 
 
 def wake(job: Job, now: float) -> Change:
-    """The step has waited long enough."""
+    """The step has waited long enough; where that was too long for the job, it is not tried again."""
+    if job.deadline_at <= now:
+        return expire(job, now)
     return Change(replace(job, step_state=StepState.READY, ready_at=now), [])
 
 

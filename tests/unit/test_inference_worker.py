@@ -12,6 +12,7 @@ from deployments.engines.scripted import ScriptedEngine
 from deployments.inference.generation import Generator
 from events.ids import derived_id
 from pipelines.commands import Answer, Finish
+from pipelines.errors import TransientError
 from pipelines.jobs import Reference, Status, StepState
 from pipelines.operations import EMPTY
 from tests.factories import job_id
@@ -24,6 +25,12 @@ class DeadEngine(ScriptedEngine):
     async def generate(self, generation: Generation) -> AsyncGenerator[Tokens, None]:
         yield Tokens([0], None)
         raise EngineDeadError(generation.request_id)
+
+
+class BusyEngine(ScriptedEngine):
+    async def generate(self, generation: Generation) -> AsyncGenerator[Tokens, None]:
+        yield Tokens([0], None)
+        raise TransientError(f"no memory for {generation.request_id}", retry_after_s=45.0)
 
 
 class OtherEngine(ScriptedEngine):
@@ -249,3 +256,11 @@ async def test_the_pace_is_measured(shop: Workshop) -> None:
     assert values["output_tokens", ("model", "scripted")] == [16]
     assert len(values["first_token_seconds", ("model", "scripted")]) == 1
     assert values["generations_running", ("model", "scripted")][-1] == 0
+
+
+async def test_an_engine_that_asks_for_time_gets_it(tmp_path: Path) -> None:
+    shop = Workshop(tmp_path, engine=BusyEngine())
+    await shop.run(await shop.prompts(prompt()))
+    job = await shop.job()
+    assert (job.step_state, job.failures) == (StepState.WAITING, 0)
+    assert job.ready_at == shop.clock.time + 45

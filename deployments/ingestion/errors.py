@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from math import ceil
 from typing import Any
 
 from fastapi import FastAPI
@@ -13,23 +14,31 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from deployments.history.history import UnknownJobError
-from pipelines.errors import HeliographError, RejectError
+from pipelines.errors import HeliographError, RejectError, TransientError
 
 OWN_CODES = frozenset({"invalid_type", "invalid_value", "missing_required_parameter", "unsupported_parameter"})
 _NOT_FOUND = frozenset({"template_not_found", "model_not_found"})
-RETRY_AFTER_S = 1
+RETRY_AFTER_S = 1  # where nobody knows better; HTTP has whole seconds
 INSUFFICIENT_QUOTA = "insufficient_quota"  # a code that is a type of its own
 
 
 class ApiError(HeliographError):
-    """A reply that is an error. `status` is HTTP's."""
+    """A reply that is an error. `status` is HTTP's; `retry_after_s` matters where the client is to come again."""
 
-    def __init__(self, status: int, message: str, code: str | None = None, param: str | None = None) -> None:
-        super().__init__(status, message, code, param)
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        code: str | None = None,
+        param: str | None = None,
+        retry_after_s: float = RETRY_AFTER_S,
+    ) -> None:
+        super().__init__(status, message, code, param, retry_after_s)
         self.status = status
         self.message = message
         self.code = code
         self.param = param
+        self.retry_after_s = retry_after_s
 
     def __str__(self) -> str:
         return self.message
@@ -43,7 +52,7 @@ class ApiError(HeliographError):
         if self.status == HTTPStatus.CONFLICT or self.code == INSUFFICIENT_QUOTA:  # the SDK would try it again
             return {"x-should-retry": "false"}
         later = self.status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
-        return {"retry-after": str(RETRY_AFTER_S)} if later else {}
+        return {"retry-after": str(max(RETRY_AFTER_S, ceil(self.retry_after_s)))} if later else {}
 
     def _kind(self) -> str:
         if self.code == INSUFFICIENT_QUOTA:
@@ -94,8 +103,15 @@ def _of_ours(error: HeliographError) -> ApiError:
             return error
         case RejectError():
             return ApiError(404 if error.code in _NOT_FOUND else 400, str(error), error.code, error.param)
+        case TransientError():
+            return _unavailable(error.retry_after_s or RETRY_AFTER_S)
         case _:
-            return ApiError(503, "The server cannot take this at the moment. Please try again.", "server_error")
+            return _unavailable()
+
+
+def _unavailable(retry_after_s: float = RETRY_AFTER_S) -> ApiError:
+    message = "The server cannot take this at the moment. Please try again."
+    return ApiError(503, message, "server_error", retry_after_s=retry_after_s)
 
 
 def _invalid(problem: Any) -> ApiError:

@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 
 from actors.journal.journal import Journal
+from actors.stores import StoreUnavailableError
 from deployments.ingestion.errors import ApiError
 from pipelines.commands import Answer, Submit, Verdict
 from pipelines.errors import TransientError
+from pipelines.jobs import Job
+from tests.factories import job_id
 from tests.ingestion_house import House
 
 BODY = {"model": "scripted", "prompt": "Hi"}
@@ -29,6 +32,16 @@ class Away(Journal):
         raise TransientError(f"the journal is away; {len(batch)} jobs wait")
 
 
+class Busy(Journal):
+    """A journal whose store does not answer, and says when it may."""
+
+    async def submit(self, batch: Sequence[Submit]) -> list[Answer]:
+        raise StoreUnavailableError(f"no room for {len(batch)} jobs", retry_after_s=2.5)
+
+    async def jobs(self, tenant: str, ids: Sequence[str]) -> list[Job | None]:
+        raise StoreUnavailableError(f"no answer about {len(ids)} jobs of {tenant}", retry_after_s=0.1)
+
+
 class Broken(Journal):
     """A journal that fails for every row."""
 
@@ -40,6 +53,14 @@ async def test_an_unreachable_journal_is_a_503_to_come_back_after(tmp_path: Path
     reply = await House(tmp_path, journal=Away).client.post("/async-generate", json=BODY)
     assert (reply.status_code, reply.headers["retry-after"]) == (503, "1")
     assert reply.json()["error"]["type"] == "server_error"
+
+
+async def test_a_store_that_does_not_answer_says_after_how_many_whole_seconds_to_come_again(tmp_path: Path) -> None:
+    client = House(tmp_path, journal=Busy).client
+    refused = await client.post("/async-generate", json=BODY)
+    looks = [await client.get(f"{path}/{job_id()}") for path in ("/jobs", "/v1/responses")]
+    replies = [(reply.status_code, reply.headers["retry-after"]) for reply in (refused, *looks)]
+    assert replies == [(503, "3"), (503, "1"), (503, "1")]
 
 
 async def test_an_unforeseen_fault_is_a_500_that_tells_nothing(tmp_path: Path) -> None:
@@ -75,6 +96,6 @@ async def test_without_tenants_any_token_will_do(house: House) -> None:
 
 
 def test_an_error_survives_the_way_between_processes() -> None:
-    error = ApiError(400, "no good", "invalid_value", "prompt")
+    error = ApiError(503, "no good", "invalid_value", "prompt", retry_after_s=7.0)
     again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
-    assert again.body() == error.body()
+    assert (again.body(), again.headers()) == (error.body(), error.headers())

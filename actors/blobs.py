@@ -39,7 +39,7 @@ class Blobs:
         ]
         if large:
             try:
-                await asyncio.to_thread(_write_files, large)
+                await asyncio.to_thread(self._write, large)
             except OSError as error:
                 raise StoreUnavailableError(f"payloads: {error}", retry_after_s=1.0) from error
         return payloads
@@ -51,7 +51,7 @@ class Blobs:
         for i in missing:
             tenant, reference, _ = items[i]
             if reference.size > INLINE_BYTES:
-                found[i] = await asyncio.to_thread(_read_file, self._path(tenant, reference))
+                found[i] = await asyncio.to_thread(self._read, self._path(tenant, reference))
             else:
                 found[i] = (await self._journal.blobs(tenant, [reference]))[0]
         if any(data is None for data in found):
@@ -62,26 +62,31 @@ class Blobs:
         owner = hashlib.sha256(tenant.encode()).hexdigest()[:16]  # a tenant's name may hold any character
         return self._folder / owner / reference.hash[:2] / reference.hash
 
+    def _write(self, files: list[tuple[Path, bytes]]) -> None:
+        for path, data in files:
+            if path.exists():
+                os.utime(path)  # touched on put: a sweep spares it
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial = path.with_name(f".{path.name}.{os.getpid()}.{id(data)}")
+            with partial.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        for folder in {path.parent for path, _ in files}:
+            _sync_folder(folder)
+
+    def _read(self, path: Path) -> bytes | None:
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            return None
+
 
 def _payload(data: bytes) -> Payload:
     reference = reference_of(data)
     return Payload(reference, data if len(data) <= INLINE_BYTES else None)
-
-
-def _write_files(files: list[tuple[Path, bytes]]) -> None:
-    for path, data in files:
-        if path.exists():
-            os.utime(path)  # touched on put: a sweep spares it
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.{os.getpid()}.{id(data)}")
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    for folder in {path.parent for path, _ in files}:
-        _sync_folder(folder)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -90,10 +95,3 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _read_file(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None

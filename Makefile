@@ -8,6 +8,7 @@ DATA ?= .heliograph
 SEEDS ?= 1000
 CELLS ?= all
 FROM ?= 0
+JOBS ?= $(shell nproc)
 
 .PHONY: help setup demo serve test simulate fault upgrade check format events requirements bench-pipeline bench-engine bench-start bench-memory
 
@@ -27,7 +28,7 @@ test: setup ## Run all tests
 	@$(BIN)/pytest
 
 simulate: setup ## SEEDS simulated histories full of faults, from seed FROM on, and the planted bugs
-	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --from $(FROM)
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --from $(FROM) --jobs $(JOBS)
 
 fault: setup ## Kill every process with 200 jobs in flight; CELLS=smoke is the ten most telling minutes of it
 	@$(BIN)/python -m tests.fault.matrix --cells "$(CELLS)"

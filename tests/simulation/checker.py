@@ -1,6 +1,6 @@
 """The verdict on a world that has come to rest: every rule of the protocol that can be seen from outside."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +19,7 @@ from pipelines.retry import MAX_FAILURES
 from pipelines.suspects import MAX_LONE_CRASHES
 from tests.simulation.clients import Session
 from tests.simulation.watcher import Violation
+from tests.simulation.wishes import Nature
 from tests.simulation.world import World
 
 _BLAMELESS = ("transient", "worker_crashed", "worker_lost")  # errors that are not counted as failures
@@ -36,6 +37,8 @@ def judge(world: World) -> list[Violation]:
     found = [*world.journal_watcher.violations, *world.log_watcher.violations]
     found.extend(_promises(world))
     found.extend(_budget(world))
+    found.extend(_repeats(world))
+    found.extend(_blame(world))
     for job in world.journal_disk.jobs.values():
         found.extend(_job(world, job))
     for session in world.record.sessions:
@@ -66,6 +69,37 @@ def _budget(world: World) -> Iterator[Violation]:
     budget = world.journal_disk.budgets.get(DEFAULT_TENANT, Budget(DEFAULT_TENANT))
     if all(job.status.terminal for job in jobs) and budget != Budget(DEFAULT_TENANT, 0, used):
         yield Violation("budget", f"{used} tokens were used, and there are {budget}")
+
+
+def _repeats(world: World) -> Iterator[Violation]:
+    """What is asked for twice is done once."""
+    letters, keyed = world.journal_disk.letters, defaultdict(set, world.journal_watcher.keyed)
+    for key, job_id in world.record.keyed:
+        keyed[key].add(job_id)
+    redriven: defaultdict[str, set[str]] = defaultdict(set)
+    for job_id, again in world.record.redriven:
+        redriven[job_id] |= {again, *([letters[job_id].redriven_as] if job_id in letters else [])}
+    for job in world.journal_disk.jobs.values():
+        if job.redrive_of:
+            redriven[job.redrive_of].add(job.id)
+    for name, job_ids in [*keyed.items(), *redriven.items()]:
+        if len(job_ids) > 1:
+            yield Violation("duplicated", f"{name} stands for {sorted(job_ids)}")
+    for job_id in world.record.refused:
+        if job_id in letters:
+            yield Violation("lost", f"{job_id} is a dead letter, and its redrive was refused")
+
+
+def _blame(world: World) -> Iterator[Violation]:
+    """Exactly those jobs that kill their workers are given up for it."""
+    for job_id, nature in world.record.natures.items():
+        job = world.journal_disk.jobs.get(job_id)
+        if job is None or not job.status.terminal or nature is Nature.ANY:
+            continue
+        given_up = job.fault is not None and job.fault.code == "worker_crashed"
+        guilty = nature is Nature.POISON
+        if given_up is not guilty or (job.result is None) is not guilty:
+            yield Violation("blame", f"{job_id} is {nature}, and {job.status} for {job.fault}")
 
 
 def _job(world: World, job: Job) -> Iterator[Violation]:

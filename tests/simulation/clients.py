@@ -1,24 +1,21 @@
 """Who uses a simulated world: clients that submit, follow, look and cancel, and what they were told."""
 
 import asyncio
-import json
-from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from random import Random
 from typing import Any
 
 from actors.token_log.protocol import TokenLogApi
-from deployments.history.history import History
+from deployments.history.history import History, UnknownJobError
+from deployments.ingestion.middleware import DEFAULT_TENANT
 from deployments.ingestion.service import IngestionService, ModelCard
 from pipelines.jobs import Status
 from tests.ingestion_house import CONTEXT, renderer
 from tests.simulation.network import Handle, Network
 from tests.simulation.process import Process
+from tests.simulation.wishes import Nature, Wish
 
 RETRY_S = 0.5
-LONG_S, SHORT_S = 3600.0, 6.0  # deadlines: one that nobody waits for, one that passes
-POISON_S = 90.0  # where nobody knows of a worker's death, only the deadline ends the job that kills it
 
 
 @dataclass(slots=True)
@@ -39,6 +36,10 @@ class Record:
     """All that clients were told."""
 
     accepted: list[str] = field(default_factory=list)
+    natures: dict[str, Nature] = field(default_factory=dict)  # by job
+    keyed: list[tuple[str, str]] = field(default_factory=list)  # key, job
+    redriven: list[tuple[str, str]] = field(default_factory=list)  # dead letter, the job that does it again
+    refused: list[str] = field(default_factory=list)  # jobs that were said to be no dead letters
     cancelled: list[str] = field(default_factory=list)
     seen: list[tuple[str, str]] = field(default_factory=list)  # job, terminal status
     sessions: list[Session] = field(default_factory=list)
@@ -52,8 +53,12 @@ class Gateway:
         self._service = service
         self._record = record
 
-    async def submit(self, body: dict[str, Any]) -> str:
-        return await self._service.submit(body)
+    async def submit(self, body: dict[str, Any], key: str) -> str:
+        return await self._service.submit(body, key=key)
+
+    async def redrive(self, job_id: str) -> str:
+        (again,) = await self._service.redrive([job_id], DEFAULT_TENANT)
+        return again
 
     async def cancel(self, job_id: str) -> dict[str, Any]:
         return await self._service.cancel(job_id)
@@ -73,26 +78,50 @@ class Gateway:
 class Client:
     """One client and its one job."""
 
-    def __init__(self, number: int, *, random: Random, network: Network, process: Process, record: Record) -> None:
-        self._random = random
+    def __init__(self, wish: Wish, *, network: Network, process: Process, record: Record) -> None:
+        self._wish = wish
+        self._random = process.random
         self._network = network
         self._process = process
         self._record = record
-        self._body = make_body(number, random)
-        self._starts_at = random.random() * 4
-        self._cancels = random.random() < 0.15
-        self._readers = random.choice((0, 1, 1, 2))
+        self._starts_at = self._random.random() * 4
+        self._readers = self._random.choice((0, 1, 1, 2))
 
     async def run(self) -> None:
         self._record.busy += 1
         await asyncio.sleep(self._starts_at)
-        job_id = await self._call("submit", self._body)
+        job_id, *_ = await asyncio.gather(*(self._submit() for _ in range(self._wish.copies)))
+        status = await self._follow(job_id)
+        if self._wish.copies > 1:
+            await self._submit()
+        if status is Status.FAILED and self._wish.redrives:
+            await self._redrive(job_id)
+        self._record.busy -= 1
+
+    async def _submit(self) -> str:
+        job_id: str = await self._call("submit", self._wish.body, self._wish.key)
         self._record.accepted.append(job_id)
+        self._record.natures[job_id] = self._wish.nature
+        if self._wish.key:
+            self._record.keyed.append((self._wish.key, job_id))
+        return job_id
+
+    async def _redrive(self, job_id: str) -> None:
+        try:
+            jobs = await asyncio.gather(*(self._call("redrive", job_id) for _ in range(self._wish.redrives)))
+        except UnknownJobError:
+            self._record.refused.append(job_id)
+            return
+        self._record.redriven.extend((job_id, again) for again in jobs)
+        self._record.accepted.extend(jobs)
+        await self._follow(jobs[0])
+
+    async def _follow(self, job_id: str) -> Status:
         tasks = [self._watch(job_id), *(self._read(job_id) for _ in range(self._readers))]
-        if self._cancels:
+        if self._wish.cancels:
             tasks.append(self._cancel(job_id))
         await asyncio.gather(*tasks)
-        self._record.busy -= 1
+        return Status(next(status for job, status in self._record.seen if job == job_id))
 
     async def _watch(self, job_id: str) -> None:
         while True:
@@ -126,6 +155,8 @@ class Client:
         while True:
             try:
                 return await self._once(method, *arguments)
+            except UnknownJobError:
+                raise
             except Exception:  # noqa: BLE001 - a client tries again
                 await asyncio.sleep(RETRY_S)
 
@@ -149,29 +180,3 @@ def make_gateway(process: Process, journal: Any, blobs: Any, token_log: TokenLog
 
 
 RENDERER = renderer()
-_SCRIPTS: Sequence[tuple[int, dict[str, Any], float]] = (  # weight, script, deadline
-    (30, {}, LONG_S),
-    (25, {"tokens": 12, "delay_ms": 150}, LONG_S),
-    (10, {"tokens": 40, "delay_ms": 20}, LONG_S),
-    (8, {"fail": "raise", "at": 3, "attempts": 2}, LONG_S),
-    (4, {"fail": "raise", "at": 2}, LONG_S),
-    (8, {"fail": "exit", "at": 5, "attempts": 1, "delay_ms": 10}, LONG_S),
-    (3, {"fail": "exit", "at": 1}, POISON_S),
-    (4, {"fail": "hang", "at": 4}, SHORT_S),
-    (3, {"fail": "hang", "at": 4, "attempts": 2}, LONG_S),
-    (4, {"tokens": 30, "delay_ms": 400}, SHORT_S),
-    (4, {"unknown": True}, LONG_S),  # the engine refuses it
-)
-
-
-def make_body(number: int, random: Random) -> dict[str, Any]:
-    """What one client asks for."""
-    weights = [weight for weight, _, _ in _SCRIPTS]
-    _, script, deadline = random.choices(_SCRIPTS, weights)[0]
-    body = {
-        "model": "scripted",
-        "prompt": f"Question {number}",
-        "metadata": {"scripted": json.dumps(script)},
-        "deadline_s": deadline,
-    }
-    return body if random.random() < 0.85 else {**body, "max_output_tokens": 4}

@@ -6,8 +6,11 @@ once more at the sync, as a real store's write lock would have it.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+from actors.blobs import Blobs
 from actors.journal import memory as journal_memory
+from actors.journal.protocol import JournalApi
 from actors.stores import StaleEpochError
 from actors.token_log import memory as token_memory
 from tests.simulation.process import Process
@@ -35,6 +38,20 @@ class JournalStore(journal_memory.MemoryStore):
         self._check_epoch()
         for name in journal_memory.TABLES:
             setattr(self._disk, name, getattr(draft, name))
+
+
+class Files(Blobs):
+    """Payloads in one process; large ones are on a disk that all processes share, in one step."""
+
+    def __init__(self, journal: JournalApi, disk: dict[Path, bytes]) -> None:
+        super().__init__(journal, Path())
+        self._disk = disk
+
+    def _write(self, files: list[tuple[Path, bytes]]) -> None:
+        self._disk.update(files)
+
+    def _read(self, path: Path) -> bytes | None:
+        return self._disk.get(path)
 
 
 class TokenStore(token_memory.MemoryTokenStore):

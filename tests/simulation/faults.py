@@ -10,6 +10,7 @@ from tests.simulation.world import World
 
 LONG_OUTAGE_S = (21.0, 28.0)  # longer than a lease
 LONG_FREEZE_S = (22.0, 26.0)
+LONGEST_FREEZE_S = 30.0
 WALL_JUMP_S = 30.0
 TWINS_S = 12.0  # for how long a replaced journal may live on
 
@@ -20,10 +21,10 @@ class Faults:
     def __init__(self, world: World, random: Random) -> None:
         self._world = world
         self._random = random
-        self._kinds = [kind for kind in self._all() if random.random() < 0.4]
+        kinds = (self._kill_shared, self._kill_ingestion) if world.poisonous else self._all()
+        self._kinds = [kind for kind in kinds if random.random() < 0.4]
         self._number = random.choice((0, 1, 2, 3, 5, 8)) if self._kinds else 0
         self._lasts_s = 1 + random.random() * 9
-        self._dead_are_known = random.choice((0.0, 0.8, 1.0))
         world.network.weather = self._weather()
 
     async def run(self) -> None:
@@ -53,6 +54,7 @@ class Faults:
             self._wall_jump,
             self._drain,
             self._freeze,
+            self._freeze_before_report,
             self._slow_disk,
             self._kill_everything,
         ]
@@ -70,7 +72,9 @@ class Faults:
         )
 
     def _kill(self, name: str) -> None:
-        self._world.directory.kill(self._world.directory.find(name), known=self._random.random() < self._dead_are_known)
+        self._world.directory.kill(
+            self._world.directory.find(name), known=self._random.random() < self._world.deaths_known
+        )
 
     def _kill_shared(self) -> None:
         self._kill(self._random.choice((JOURNAL, JOURNAL, TOKENS, *TOPICS)))
@@ -110,6 +114,23 @@ class Faults:
         process.frozen = True
         lasts = self._random.uniform(*LONG_FREEZE_S) if self._random.random() < 0.3 else 4 * self._random.random()
         self._world.later(lasts, self._world.loop.thaw, process)
+
+    def _freeze_before_report(self) -> None:
+        """A worker stands still until after its claims are given up, and what it reports then is of old."""
+        world = self._world
+        process = world.directory.find(self._random.choice(world.workers))
+
+        def freeze(method: str) -> None:
+            if method == "finish" and process.alive:
+                process.before_call = lambda _: None
+                process.frozen = True
+                world.later(LONGEST_FREEZE_S, world.loop.thaw, process)
+
+        def thaw(worker: str) -> None:
+            if worker == process.name and process.frozen:
+                world.later(self._random.random() ** 2, world.loop.thaw, process)
+
+        process.before_call, world.journal_watcher.on_orphan = freeze, thaw
 
     def _slow_disk(self) -> None:
         process = self._world.directory.find(self._random.choice((JOURNAL, TOKENS)))

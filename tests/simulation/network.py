@@ -44,6 +44,9 @@ class Network:
 
     async def call(self, caller: Process, target: Process, method: str, arguments: tuple[Any, ...]) -> Any:
         """The answer of the target's `method`."""
+        caller.before_call(method)
+        if caller.frozen:
+            await asyncio.sleep(0)  # it stands still, and the call leaves after the thaw
         reply = caller.loop.create_future()
         self._trace.add(caller.loop.time(), "call", caller, target, method)
         call = _Call(self, caller, target, method, arguments, reply)

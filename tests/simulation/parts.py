@@ -4,12 +4,10 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from ray.util.queue import Empty, Full
 
-from actors.blobs import Blobs
 from actors.dispatcher import Dispatcher
 from actors.heart import FAILED_PAUSE_S, HEARTBEAT_S, UNKNOWN_PAUSE_S
 from actors.journal.effects import Effects
@@ -26,7 +24,7 @@ from deployments.prompting.worker import PromptWorker
 from pipelines.commands import Command
 from pipelines.generate import PROMPTING_TOPIC, inference_topic
 from tests.ingestion_house import renderer
-from tests.simulation.disks import JournalStore, TokenStore
+from tests.simulation.disks import Files, JournalStore, TokenStore
 from tests.simulation.loop import ProcessDiedError
 from tests.simulation.network import Handle, Network
 from tests.simulation.process import Process
@@ -35,7 +33,6 @@ from tests.simulation.watcher import JournalWatcher
 MODEL = "scripted"
 JOURNAL, TOKENS, INGESTION = "journal-0", "tokens-0", "ingestion"
 TOPICS = (PROMPTING_TOPIC, inference_topic(MODEL))
-NO_FOLDER = Path("/nonexistent")  # payloads of simulated jobs are small
 RENDERER = renderer()
 
 
@@ -139,13 +136,13 @@ class TaskHeart:
         return answer
 
 
-def prompt_worker(process: Process, journal: RemoteJournal) -> PromptWorker:
-    return PromptWorker(
-        renderer=RENDERER, slots=8, journal=journal, blobs=Blobs(journal, NO_FOLDER), ports=process.ports
-    )
+def prompt_worker(process: Process, journal: RemoteJournal, files: Files) -> PromptWorker:
+    return PromptWorker(renderer=RENDERER, slots=8, journal=journal, blobs=files, ports=process.ports)
 
 
-def inference_worker(process: Process, journal: RemoteJournal, token_log: Any, *, slots: int) -> InferenceWorker:
+def inference_worker(
+    process: Process, journal: RemoteJournal, token_log: Any, files: Files, *, slots: int
+) -> InferenceWorker:
     def end(code: int = 1) -> None:
         del code
         process.die()
@@ -157,7 +154,7 @@ def inference_worker(process: Process, journal: RemoteJournal, token_log: Any, *
         slots=slots,
         journal=journal,
         token_log=token_log,
-        blobs=Blobs(journal, NO_FOLDER),
+        blobs=files,
         ports=process.ports,
         on_engine_death=end,
     )

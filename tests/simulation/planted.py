@@ -17,9 +17,10 @@ from actors.token_log.protocol import Append, AppendVerdict, Logged
 from actors.token_log.store import Head
 from actors.token_log.token_log import TokenLog
 from pipelines import transitions
-from pipelines.commands import Answer, Cancel, Command, Finish, Rendered, Submit, Verdict
+from pipelines.commands import Answer, Cancel, Command, Finish, Redrive, Rendered, Submit, Verdict
 from pipelines.generate import RENDER
 from pipelines.jobs import Job, Status, StepState
+from pipelines.suspects import MAX_LONE_CRASHES
 from pipelines.transitions import Change
 from tests.simulation.disks import JournalDisk, JournalStore, TokenStore
 from tests.simulation.parts import Kit, WatchedJournal
@@ -115,6 +116,31 @@ class Fenceless(Ledger):
             self._jobs[job.id] = replace(job, step_state=StepState.CLAIMED)
             command = replace(command, fence=job.fence)
         return super()._finish(command)
+
+
+class Keyless(Ledger):
+    """Knows the keys of its own batch only."""
+
+    def _load_keys(self, commands: Sequence[Submit]) -> None:
+        """Load none."""
+
+
+class Redriving(Ledger):
+    """Does a dead letter again whenever it is asked to."""
+
+    def _redrive(self, command: Redrive) -> Answer:
+        if (letter := self._dead.get(command.job_id)) is not None:
+            letter.redriven_as = ""
+        return super()._redrive(command)
+
+
+class Rash(Ledger):
+    """Takes the second crash of a worker for proof against all that it held."""
+
+    def _change(self, change: Change) -> Job:
+        if change.job.crashes:
+            change.job.lone_crashes = MAX_LONE_CRASHES
+        return super()._change(change)
 
 
 class Unsynced(JournalStore):
@@ -215,6 +241,9 @@ def _kinds() -> dict[str, tuple[str, Any]]:
         "a submit that is answered and lost": ("lost", _with_ledger(Forgetful)),
         "an fsync that is skipped": ("lost", Kit(journal_store=Unsynced)),
         "a repeated outcome that counts twice": ("duplicated", _with_ledger(Repetitive)),
+        "a key that makes two jobs": ("duplicated", _with_ledger(Keyless)),
+        "a redrive that happens twice": ("duplicated", _with_ledger(Redriving)),
+        "an innocent that is given up": ("blame", _with_ledger(Rash)),
         "a terminal state that flips": ("flipped", _with_ledger(Flipping)),
         "attempts without bound": ("attempts", _with_ledger(Uncounting)),
         "a reservation that is never released": ("budget", _with_ledger(Hoarding)),

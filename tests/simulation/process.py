@@ -108,6 +108,7 @@ class Process:
         self.frozen = False
         self.backlog: list[Handle] = []
         self.death_known = False
+        self.before_call: Callable[[str], None] = lambda _: None  # hears of what it is about to call
         self.served: Any = None
         self.loop = loop
         self.random = random

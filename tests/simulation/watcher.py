@@ -1,12 +1,12 @@
 """Looks at every commit of both disks and says which rule it breaks. Has its own idea of which claim is in force."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from actors.journal.ledger import Reply
 from actors.token_log.memory import Log
 from events.v1.tokens_pb2 import Chunk, Operation, Seal
-from pipelines.commands import Answer, Cancel, Claim, Command, Finish, Orphan, Tick, Verdict
+from pipelines.commands import Answer, Cancel, Claim, Command, Finish, Key, Orphan, Submit, Tick, Verdict
 from pipelines.jobs import Job, StepState
 from tests.simulation.disks import JournalDisk
 from tests.simulation.trace import Trace
@@ -24,6 +24,8 @@ class JournalWatcher:
 
     def __init__(self, disk: JournalDisk, trace: Trace) -> None:
         self.violations: list[Violation] = []
+        self.keyed: dict[str, set[str]] = {}  # by idempotency key: the jobs that it stands for
+        self.on_orphan: Callable[[str], None] = lambda _: None
         self._disk = disk
         self._trace = trace
         self._rows: dict[str, Job] = {}
@@ -52,7 +54,10 @@ class JournalWatcher:
                 self._finish(command)
             case Cancel(job_id=job_id), Answer(verdict=Verdict.DONE):
                 self._in_force.pop(job_id, None)
+            case Submit(key=Key(word=word)), Answer(verdict=Verdict.DONE):
+                self.keyed.setdefault(word, set()).add(reply.job_id or command.job_id)
             case Orphan(worker=worker), _:
+                self.on_orphan(worker)
                 self._in_force = {key: claim for key, claim in self._in_force.items() if claim[1] != worker}
             case Tick(), _:
                 self._in_force = {key: claim for key, claim in self._in_force.items() if not self._expired(key, claim)}

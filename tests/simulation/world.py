@@ -3,24 +3,23 @@
 import asyncio
 from collections.abc import Awaitable
 from contextvars import Context
+from pathlib import Path
 from random import Random
 from typing import Any
 
-from actors.blobs import Blobs
 from actors.journal.protocol import Death, Worker
 from actors.naming import TOPIC_SIZE
 from actors.puller import Handler, Puller
 from deployments.ingestion.middleware import DEFAULT_TENANT
 from pipelines.generate import PROMPTING_TOPIC, inference_topic
 from tests.simulation.clients import Client, Gateway, Record, make_gateway
-from tests.simulation.disks import JournalDisk, TokenDisk
+from tests.simulation.disks import Files, JournalDisk, TokenDisk
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.network import Network, SimulatedTopic, remote_journal, remote_token_log
 from tests.simulation.parts import (
     INGESTION,
     JOURNAL,
     MODEL,
-    NO_FOLDER,
     TOKENS,
     TOPICS,
     Kit,
@@ -34,6 +33,9 @@ from tests.simulation.process import Process
 from tests.simulation.services import Directory
 from tests.simulation.trace import Trace
 from tests.simulation.watcher import JournalWatcher, LogWatcher
+from tests.simulation.wishes import make_wishes
+
+POISONOUS = 0.1  # worlds in which jobs kill their workers, and little else dies
 
 BUDGET = 1_000_000  # output tokens; more than all clients ask for, so that none is refused
 ATTEMPT_S = 30.0  # longer than a lease, and than any generation that goes on
@@ -51,11 +53,15 @@ class World:
         self.directory.on_end = self._ended
         self.network = Network(Random(f"network {seed}"), self.trace, self.directory)
         self.journal_disk, self.token_disk = JournalDisk(uuid="one"), TokenDisk(uuid="two")
+        self.files: dict[Path, bytes] = {}
         self.journal_watcher = JournalWatcher(self.journal_disk, self.trace)
         self.log_watcher = LogWatcher(self.trace)
         self.record = Record()
         self.away: dict[str, float] = {}
-        self.workers = ["prompting-1", *(f"inference-{n + 1}" for n in range(self.random.randint(1, 3)))]
+        self.poisonous = self.random.random() < POISONOUS
+        self.deaths_known = 1.0 if self.poisonous else self.random.choice((0.0, 0.8, 1.0))
+        inference = self.random.randint(2 if self.poisonous else 1, 3)
+        self.workers = ["prompting-1", *(f"inference-{n + 1}" for n in range(inference))]
         self._slots = self.random.randint(1, 4)
         self._context = Context()
         self._add_services()
@@ -65,11 +71,8 @@ class World:
         """Everything begins."""
         for name in self.directory.names():
             self.directory.start(name)
-        for number in range(self.random.randint(3, 8)):
-            client = Client(
-                number, random=self.outside.random, network=self.network, process=self.outside, record=self.record
-            )
-            self.outside.start(client.run)
+        for wish in make_wishes(self.outside.random, poisonous=self.poisonous):
+            self.outside.start(Client(wish, network=self.network, process=self.outside, record=self.record).run)
 
     def later(self, delay: float, call: Any, *arguments: Any) -> None:
         """Fate has something in store."""
@@ -112,9 +115,7 @@ class World:
 
     async def _make_journal(self, process: Process) -> WatchedJournal:
         store = self.kit.journal_store(self.journal_disk, process)
-        journal = self.kit.journal(
-            store, ports=process.ports, blob_folder=str(NO_FOLDER), token_budgets={DEFAULT_TENANT: BUDGET}
-        )
+        journal = self.kit.journal(store, ports=process.ports, token_budgets={DEFAULT_TENANT: BUDGET})
         journal.watcher, journal.process = self.journal_watcher, process
         dispatcher = self.kit.dispatcher(
             journal,
@@ -140,12 +141,12 @@ class World:
     async def _make_ingestion(self, process: Process) -> Gateway:
         journal = remote_journal(JOURNAL, self.network, process)
         token_log = remote_token_log(TOKENS, self.network, process)
-        return make_gateway(process, journal, Blobs(journal, NO_FOLDER), token_log, self.record)
+        return make_gateway(process, journal, Files(journal, self.files), token_log, self.record)
 
     async def _make_prompting(self, process: Process) -> Puller:
         journal = remote_journal(JOURNAL, self.network, process)
         worker = Worker(id=process.name, topic=PROMPTING_TOPIC, slots=8, handle=process, attempt_limit_s=ATTEMPT_S)
-        return await self._pull(worker, prompt_worker(process, journal), process, journal)
+        return await self._pull(worker, prompt_worker(process, journal, Files(journal, self.files)), process, journal)
 
     async def _make_inference(self, process: Process) -> Puller:
         journal = remote_journal(JOURNAL, self.network, process)
@@ -153,7 +154,8 @@ class World:
         worker = Worker(
             id=process.name, topic=inference_topic(MODEL), slots=self._slots, handle=process, attempt_limit_s=ATTEMPT_S
         )
-        handler = inference_worker(process, journal, token_log, slots=self._slots)
+        handler = inference_worker(process, journal, token_log, Files(journal, self.files), slots=self._slots)
+        process.death_known = self.random.random() < self.deaths_known  # where the process ends itself
         return await self._pull(worker, handler, process, journal)
 
     async def _pull(self, worker: Worker, handler: Handler, process: Process, journal: Any) -> Puller:

@@ -79,6 +79,7 @@ _SCRIPTS: Sequence[tuple[int, dict[str, Any], float]] = (  # weight, script, dea
     (8, {"fail": "exit", "at": 5, "attempts": 1, "delay_ms": 10}, LONG_S),
     (3, {"fail": "exit", "at": 1}, POISON_S),
     (4, {"fail": "hang", "at": 4}, SHORT_S),
+    (3, {"fail": "hang", "at": 4, "attempts": 2}, LONG_S),
     (4, {"tokens": 30, "delay_ms": 400}, SHORT_S),
     (4, {"unknown": True}, LONG_S),  # the engine refuses it
 )

@@ -16,7 +16,7 @@ import yaml
 from actors.crash_points import VARIABLE
 from configs.settings import CONFIGS
 from heliograph.models import add_model
-from tests.fault.matrix.cells import EVERYTHING, POSTGRES_SERVER, Cell, Kind
+from tests.fault.matrix.cells import EVERYTHING, POSTGRES_SERVER, Cell, Group, Kind
 from tests.fault.matrix.rows import Rows, postgres_rows, sqlite_rows
 from tests.postgres import PostgresServer
 from tests.servers import ServerProcess, title_of, until
@@ -25,7 +25,7 @@ MODEL = "smollm2-135m-instruct"
 DIE_S = 60.0  # within which a crash point must be passed
 MEND_S = 240.0
 REPLICAS = 2
-_TITLES = ("ServeReplica:", "JournalActor", "TokenLogActor", "_QueueActor", "ServeController", "/haproxy ")
+_TITLES = ("ServeReplica:", "JournalActor", "TokenLogActor", "_QueueActor", "ServeController", "/haproxy ", "VLLM::EngineCore")
 
 
 class ServedCluster:
@@ -57,13 +57,15 @@ class ServedCluster:
         """The journal's."""
         return sqlite_rows(self.server.data)
 
-    def strike(self, cell: Cell, chance: random.Random) -> float:  # noqa: ARG002 - others need it
+    def strike(self, cell: Cell, chance: random.Random) -> float:
         """Let the victim of a cell die; the Unix time at which it did."""
         if cell.crash_point:
             return self._strike_at(cell.victim)
         died_at = time.time()
         if cell.victim == EVERYTHING:
             self.server.kill_everything()
+        elif cell.group is Group.WORKER:
+            chance.choice(self.server.find(cell.victim)).kill()
         else:
             self.server.kill(cell.victim)
         return died_at

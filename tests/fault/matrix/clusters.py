@@ -25,7 +25,8 @@ MODEL = "smollm2-135m-instruct"
 DIE_S = 60.0  # within which a crash point must be passed
 MEND_S = 240.0
 REPLICAS = 2
-_TITLES = ("ServeReplica:", "JournalActor", "TokenLogActor", "_QueueActor", "ServeController", "/haproxy ", "VLLM::EngineCore")
+_SHARED = ("JournalActor", "TokenLogActor", "_QueueActor", "ServeController", "/haproxy ")
+_TITLES = ("ServeReplica:", "VLLM::EngineCore", *_SHARED)
 
 
 class ServedCluster:

@@ -249,6 +249,8 @@ class Ledger:
     def _flush(self) -> None:
         """Write what has changed since the last flush, and note the effects."""
         changed = [(self._before[i], job) for i, job in self._jobs.items() if self._before[i] is not job]
+        if not changed and not self._sealed:
+            return
         self._transaction.insert([job for before, job in changed if before is None])
         self._transaction.update([job for before, job in changed if before is not None])
         self._transaction.append(self._events)

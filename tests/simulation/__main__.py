@@ -19,17 +19,18 @@ def main() -> int:
     if arguments.trace:
         sys.stdout.write("\n".join(run_seed(arguments.first).trace.lines()) + "\n")
     started = time.perf_counter()
-    failed = run_seeds(range(arguments.first, arguments.first + arguments.seeds), jobs=arguments.jobs)
-    took = time.perf_counter() - started
-    for seed, violations in failed.items():
+    failed = 0
+    for seed, violations in run_seeds(range(arguments.first, arguments.first + arguments.seeds), jobs=arguments.jobs):
+        failed += 1
         _tell(f"seed {seed}: python -m tests.simulation --seeds 1 --from {seed} --trace --no-planted")
         for violation in violations[:SHOWN]:
             _tell(f"  {violation.kind}: {violation.detail}")
+    took = time.perf_counter() - started
     found = {} if arguments.no_planted else _planted(arguments.first, arguments.jobs)
     missed = [] if arguments.no_planted else sorted(PLANTED.keys() - found.keys())
     summary = {
         "seeds": arguments.seeds,
-        "violations": len(failed),
+        "violations": failed,
         "planted": 0 if arguments.no_planted else len(PLANTED),
         "planted_found": len(found),
         "planted_at": found,

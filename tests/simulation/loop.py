@@ -145,7 +145,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         ready = self._ready
         while not self._stopping:
             if not ready:
-                self._jump()
+                _run(self._jump())
             elif len(ready) == 1:  # nearly always
                 _run(ready.popleft())
             else:
@@ -163,15 +163,14 @@ class VirtualLoop(asyncio.BaseEventLoop):
             for handle in batches[owner]:
                 _run(handle)
 
-    def _jump(self) -> None:
+    def _jump(self) -> Handle:
         """To the moment of the next timer."""
         while self._scheduled:
             when, _, timer = heapq.heappop(self._scheduled)
             if timer.cancelled or (timer.owner is not None and not timer.owner.alive):
                 continue
             self._virtual = max(self._virtual, when)
-            self._ready.append(timer)
-            return
+            return timer
         raise QuietError
 
     def _process_events(self, event_list: Any) -> None:

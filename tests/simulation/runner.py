@@ -14,15 +14,16 @@ from tests.simulation.watcher import Violation
 _SEEDS_PER_PART = 250  # of the work of several processes
 
 
-def run_seeds(seeds: Sequence[int], *, jobs: int = 1) -> dict[int, list[Violation]]:
-    """The violations of those seeds that have some."""
+def run_seeds(seeds: Sequence[int], *, jobs: int = 1) -> Iterator[tuple[int, list[Violation]]]:
+    """Those seeds that have violations, soon after they were run."""
+    parts = [seeds[start : start + _SEEDS_PER_PART] for start in range(0, len(seeds), _SEEDS_PER_PART)]
     if jobs == 1:
-        return _run(seeds)
-    failed: dict[int, list[Violation]] = {}
+        for part in parts:
+            yield from _run(part)
+        return
     with _pool(jobs) as pool:
-        for part in pool.map(_run, [seeds[i : i + _SEEDS_PER_PART] for i in range(0, len(seeds), _SEEDS_PER_PART)]):
-            failed |= part
-    return failed
+        for found in pool.map(_run, parts):
+            yield from found
 
 
 def find_all(names: Iterable[str], seeds: Sequence[int], *, jobs: int = 1) -> Iterator[tuple[str, int | None]]:
@@ -65,11 +66,11 @@ def undisturbed() -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
-def _run(seeds: Iterable[int]) -> dict[int, list[Violation]]:
-    failed = {}
+def _run(seeds: Iterable[int]) -> list[tuple[int, list[Violation]]]:
+    failed = []
     with undisturbed():
         for seed in seeds:
             if violations := run_seed(seed).violations:
-                failed[seed] = violations
+                failed.append((seed, violations))
             gc.collect()  # a world is one big cycle, and its memory is warm for the next
     return failed

@@ -18,7 +18,7 @@ def digests() -> list[str]:
 
 
 def test_no_seed_breaks_a_rule() -> None:
-    failed = run_seeds(range(SEEDS))
+    failed = dict(run_seeds(range(SEEDS)))
     again = "python -m tests.simulation --seeds 1 --trace --no-planted --from"
     assert not failed, f"{again} {min(failed)}\n{failed}"
 

@@ -10,7 +10,7 @@ CELLS ?= all
 FROM ?= 0
 JOBS ?= $(shell nproc)
 
-.PHONY: help setup demo serve test simulate fault upgrade check format events requirements bench-pipeline bench-engine bench-start bench-memory
+.PHONY: help setup demo serve test simulate fault upgrade check format events requirements bench-pipeline bench-engine bench-start bench-memory bench-backlog
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,3 +64,6 @@ bench-start: setup ## Time from start to ready, beside vLLM driven directly
 
 bench-memory: setup ## Memory of the journal and the queues over 10 000 jobs, and the sizes of events and tickets
 	@$(BIN)/python -m benchmarks.memory
+
+bench-backlog: setup ## A million waiting jobs: rates of submitting, memory, start of an urgent job, restart; SQLite and Postgres
+	@$(BIN)/python -m benchmarks.backlog

@@ -25,8 +25,8 @@ class PostgresServer:
         self._run("initdb", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync")
         self.url = f"postgresql:///postgres?host={self._folder}&user=postgres"
 
-    def start(self) -> None:
-        options = f"-k {self._folder} -c listen_addresses='' -c fsync=off"
+    def start(self, *, fsync: bool = False) -> None:
+        options = f"-k {self._folder} -c listen_addresses='' -c fsync={'on' if fsync else 'off'}"
         self._run("pg_ctl", "start", "--wait", f"--log={self._folder / 'log'}", f"--options={options}")
 
     def kill(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from time import monotonic
 
+import psutil
 import pytest
 
 from actors.journal.journal import Journal
@@ -18,7 +19,8 @@ from benchmarks.pipeline import OURS, PEERS, result
 from benchmarks.program import running
 from benchmarks.ratios import differences, ratios
 from benchmarks.server import free_port
-from pipelines.commands import Cancel
+from benchmarks.shard import batch, check, memory, rates
+from pipelines.commands import Answer, Cancel, Verdict
 from tests.factories import INFERENCE, PROMPTING, claim, finish, generated, job_id, make_ports, rendered, submit
 
 
@@ -135,3 +137,27 @@ def test_the_prompts_of_the_memory_benchmark_are_large_and_differ() -> None:
     first, second = requests(range(2))
     assert len(first) > 100 * 1024
     assert first != second
+
+
+def test_the_first_calls_of_the_backlog_are_compared_with_the_last() -> None:
+    assert rates([0.0, 1.0, 2.0, 3.0, 7.0], 2) == (1000, 400)
+    with pytest.raises(ValueError, match="3 calls"):
+        rates([0.0, 1.0, 2.0, 3.0], 4)
+
+
+def test_the_jobs_of_the_backlog_differ_in_id_and_prompt() -> None:
+    jobs = [job for call in (0, 1) for job in batch(call, make_ports(), 0)]
+    assert len(jobs) == len({job.job_id for job in jobs}) == len({job.request.reference for job in jobs}) == 2000
+
+
+def test_a_backlog_with_a_refused_job_is_none() -> None:
+    check([Answer(Verdict.DONE)])
+    with pytest.raises(RuntimeError, match="1 jobs were refused"):
+        check([Answer(Verdict.DONE), Answer(Verdict.FULL)])
+
+
+def test_what_processes_share_is_counted_once() -> None:
+    me = psutil.Process()
+    used = memory([me, me])
+    assert 0 < used.together < used.resident
+    assert memory([]) == (0, 0)

@@ -176,7 +176,14 @@ def actors(database: str, shard: int) -> Iterator[None]:
     with TemporaryDirectory(prefix="heliograph-bench-") as folder:
         settings = PlaneSettings()
         telemetry = settings.telemetry.model_dump()
-        ensure_shard(Path(folder), database=database, shard=shard, telemetry=telemetry, backlog=settings.backlog_limit)
+        ensure_shard(
+            Path(folder),
+            database=database,
+            shard=shard,
+            telemetry=telemetry,
+            backlog=settings.backlog_limit,
+            token_budgets={},
+        )
         yield
         for name in (journal_name(shard), token_log_name(shard), *TOPICS):
             ray.kill(ray.get_actor(name, namespace=NAMESPACE))

@@ -55,7 +55,7 @@ class Census(NamedTuple):
 
 
 class CensusRow(NamedTuple):
-    """So many jobs are alike in this. `worker` is "" unless the step is claimed."""
+    """So many jobs are alike in this. Step, model and worker matter only where the step is claimed."""
 
     topic: str
     step: str

@@ -42,3 +42,11 @@ def test_what_is_rare_has_an_index_of_its_own(name: str, index: str, tmp_path: P
     plan = [row[3] for row in store._database._file.connection.execute(f"EXPLAIN QUERY PLAN {_SQL[name]}", HOT[name])]
     store.close()
     assert {step for step in plan if step.startswith("SEARCH") and index not in step} == set()
+
+
+def test_a_start_reads_no_job_that_has_ended(tmp_path: Path) -> None:
+    store: Any = SqliteStore(tmp_path / "journal-0.sqlite", new_uuid="one")
+    plan = [row[3] for row in store._database._file.connection.execute(f"EXPLAIN QUERY PLAN {_SQL['census']}")]
+    store.close()
+    indexes = {step.split()[-1] for step in plan if step.startswith(("SCAN", "SEARCH"))}
+    assert indexes == {"ready_steps", "waiting_steps", "claimed_steps"}

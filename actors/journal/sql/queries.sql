@@ -67,8 +67,14 @@ DELETE FROM open_seals WHERE job_id = ?;
 SELECT {job} FROM jobs WHERE id IN (SELECT job_id FROM open_seals ORDER BY job_id LIMIT ?) ORDER BY id;
 
 -- name: census
-SELECT topic, step, model, step_state, CASE step_state WHEN 'claimed' THEN worker ELSE '' END AS holder, COUNT(*)
-FROM jobs WHERE step_state IN ('ready', 'waiting', 'claimed') GROUP BY topic, step, model, step_state, holder;
+-- Each state by an index of its own, so that a start does not read the jobs that have ended.
+SELECT topic, '' AS step, '' AS model, 'ready' AS state, '' AS holder, COUNT(*)
+FROM jobs WHERE step_state = 'ready' GROUP BY topic
+UNION ALL
+SELECT topic, '', '', 'waiting', '', COUNT(*) FROM jobs WHERE step_state = 'waiting' GROUP BY topic
+UNION ALL
+SELECT topic, step, model, 'claimed', worker, COUNT(*)
+FROM jobs WHERE step_state = 'claimed' GROUP BY topic, step, model, worker;
 
 -- name: next_ready
 SELECT ready_at FROM jobs WHERE step_state = 'ready' AND topic = ? ORDER BY priority DESC, ready_at LIMIT 1;

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Scope
 
+PATIENCE_S = 60
+
 
 class AsgiSocket:
     """One connection. `frames()` collects to the close; leaving the block disconnects."""
@@ -41,7 +43,7 @@ class AsgiSocket:
 
     async def next(self) -> dict[str, Any] | None:
         """The next frame; None once the server has closed."""
-        while (message := await asyncio.wait_for(self._sent.get(), 5))["type"] == "websocket.accept":
+        while (message := await asyncio.wait_for(self._sent.get(), PATIENCE_S))["type"] == "websocket.accept":
             pass
         if message["type"] == "websocket.close":
             self.code = message.get("code", 1000)

@@ -15,12 +15,16 @@ from deployments.engines.scripted import ScriptedEngine
 from deployments.prompting.tokenizers import ChatTokenizer
 from heliograph.models import add_model
 from pipelines.payloads import Message
+from tests.contract.engine_house import EngineHouse
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.timeout(900),
 ]  # a model starts in minutes on a busy machine
 SLOTS = 4
+MODEL = "smollm2-135m-instruct"
+BLOCK_BYTES = 128 * 30 * 2 * 3 * 64 * 4  # tokens of a block, layers, keys and values, heads, their width, float32
+BLOCKS = 17  # vLLM keeps one for itself; the others hold the model's context of 2048 tokens
 STORY = "Tell me a story about a lighthouse keeper."
 QUESTION = "What is the capital of France?"  # SmolLM2 answers it in a sentence
 
@@ -54,13 +58,19 @@ async def run_all(generating: AsyncGenerator[Tokens, None]) -> list[Tokens]:
         return [batch async for batch in batches]
 
 
+async def until(check: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not check():
+            await asyncio.sleep(0.005)
+
+
 def ids_of(batches: list[Tokens]) -> list[int]:
     return [token for batch in batches for token in batch.ids]
 
 
 @pytest.fixture(scope="session")
 def smollm2() -> Path:
-    return add_model("smollm2-135m-instruct")
+    return add_model(MODEL)
 
 
 @pytest.fixture(scope="module", params=["scripted", pytest.param("vllm", marks=pytest.mark.vllm)])
@@ -75,7 +85,8 @@ def parts(engine_name: str, request: pytest.FixtureRequest) -> tuple[Engine, Cal
     from deployments.engines.vllm.engine import VllmEngine  # noqa: PLC0415 - seconds to import
 
     folder = request.getfixturevalue("smollm2")
-    settings = {"dtype": "float32", "enforce_eager": True, "max_num_batched_tokens": 512}
+    settings = {"dtype": "float32", "enforce_eager": True, "max_num_batched_tokens": 512, "block_size": 128}
+    settings["kv_cache_memory_bytes"] = BLOCKS * BLOCK_BYTES
     engine = VllmEngine(folder=folder, context=2048, slots=SLOTS, engine_args=settings)
     return engine, encoder(folder)
 
@@ -191,6 +202,37 @@ async def test_an_engine_in_which_work_waits_has_no_room(subject: Subject) -> No
     await asyncio.gather(*firsts, return_exceptions=True)
     await asyncio.gather(*(generation.aclose() for generation in held))
     assert subject.engine.has_room()
+
+
+@only_vllm
+async def test_a_cancel_over_http_gives_slot_and_blocks_to_who_waits_for_them(
+    subject: Subject, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    load = subject.engine._load  # type: ignore[attr-defined]  # as vLLM's scheduler tells it after each step
+    now = asyncio.get_running_loop().time
+    async with EngineHouse.open(tmp_path, subject.engine, model=MODEL, slots=SLOTS + 2) as house:
+        running = [await house.submit(STORY) for _ in range(SLOTS)]
+        await asyncio.gather(*(house.token(job) for job in running))
+        waiting = await house.submit(STORY)
+        await until(lambda: load.waiting == 1)
+        queued = await house.submit(STORY)  # nobody claims it while the engine would let it wait
+        await house.rendered(queued)
+        await house.cancel(queued)
+        assert [frame["type"] for frame in await house.frames(queued)] == ["event"] * 3 + ["end"]
+        cancelled_at = now()
+        await house.cancel(running[0])
+        await until(lambda: load.waiting == 0)
+        record_property("slot_freed_after_s", now() - cancelled_at)
+        await house.token(waiting)
+        assert load.kv_cache_usage * BLOCKS >= SLOTS - 1
+        cancelled_at = now()
+        await asyncio.gather(*(house.cancel(job) for job in running[1:]))
+        await until(lambda: load.kv_cache_usage * BLOCKS < SLOTS - 1)  # what one generation holds
+        record_property("blocks_freed_after_s", now() - cancelled_at)
+        assert (await house.get(f"/jobs/{waiting}"))["status"] == "in_progress"
+        await house.cancel(waiting)
+        for job in [*running, waiting]:
+            assert (await house.frames(job))[-1]["status"] == "cancelled"
 
 
 @only_vllm

@@ -170,6 +170,10 @@ class RemoteTokenLog:
         """End logs."""
         return cast("list[bytes]", await self._remote.call("seal", batch))
 
+    async def forget(self, job_ids: Sequence[str]) -> None:
+        """Remove logs."""
+        await self._remote.call("forget", job_ids)
+
     async def read(self, job_id: str, after: int) -> Logged:
         """Read a log."""
         return cast("Logged", await self._remote.call("read", job_id, after))

@@ -215,6 +215,11 @@ class TokenLogActor(Shell):
         return await self._log.seal(batch)
 
     @served
+    async def forget(self, job_ids: Sequence[str]) -> None:
+        """Remove logs."""
+        await self._log.forget(job_ids)
+
+    @served
     async def read(self, job_id: str, after: int) -> Logged:
         """Read a log."""
         return await self._log.read(job_id, after)

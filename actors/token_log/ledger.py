@@ -26,8 +26,14 @@ class Open(NamedTuple):
     fence: int
 
 
-Command = Open | Append | SealRequest
-Reply = Logged | None | AppendVerdict | bytes  # of Open (None: stale), Append and SealRequest
+class Forget(NamedTuple):
+    """Remove a log, as if it had never been."""
+
+    job_id: str
+
+
+Command = Open | Append | SealRequest | Forget
+Reply = Logged | None | AppendVerdict | bytes  # of Open (None: stale), Append, SealRequest and Forget (None)
 
 
 class Ledger:
@@ -55,6 +61,9 @@ class Ledger:
                 return self._append(command, head)
             case SealRequest():
                 return head.seal or self._seal(command, head)
+            case Forget():
+                self._forget(command)
+                return None
 
     def _open(self, command: Open, head: Head) -> Logged | None:
         if command.fence < head.fence:
@@ -96,6 +105,11 @@ class Ledger:
         seal = Seal(end=end, closing=operations, terminal=terminal).SerializeToString()
         self._put(request.job_id, Head(head.fence, end + 1, open=False, seal=seal))
         return seal
+
+    def _forget(self, command: Forget) -> None:
+        self._flush()  # what this batch has written of the log goes with it
+        self._heads.pop(command.job_id, None)
+        self._transaction.forget([command.job_id])
 
     def _cut(self, job_id: str, end: int) -> list[bytes]:
         """What is left of a log after the removal of all that lies past `end`."""

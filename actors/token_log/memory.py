@@ -67,6 +67,10 @@ class MemoryTransaction:
         log = self._log(job_id)
         self.draft[job_id] = log._replace(rows=tuple(row for row in log.rows if row.sequence < sequence))
 
+    def forget(self, job_ids: Sequence[str]) -> None:
+        """Forget these logs."""
+        self.draft.update(dict.fromkeys(job_ids, Log()))
+
     def _log(self, job_id: str) -> Log:
         return self.draft.get(job_id) or self._disk.logs.get(job_id, Log())
 
@@ -89,7 +93,11 @@ class MemoryTokenStore:
         yield transaction
         if self._disk.epoch != self.epoch:
             raise StaleEpochError(f"epoch {self.epoch} was replaced by {self._disk.epoch}")
-        self._disk.logs.update(transaction.draft)
+        for job_id, log in transaction.draft.items():
+            if log == Log():
+                self._disk.logs.pop(job_id, None)
+            else:
+                self._disk.logs[job_id] = log
 
     def read(self, job_id: str, after: int, limit: int | None = None) -> Page:
         """Committed chunks after a cursor."""

@@ -44,6 +44,11 @@ class PostgresTransaction:
         """Forget the end of a log."""
         self._statements.many("drop_rows", [(job_id, sequence)])
 
+    def forget(self, job_ids: Sequence[str]) -> None:
+        """Forget these logs."""
+        for statement in ("forget_chunks", "forget_head"):
+            self._statements.many(statement, ((job_id,) for job_id in job_ids))
+
 
 class PostgresTokenStore:
     """See `store.Store`. `new_uuid` names the store if this call creates it."""

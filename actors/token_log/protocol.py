@@ -61,6 +61,13 @@ class TokenLogApi(Protocol):
     async def seal(self, batch: Sequence[SealRequest]) -> list[bytes]:
         """The seals: new ones, or those that were there."""
 
+    async def forget(self, job_ids: Sequence[str]) -> None:
+        """Remove the logs of jobs that are no more.
+
+        Nothing remembers their fences: what a worker writes afterwards begins a new log that no reader is led to,
+        because readers ask the journal first.
+        """
+
     async def read(self, job_id: str, after: int) -> Logged:
         """What has a sequence number above `after` (-1: all), as far as it is there now.
 

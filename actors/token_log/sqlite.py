@@ -45,6 +45,11 @@ class SqliteTransaction:
         """Forget the end of a log."""
         self._connection.execute(_SQL["drop_rows"], [job_id, sequence])
 
+    def forget(self, job_ids: Sequence[str]) -> None:
+        """Forget these logs."""
+        for statement in ("forget_chunks", "forget_head"):
+            self._connection.executemany(_SQL[statement], ((job_id,) for job_id in job_ids))
+
 
 class SqliteTokenStore:
     """See `store.Store`. `new_uuid` names the store if this call creates it."""

@@ -59,6 +59,9 @@ class Transaction(Protocol):
     def drop_rows(self, job_id: str, sequence: int) -> None:
         """Forget what begins at this number or later."""
 
+    def forget(self, job_ids: Sequence[str]) -> None:
+        """Forget these logs, heads and all."""
+
 
 class Store(Protocol):
     """Where token logs live. `transaction` belongs to one thread; `read` to another, or where it is remote to any."""

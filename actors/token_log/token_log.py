@@ -14,7 +14,7 @@ from actors.coalescer import Coalescer
 from actors.crash_points import crash_point
 from actors.followers import Followers
 from actors.stores import read_from
-from actors.token_log.ledger import Command, Ledger, Open, Reply
+from actors.token_log.ledger import Command, Forget, Ledger, Open, Reply
 from actors.token_log.protocol import Append, AppendVerdict, Logged, SealRequest
 from actors.token_log.store import Store
 from pipelines.ports import Ports
@@ -47,6 +47,10 @@ class TokenLog:
     async def seal(self, batch: Sequence[SealRequest]) -> list[bytes]:
         """End logs."""
         return cast("list[bytes]", await self._commits.do(batch))
+
+    async def forget(self, job_ids: Sequence[str]) -> None:
+        """Remove logs."""
+        await self._commits.do([Forget(job_id) for job_id in job_ids])
 
     async def read(self, job_id: str, after: int) -> Logged:
         """What is there after a cursor."""
@@ -94,7 +98,7 @@ class TokenLog:
                 return [AppendVerdict.ERROR]  # a value that the store cannot take; no repeat would help
             raise
         self._ports.metrics.observe("token_log_commit_seconds", self._ports.clock.monotonic() - started)
-        self._followers.mark(command.job_id for command in commands if not isinstance(command, Open))
+        self._followers.mark(command.job_id for command in commands if isinstance(command, (Append, SealRequest)))
         return replies
 
     def _write(self, commands: list[Command]) -> list[Reply]:

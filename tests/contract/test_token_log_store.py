@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from actors.stores import StaleEpochError
-from actors.token_log.ledger import Command, Ledger, Open, Reply
+from actors.token_log.ledger import Command, Forget, Ledger, Open, Reply
 from actors.token_log.protocol import AppendVerdict, Logged, SealRequest
 from actors.token_log.store import Row, Store
 from events.v1.tokens_pb2 import Chunk
@@ -262,3 +262,26 @@ def test_a_cursor_inside_a_chunk_gets_the_chunk(store: Store) -> None:
     apply(store, *appends("a"))
     assert numbers(read(store, after=3)) == [2, 3, 5]
     assert numbers(read(store, after=5)) == []
+
+
+def test_a_forgotten_log_is_one_that_does_not_exist(store: Store) -> None:
+    apply(store, *appends("a", close=True), end_of(), *appends("b", number=1))
+    assert apply(store, Forget(job_id()), Forget(job_id()), Forget(job_id(7))) == [None] * 3
+    assert read(store) == Logged([], None)
+    assert shown(read(store, 1)) == "b"
+    with store.transaction() as transaction:
+        assert set(transaction.heads([job_id(), job_id(1)])) == {job_id(1)}
+
+
+def test_a_log_that_is_forgotten_in_its_own_batch_leaves_nothing(store: Store) -> None:
+    opening, first = appends("a")
+    replies = apply(store, opening, first, Forget(job_id()), Open(job_id(), 1))
+    assert replies == [DONE, DONE, None, Logged([], None)]
+    assert read(store) == Logged([], None)
+
+
+def test_what_a_late_worker_writes_after_that_is_its_own(store: Store) -> None:
+    opening, first = appends("a", fence=3)
+    apply(store, opening, first, end_of(), Forget(job_id()))
+    assert apply(store, first) == [GAP]
+    assert read(store) == Logged([], None)

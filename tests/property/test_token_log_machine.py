@@ -108,6 +108,13 @@ class TokenLogMachine(RuleBasedStateMachine):
         assert seal.terminal.sequence == reference.terminal
         assert [closing.close_item.text for closing in seal.closing] == reference.closing
 
+    @rule(numbers=st.lists(st.sampled_from([0, 1, 2]), max_size=2))
+    def forgets(self, numbers: list[int]) -> None:
+        self.runner.run(self.log.forget(list(map(job_id, numbers))))
+        for number in numbers:
+            self.references.pop(number, None)
+            self.seals.pop(number, None)
+
     @rule(number=NUMBERS, after=st.integers(-1, 12), limit=st.integers(1, 120))
     def is_read_in_pages(self, number: int, after: int, limit: int) -> None:
         reference = self.references[number]

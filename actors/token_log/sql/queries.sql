@@ -14,6 +14,12 @@ INSERT INTO chunks (job_id, sequence, next_sequence, chunk) VALUES (?, ?, ?, ?);
 -- name: drop_rows
 DELETE FROM chunks WHERE job_id = ? AND sequence >= ?;
 
+-- name: forget_chunks
+DELETE FROM chunks WHERE job_id = ?;
+
+-- name: forget_head
+DELETE FROM logs WHERE job_id = ?;
+
 -- name: chunk
 SELECT chunk FROM chunks WHERE job_id = ? AND sequence = ?;
 

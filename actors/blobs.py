@@ -9,14 +9,13 @@ import asyncio
 import hashlib
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from actors.journal.protocol import JournalApi
 from actors.stores import StoreUnavailableError
-from pipelines.commands import Payload
+from pipelines.commands import INLINE_BYTES, Payload
 from pipelines.jobs import Reference, reference_of
-
-INLINE_BYTES = 8 * 1024
 
 
 class Blobs:
@@ -59,13 +58,12 @@ class Blobs:
         return [data for data in found if data is not None]
 
     def _path(self, tenant: str, reference: Reference) -> Path:
-        owner = hashlib.sha256(tenant.encode()).hexdigest()[:16]  # a tenant's name may hold any character
-        return self._folder / owner / reference.hash[:2] / reference.hash
+        return _path(self._folder, tenant, reference.hash)
 
     def _write(self, files: list[tuple[Path, bytes]]) -> None:
         for path, data in files:
-            if path.exists():
-                os.utime(path)  # touched on put: a sweep spares it
+            with suppress(FileNotFoundError):
+                os.utime(path)  # touched on put: what is about to be removed is spared
                 continue
             path.parent.mkdir(parents=True, exist_ok=True)
             partial = path.with_name(f".{path.name}.{os.getpid()}.{id(data)}")
@@ -82,6 +80,32 @@ class Blobs:
             return path.read_bytes()
         except FileNotFoundError:
             return None
+
+
+async def unlink_blobs(folder: Path, blobs: Sequence[tuple[str, str]], *, untouched_since: float) -> list[bool]:
+    """Remove files by (tenant, hash); false for one that was touched since: a new job may be about to refer to it."""
+    paths = [_path(folder, tenant, digest) for tenant, digest in blobs]
+    return await asyncio.to_thread(lambda: [_unlink(path, untouched_since) for path in paths])
+
+
+def _path(folder: Path, tenant: str, digest: str) -> Path:
+    owner = hashlib.sha256(tenant.encode()).hexdigest()[:16]  # a tenant's name may hold any character
+    return folder / owner / digest[:2] / digest
+
+
+def _unlink(path: Path, untouched_since: float) -> bool:
+    """Set the file aside before the last look at its time: who touches it after that finds none, and writes it anew."""
+    aside = path.with_name(f".{path.name}.aside")
+    with suppress(FileNotFoundError):
+        if path.stat().st_mtime >= untouched_since:
+            return False
+        path.replace(aside)
+    with suppress(FileNotFoundError):  # also one that was left aside by a crash
+        if aside.stat().st_mtime >= untouched_since:
+            aside.replace(path)
+            return False
+        aside.unlink()
+    return True
 
 
 def _payload(data: bytes) -> Payload:

@@ -1,4 +1,4 @@
-"""The dispatcher: puts tickets where work is, seals what has ended, lets time act, notices who has died.
+"""The dispatcher: puts tickets where work is, seals what has ended, lets time act, notices who has died, tidies up.
 
 It lives in the journal's process. It keeps min(steps, workers with room) tickets on each topic; a step
 counts from when the one before it is claimed, so that its worker is already there when it becomes ready. Everything
@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from actors.crash_points import crash_point
+from actors.housekeeping import Housekeeping
 from actors.journal.effects import Effects
 from actors.journal.journal import Journal
 from actors.journal.protocol import Death
@@ -45,6 +46,7 @@ class Dispatcher:
         self._open_topic = open_topic
         self._death_of = death_of
         self._ports = ports
+        self._housekeeping = Housekeeping(journal, token_log, ports)
         self._topics: dict[str, Topic] = {}
         self._tickets: Counter[str] = Counter()  # out, by topic
         self._claimed: set[str] = set()  # topics with a claim since the last sweep
@@ -57,7 +59,8 @@ class Dispatcher:
         """Begin; leftovers of an earlier life come first."""
         self._journal.on_commit = self._hear
         self._seals.set()
-        for turn in (self._hand_out, self._seal, self._sweep, self._bury):
+        keep, run = self._housekeeping.prune, self._housekeeping.run_errands
+        for turn in (self._hand_out, self._seal, self._sweep, self._bury, keep, run):
             self._tasks.append(supervise(turn, name=turn.__name__.strip("_"), ports=self._ports))
 
     def stop(self) -> None:

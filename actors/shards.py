@@ -3,10 +3,10 @@
 In both cases the folder holds the stores' names and the large payloads.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 
-from actors.journal.journal import BACKLOG, NO_BUDGETS, Journal
+from actors.journal.journal import Journal
+from actors.journal.limits import DEFAULT_LIMITS, Limits
 from actors.journal.postgres import PostgresStore
 from actors.journal.sqlite import SqliteStore
 from actors.journal.store import Store
@@ -26,10 +26,9 @@ def open_journal(
     ports: Ports,
     database: str = "",
     shard: int = 0,
-    backlog: int = BACKLOG,
-    token_budgets: Mapping[str, int] = NO_BUDGETS,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Journal:
-    """The shard's journal; a folder without one gets a new one. `backlog` limits the open jobs."""
+    """The shard's journal; a folder without one gets a new one."""
     folder.mkdir(parents=True, exist_ok=True)
     new_uuid = ports.ids.new("store", shard)
     store: Store
@@ -44,8 +43,7 @@ def open_journal(
         ports=ports,
         blob_folder=str(blob_folder(folder)),
         shard=shard,
-        backlog=backlog,
-        token_budgets=token_budgets,
+        limits=limits,
     )
 
 

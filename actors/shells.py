@@ -8,7 +8,7 @@ import asyncio
 import functools
 import logging
 import os
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
@@ -18,6 +18,7 @@ from ray.exceptions import ActorDiedError, RayError
 from ray.experimental.internal_kv import _internal_kv_get, _internal_kv_put
 
 from actors.dispatcher import Dispatcher
+from actors.journal.limits import Limits
 from actors.journal.protocol import DeadLetterQuery, Death, Depth, Heartbeat, JobQuery, StoreInfo, Worker
 from actors.naming import NAMESPACE, TOPIC_SIZE, journal_name, token_log_name
 from actors.remotes import RemoteTokenLog
@@ -78,25 +79,10 @@ class Shell:
 class JournalActor(Shell):
     """A shard's journal and its dispatcher."""
 
-    def __init__(
-        self,
-        folder: str,
-        database: str,
-        shard: int,
-        telemetry: dict[str, Any],
-        backlog: int,
-        token_budgets: Mapping[str, int],
-    ) -> None:
+    def __init__(self, folder: str, database: str, shard: int, telemetry: dict[str, Any], limits: Limits) -> None:
         ports = real_ports(**process_telemetry("journal", **telemetry))
         with same_store(Path(folder), journal_name(shard)):
-            self._journal = open_journal(
-                Path(folder),
-                ports=ports,
-                database=database,
-                shard=shard,
-                backlog=backlog,
-                token_budgets=token_budgets,
-            )
+            self._journal = open_journal(Path(folder), ports=ports, database=database, shard=shard, limits=limits)
         self._dispatcher = Dispatcher(
             self._journal,
             RemoteTokenLog(token_log_name(shard), ports),
@@ -297,15 +283,7 @@ def ensure_actor(shell: type[Shell], name: str, *arguments: Any) -> int:
     return pid
 
 
-def ensure_shard(
-    folder: Path,
-    *,
-    database: str,
-    shard: int,
-    telemetry: dict[str, Any],
-    backlog: int,
-    token_budgets: Mapping[str, int],
-) -> None:
-    """The actors of one shard. `backlog` limits its open jobs, `token_budgets` its tenants."""
+def ensure_shard(folder: Path, *, database: str, shard: int, telemetry: dict[str, Any], limits: Limits) -> None:
+    """The actors of one shard."""
     ensure_actor(TokenLogActor, token_log_name(shard), str(folder), database, shard, telemetry)
-    ensure_actor(JournalActor, journal_name(shard), str(folder), database, shard, telemetry, backlog, token_budgets)
+    ensure_actor(JournalActor, journal_name(shard), str(folder), database, shard, telemetry, limits)

@@ -22,6 +22,7 @@ from actors.shells import ensure_shard
 from actors.system import real_ports
 from benchmarks.crew import crew
 from configs.settings import PlaneSettings
+from deployments.app import limits_of
 from pipelines.commands import Answer, Payload, Submit, Verdict
 from pipelines.generate import PROMPTING_TOPIC, inference_topic
 from pipelines.jobs import reference_of
@@ -181,8 +182,7 @@ def actors(database: str, shard: int) -> Iterator[None]:
             database=database,
             shard=shard,
             telemetry=telemetry,
-            backlog=settings.backlog_limit,
-            token_budgets={},
+            limits=limits_of(settings),
         )
         yield
         for name in (journal_name(shard), token_log_name(shard), *TOPICS):

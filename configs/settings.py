@@ -19,6 +19,10 @@ Database = Field(default="", pattern=r"^(postgres(ql)?://.+)?$")
 Backlog = Field(default=10_000_000, ge=1)  # open jobs; more are refused with 429 until some have ended
 TokenBudgets = dict[str, Annotated[int, Field(ge=0)]]  # by tenant: output tokens; who is not named is not limited
 
+# How long a finished job is kept with all that is its own, and how many bytes finished jobs may take (0: any number).
+RetentionSeconds = Field(default=30 * 86400.0, gt=0)
+RetentionBytes = Field(default=0, ge=0)
+
 
 class Settings(BaseModel):
     """Base: unknown keys are errors, so that a typing mistake is seen."""
@@ -57,6 +61,8 @@ class PlaneSettings(Settings):
     database: str = Database
     backlog_limit: int = Backlog
     token_budgets: TokenBudgets = Field(default_factory=dict)
+    retention_s: float = RetentionSeconds
+    retention_bytes: int = RetentionBytes
     telemetry: Telemetry = Field(default_factory=Telemetry)
 
 
@@ -110,6 +116,8 @@ class MonolithSettings(Settings):
     database: str = Database
     backlog_limit: int = Backlog
     token_budgets: TokenBudgets = Field(default_factory=dict)
+    retention_s: float = RetentionSeconds
+    retention_bytes: int = RetentionBytes
     models: list[str]
     tenants: dict[str, str] = Field(default_factory=dict)
     body_limit_bytes: int = 10 * 1024 * 1024

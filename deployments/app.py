@@ -14,7 +14,9 @@ from starlette.types import ASGIApp
 from actors.blobs import Blobs
 from actors.dispatcher import Dispatcher
 from actors.heart import ThreadHeart
+from actors.journal.limits import Limits
 from actors.journal.protocol import Heartbeat, JournalApi, Worker
+from actors.journal.retention import Retention
 from actors.naming import TOPIC_SIZE
 from actors.puller import Handler, Puller
 from actors.shards import blob_folder, open_journal, open_token_log
@@ -23,7 +25,7 @@ from actors.telemetry.metrics import PrometheusMetrics
 from actors.telemetry.setup import process_telemetry
 from actors.token_log.protocol import TokenLogApi
 from actors.topics.in_process import InProcessTopic
-from configs.settings import ModelProfile, MonolithSettings, load_profile, model_folder, prompts_folder
+from configs.settings import ModelProfile, MonolithSettings, PlaneSettings, load_profile, model_folder, prompts_folder
 from deployments.engines.protocol import Engine
 from deployments.engines.scripted import ScriptedEngine
 from deployments.history.history import History, HistoryApi
@@ -151,6 +153,15 @@ def inference_seat(worker_id: str, profile: ModelProfile, engine: Engine, handle
     )
 
 
+def limits_of(settings: PlaneSettings | MonolithSettings) -> Limits:
+    """What the journal is limited by."""
+    return Limits(
+        backlog=settings.backlog_limit,
+        token_budgets=settings.token_budgets,
+        retention=Retention(settings.retention_s, settings.retention_bytes),
+    )
+
+
 def end_process() -> None:
     """The engine is dead: end visibly and release nothing, so that the death counts."""
     log.critical("the engine is dead; this process ends")
@@ -170,8 +181,7 @@ class Monolith:
             folder,
             ports=self._ports,
             database=settings.database,
-            backlog=settings.backlog_limit,
-            token_budgets=settings.token_budgets,
+            limits=limits_of(settings),
         )
         self._token_log = open_token_log(folder, ports=self._new_ports(), database=settings.database)
         self._blobs = Blobs(self._journal, blob_folder(folder))

@@ -36,6 +36,7 @@ from configs.settings import (
 )
 from deployments.app import (
     inference_seat,
+    limits_of,
     make_engine,
     make_inference_worker,
     make_ingestion,
@@ -93,8 +94,7 @@ class Plane:
             database=settings.database,
             shard=0,
             telemetry=settings.telemetry.model_dump(),
-            backlog=settings.backlog_limit,
-            token_budgets=settings.token_budgets,
+            limits=limits_of(settings),
         )
 
 

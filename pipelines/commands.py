@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from pipelines.jobs import Fault, Reference, Status, Usage
 
+INLINE_BYTES = 8 * 1024  # what a payload may have to travel inside a command
+
 
 class Payload(NamedTuple):
     """A reference, and the bytes themselves where they are small enough for the journal's own table."""
@@ -151,7 +153,25 @@ class MarkSealed:
     job_ids: tuple[str, ...]
 
 
-Command = Submit | Claim | Finish | Cancel | Redrive | Orphan | Tick | MarkSealed
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prune:
+    """Remove the oldest finished jobs: those that finished until then, and more until `surplus` bytes are gone."""
+
+    finished_until: float
+    surplus: int = 0
+    limit: int = 200  # jobs, and old keys
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseErrands:
+    """These errands were run; those others are to be tried again from `due_at` on."""
+
+    done: tuple[int, ...]
+    postponed: tuple[int, ...] = ()
+    due_at: float = 0.0
+
+
+Command = Submit | Claim | Finish | Cancel | Redrive | Orphan | Tick | MarkSealed | Prune | CloseErrands
 
 
 class Verdict(StrEnum):

@@ -7,8 +7,9 @@ from typing import Any
 import httpx
 
 from actors.blobs import Blobs
+from actors.journal.disk import Disk
 from actors.journal.journal import Journal
-from actors.journal.memory import Disk, MemoryStore
+from actors.journal.memory import MemoryStore
 from actors.token_log.memory import Disk as TokenDisk
 from actors.token_log.memory import MemoryTokenStore
 from actors.token_log.protocol import Append, SealRequest

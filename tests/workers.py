@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from actors.blobs import Blobs
+from actors.journal.disk import Disk
 from actors.journal.journal import Journal
-from actors.journal.memory import Disk, MemoryStore
+from actors.journal.memory import MemoryStore
 from actors.telemetry.metrics import RecordedMetrics
 from actors.token_log.memory import Disk as TokenDisk
 from actors.token_log.memory import MemoryTokenStore

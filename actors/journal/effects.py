@@ -19,6 +19,7 @@ class Effects:
     tickets: Counter[str] = field(default_factory=Counter)  # used, by topic; a claim that found nothing counts too
     followed: dict[str, None] = field(default_factory=dict)  # jobs with new events, in order
     ended: list[Job] = field(default_factory=list)
+    pruned: list[Job] = field(default_factory=list)
     changes: list[StateChange] = field(default_factory=list)  # one per event
     revoked: list[tuple[str, str, int]] = field(default_factory=list)  # worker, job, fence
 

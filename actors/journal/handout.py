@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from actors.blobs import INLINE_BYTES
 from actors.journal.store import Transaction
-from pipelines.commands import Claim
+from pipelines.commands import INLINE_BYTES, Claim
 from pipelines.generate import RENDER
 from pipelines.jobs import ClaimedJob, Job, Reference
 

@@ -7,7 +7,7 @@ repeated; one epoch writes. Batches are what was waiting while the last commit r
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
@@ -16,28 +16,39 @@ from actors.coalescer import Coalescer
 from actors.crash_points import crash_point
 from actors.followers import Followers
 from actors.journal.effects import Effects
+from actors.journal.errands import Errand
 from actors.journal.ledger import Ledger, Reply
+from actors.journal.limits import DEFAULT_LIMITS, Limits
 from actors.journal.protocol import DeadLetterQuery, Depth, Heartbeat, JobQuery, StoreInfo, Worker
+from actors.journal.retention import JOB_BYTES, size_of
 from actors.journal.store import Store
 from actors.journal.workers import Workers
 from actors.stores import StaleEpochError, read_from
 from actors.telemetry.story import tell_claims, tell_commit
 from events.v1 import events_pb2 as pb
-from pipelines.commands import Answer, Cancel, Claim, Command, Finish, MarkSealed, Orphan, Redrive, Submit, Tick
+from pipelines.commands import (
+    Answer,
+    Cancel,
+    Claim,
+    CloseErrands,
+    Command,
+    Finish,
+    MarkSealed,
+    Orphan,
+    Prune,
+    Redrive,
+    Submit,
+    Tick,
+)
 from pipelines.jobs import ClaimedJob, DeadLetter, Job, Reference
 from pipelines.ports import Ports
 
 T = TypeVar("T")
-NO_BUDGETS: Mapping[str, int] = {}
-BACKLOG = 10_000_000  # jobs that may be open at once; more are refused until some have ended
 COMING_S = 0.25  # how long a claim waits for a step whose predecessor is being worked on
 
 
 class Journal:
-    """Answers `JournalApi` on a store. `on_commit` hears of every committed batch, on the event loop.
-
-    `token_budgets` are in output tokens, by tenant; who is not named may use as many as it likes.
-    """
+    """Answers `JournalApi` on a store. `on_commit` hears of every committed batch, on the event loop."""
 
     def __init__(
         self,
@@ -47,16 +58,15 @@ class Journal:
         blob_folder: str = "",
         shard: int = 0,
         coming_s: float = COMING_S,
-        backlog: int = BACKLOG,
-        token_budgets: Mapping[str, int] = NO_BUDGETS,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self._store = store
         self._ports = ports
         self._blob_folder = blob_folder
         self._shard = shard
         self._coming_s = coming_s
-        self._backlog = backlog
-        self._token_budgets = token_budgets
+        self._limits = limits
+        self._kept = 0  # bytes of the jobs that have ended, where they are limited
         self._replaced: StaleEpochError | None = None
         self._commits: Coalescer[Command, Reply] = Coalescer(self._commit, name="journal", ports=ports)
         self._followers = Followers(ports.clock)
@@ -134,6 +144,23 @@ class Journal:
     async def mark_sealed(self, job_ids: Sequence[str]) -> None:
         """The logs of these jobs are sealed."""
         await self._answers([MarkSealed(job_ids=tuple(job_ids))])
+
+    async def prune(self, limit: int) -> bool:
+        """Remove finished jobs that are too old or too much, at most so many; whether there may be more."""
+        until = self._ports.clock.now() - self._limits.retention.age_s
+        command = Prune(finished_until=until, surplus=self._limits.retention.surplus(self._kept), limit=limit)
+        (pruned,) = await self._commits.do([command])
+        return pruned == limit
+
+    async def errands(self, limit: int) -> list[Errand]:
+        """What is to be done elsewhere, as far as its time has come."""
+        now = self._ports.clock.now()
+        return await self._read(lambda: self._store.errands(now, limit))
+
+    async def close_errands(self, done: Sequence[Errand], postponed: Sequence[Errand], wait_s: float) -> None:
+        """These errands were run; those others are due again after a while."""
+        ids, later = (tuple(errand.id for errand in errands) for errands in (done, postponed))
+        await self._answers([CloseErrands(done=ids, postponed=later, due_at=self._ports.clock.now() + wait_s)])
 
     async def jobs(self, tenant: str, ids: Sequence[str]) -> list[Job | None]:
         """Jobs by id."""
@@ -213,6 +240,9 @@ class Journal:
         self.coming.update(census.coming)
         self.workers.count(census.claimed)
         self.workers.expect({worker for _, worker in census.claimed})
+        if self._limits.retention.bytes:
+            jobs, payloads = self._store.finished_sizes()
+            self._kept = jobs * JOB_BYTES + payloads
 
     async def _answers(self, commands: Sequence[Command]) -> list[Answer]:
         replies = await self._commits.do(commands)
@@ -220,7 +250,7 @@ class Journal:
 
     async def _commit(self, commands: list[Command]) -> list[Reply]:
         started = self._ports.clock.monotonic()
-        testers, room = self.workers.testers(), self._backlog - self._open_jobs()
+        testers, room = self.workers.testers(), self._limits.backlog - self._open_jobs()
         try:
             replies, effects = await self._ports.run_blocking(lambda: self._write(commands, testers, room))
         except StaleEpochError as error:
@@ -240,7 +270,7 @@ class Journal:
                 new_id=lambda prefix: self._ports.ids.new(prefix, self._shard),
                 testers=testers,
                 room=room,
-                token_budgets=self._token_budgets,
+                token_budgets=self._limits.token_budgets,
             )
             replies = ledger.apply(commands)
             crash_point("journal.commit.before")
@@ -256,5 +286,9 @@ class Journal:
         self.workers.count(effects.claimed)
         for worker, job_id, fence in effects.revoked:
             self.workers.revoke(worker, job_id, fence)
+        if effects.pruned:
+            self._ports.metrics.count("jobs_pruned", len(effects.pruned))
+        if self._limits.retention.bytes:
+            self._kept += sum(map(size_of, effects.ended)) - sum(map(size_of, effects.pruned))
         self._followers.mark(effects.followed)
         self.on_commit(effects)

@@ -5,7 +5,6 @@ its own answer. What followers, dispatcher and workers must hear of is gathered 
 only once the transaction has committed.
 """
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random  # noqa: TID251 - a generator is handed in
 
@@ -13,21 +12,25 @@ from actors.journal.budgets import Budgets
 from actors.journal.effects import Effects
 from actors.journal.envelopes import seal_envelope
 from actors.journal.handout import hand_out, offer
-from actors.journal.store import EventRow, KeyRow, Transaction
+from actors.journal.keys import Keys, replay
+from actors.journal.retention import prune
+from actors.journal.store import EventRow, Transaction
 from actors.telemetry.logs import StateChange
 from pipelines import transitions
 from pipelines.commands import (
+    INLINE_BYTES,
     Answer,
     Cancel,
     Claim,
+    CloseErrands,
     Command,
     Failed,
     Finish,
     Generated,
-    Key,
     MarkSealed,
     Orphan,
     Payload,
+    Prune,
     Redrive,
     Rendered,
     Submit,
@@ -37,8 +40,7 @@ from pipelines.commands import (
 from pipelines.jobs import ClaimedJob, DeadLetter, Job, Reference, StepState
 from pipelines.transitions import Change
 
-KEY_LIFETIME_S = 86400.0
-Reply = Answer | list[ClaimedJob]
+Reply = Answer | list[ClaimedJob] | int  # the number of what was pruned
 
 
 class Ledger:
@@ -65,9 +67,9 @@ class Ledger:
         self._before: dict[str, Job | None] = {}  # as the store has them; None: not yet there
         self._events: list[EventRow] = []
         self._blobs: list[tuple[str, Reference, bytes]] = []
+        self._referred: list[tuple[str, Reference]] = []  # payloads that are there already
         self._sealed: list[str] = []
-        self._keys: dict[str, KeyRow] = {}
-        self._new_keys: list[KeyRow] = []
+        self._keys = Keys(transaction, now)
         self._letters: list[DeadLetter] = []
         self._dead: dict[str, DeadLetter] = {}  # those that this batch redrives
         self._budgets = Budgets(transaction, token_budgets)
@@ -75,9 +77,10 @@ class Ledger:
 
     def apply(self, commands: Sequence[Command]) -> list[Reply]:
         """The answers, one for one."""
-        self._load_keys([command for command in commands if isinstance(command, Submit) and command.key])
+        of_keys = self._keys.load([command for command in commands if isinstance(command, Submit)])
         named = (command.job_id for command in commands if isinstance(command, (Submit, Finish, Cancel, Redrive)))
-        self._load(dict.fromkeys([*named, *(key.job_id for key in self._keys.values())]))
+        self._load(dict.fromkeys([*named, *of_keys]))
+        self._keys.keep_those_of(self._jobs)
         redriven = [command.job_id for command in commands if isinstance(command, Redrive)]
         self._dead = {letter.job_id: letter for letter in self._transaction.dead_letters(redriven)}
         self._budgets.load(command.tenant for command in commands if isinstance(command, (Submit, Redrive)))
@@ -86,7 +89,7 @@ class Ledger:
         self._budgets.flush()
         return replies
 
-    def _apply(self, command: Command) -> Reply:  # noqa: PLR0911 - one per command
+    def _apply(self, command: Command) -> Reply:  # noqa: C901, PLR0911 - one per command
         match command:
             case Submit():
                 return self._submit(command)
@@ -105,13 +108,19 @@ class Ledger:
             case MarkSealed():
                 self._sealed.extend(command.job_ids)
                 return Answer(Verdict.DONE)
+            case Prune():
+                return self._prune(command)
+            case CloseErrands():
+                self._transaction.drop_errands(command.done)
+                self._transaction.postpone_errands(command.postponed, command.due_at)
+                return Answer(Verdict.DONE)
 
     def _submit(self, command: Submit) -> Answer:
         job = self._jobs.get(command.job_id)
         if job is not None:
             return Answer(Verdict.DONE, job.status)  # a repeat
-        if command.key is not None and (used := self._keys.get(_key_name(command))):
-            return self._replay(used, command.key)
+        if used := self._keys.used(command):
+            return replay(used, command, self._jobs[used.job_id])
         if self._room <= 0:
             return Answer(Verdict.FULL)
         reserved = self._budgets.reserve(command.tenant, command.max_output_tokens)
@@ -121,16 +130,8 @@ class Ledger:
         self._before[command.job_id] = None
         self._keep(command.tenant, command.request)
         job = self._change(transitions.submit(command, self._now, reserved=reserved))
-        if command.key is not None:
-            key = KeyRow(_key_name(command), command.tenant, command.key.fingerprint, job.id, self._now)
-            self._keys[key.name] = key
-            self._new_keys.append(key)
+        self._keys.put(command)
         return Answer(Verdict.DONE, job.status)
-
-    def _replay(self, used: KeyRow, key: Key) -> Answer:
-        if used.fingerprint != key.fingerprint:
-            return Answer(Verdict.CONFLICT)
-        return Answer(Verdict.DONE, self._jobs[used.job_id].status, job_id=used.job_id)
 
     def _claim(self, command: Claim) -> list[ClaimedJob]:
         self._flush()  # the queries must see what this batch has done so far
@@ -180,6 +181,7 @@ class Ledger:
             change = transitions.redrive(dead, command, self._new_id("resp"), self._now, reserved=reserved)
             letter.redriven_as = change.job.id
             self._before[change.job.id] = None
+            self._keep(letter.tenant, Payload(change.job.request, None))
             self._change(change)
             self._letters.append(letter)
         return Answer(Verdict.DONE, job_id=letter.redriven_as)
@@ -207,9 +209,15 @@ class Ledger:
             self._change(transitions.wake(job, self._now))
         return Answer(Verdict.DONE)
 
-    def _load_keys(self, commands: Sequence[Submit]) -> None:
-        names = list(dict.fromkeys(_key_name(command) for command in commands))
-        self._keys = {key.name: key for key in self._transaction.keys(names, self._now - KEY_LIFETIME_S)}
+    def _prune(self, command: Prune) -> int:
+        self._flush()
+        pruned = prune(self._transaction, command, self._now)
+        for job in pruned:
+            for known in (self._jobs, self._before, self._dead):
+                known.pop(job.id, None)
+        self._keys.keep_those_of(self._jobs)
+        self.effects.pruned.extend(pruned)
+        return max(len(pruned), self._keys.drop_old(command.limit))
 
     def _load(self, ids: Iterable[str]) -> None:
         self._adopt(self._transaction.load(ids).values())
@@ -239,8 +247,11 @@ class Ledger:
         return job
 
     def _keep(self, tenant: str, payload: Payload) -> None:
-        if payload.data is not None:
-            self._blobs.append((tenant, payload.reference, payload.data))
+        """Count a reference. A large payload is a file: the table has only the count."""
+        if payload.data is not None or payload.reference.size > INLINE_BYTES:
+            self._blobs.append((tenant, payload.reference, payload.data or b""))
+        else:
+            self._referred.append((tenant, payload.reference))
 
     def _revoke(self, job: Job) -> None:
         if job.step_state is StepState.CLAIMED:
@@ -255,7 +266,8 @@ class Ledger:
         self._transaction.update([job for before, job in changed if before is not None])
         self._transaction.append(self._events)
         self._transaction.put_blobs(self._blobs, self._now)
-        self._transaction.put_keys(self._new_keys)
+        self._transaction.refer(self._referred)
+        self._keys.flush()
         self._transaction.put_dead_letters(self._letters)
         ended = [job for before, job in changed if job.status.terminal and not (before and before.status.terminal)]
         self._transaction.open_seals(ended)
@@ -266,9 +278,4 @@ class Ledger:
         self.effects.ended.extend(ended)
         self.effects.followed.update(dict.fromkeys(row.job_id for row in self._events))
         self._before = dict(self._jobs)
-        self._events, self._blobs, self._sealed, self._new_keys, self._letters = [], [], [], [], []
-
-
-def _key_name(command: Submit) -> str:
-    route, word = (command.key.route, command.key.word) if command.key else ("", "")
-    return json.dumps([command.tenant, route, word])
+        self._events, self._blobs, self._referred, self._sealed, self._letters = [], [], [], [], []

@@ -5,33 +5,16 @@ for nobody changes one in place.
 """
 
 import copy
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
+from actors.journal.disk import TABLES, Disk
+from actors.journal.errands import Errand
 from actors.journal.protocol import DeadLetterQuery, JobQuery
 from actors.journal.store import Budget, Census, CensusRow, EventRow, KeyRow, take_census
 from actors.stores import StaleEpochError
 from pipelines.jobs import DeadLetter, Job, Reference, StepState
-
-
-@dataclass(slots=True)
-class Disk:
-    """The committed state."""
-
-    uuid: str
-    epoch: int = 0
-    jobs: dict[str, Job] = field(default_factory=dict)
-    events: list[EventRow] = field(default_factory=list)
-    blobs: dict[tuple[str, str], bytes] = field(default_factory=dict)
-    seals: dict[str, None] = field(default_factory=dict)
-    keys: dict[str, KeyRow] = field(default_factory=dict)
-    letters: dict[str, DeadLetter] = field(default_factory=dict)
-    budgets: dict[str, Budget] = field(default_factory=dict)
-    schemas: bytes | None = None
-
-
-TABLES = ("jobs", "events", "blobs", "seals", "keys", "letters", "budgets")
 
 
 class MemoryTransaction:
@@ -122,8 +105,16 @@ class MemoryTransaction:
 
     def put_blobs(self, blobs: Sequence[tuple[str, Reference, bytes]], now: float) -> None:
         """Small payloads."""
-        del now  # memory is not swept
-        self.disk.blobs.update({(tenant, reference.hash): data for tenant, reference, data in blobs})
+        del now  # nobody else puts any
+        for tenant, reference, data in blobs:
+            self.disk.blobs[tenant, reference.hash] = data
+            self.disk.refs[tenant, reference.hash] = self.disk.refs.get((tenant, reference.hash), 0) + 1
+
+    def refer(self, blobs: Sequence[tuple[str, Reference]]) -> None:
+        """One reference more to each."""
+        for tenant, reference in blobs:
+            if (tenant, reference.hash) in self.disk.refs:
+                self.disk.refs[tenant, reference.hash] += 1
 
     def blobs(self, tenant: str, references: Sequence[Reference]) -> list[bytes | None]:
         """Small payloads."""
@@ -137,6 +128,58 @@ class MemoryTransaction:
         """Logs that are sealed."""
         for job_id in job_ids:
             self.disk.seals.pop(job_id, None)
+
+    def finished(self, until: float, limit: int) -> list[Job]:
+        """Sealed jobs, those first that finished first."""
+        ended = ((job.finished_at, job.id) for job in self.disk.jobs.values() if job.finished_at is not None)
+        oldest = sorted((at, job_id) for at, job_id in ended if at <= until and job_id not in self.disk.seals)
+        return [self.disk.jobs[job_id] for _, job_id in oldest[:limit]]
+
+    def remove_jobs(self, job_ids: Sequence[str]) -> list[tuple[str, bytes]]:
+        """Forget jobs; their events."""
+        gone = set(job_ids)
+        events = [(row.tenant, row.data) for row in self.disk.events if row.job_id in gone]
+        self.disk.events = [row for row in self.disk.events if row.job_id not in gone]
+        for job_id in gone:
+            self.disk.jobs.pop(job_id, None)
+            self.disk.letters.pop(job_id, None)
+        return events
+
+    def release(self, counts: Mapping[tuple[str, Reference], int]) -> list[tuple[str, Reference]]:
+        """So many references fewer; what goes with the last."""
+        gone = []
+        for (tenant, reference), number in counts.items():
+            name = (tenant, reference.hash)
+            if name in self.disk.refs:
+                self.disk.refs[name] -= number
+                if self.disk.refs[name] <= 0:
+                    del self.disk.refs[name], self.disk.blobs[name]
+                    gone.append((tenant, reference))
+        return gone
+
+    def drop_keys(self, before: float, limit: int) -> int:
+        """Forget old keys."""
+        old = [name for name, key in self.disk.keys.items() if key.created_at < before][:limit]
+        for name in old:
+            del self.disk.keys[name]
+        return len(old)
+
+    def put_errands(self, errands: Sequence[Errand], due_at: float) -> None:
+        """New errands."""
+        for errand in errands:
+            self.disk.errands += 1
+            self.disk.outbox[self.disk.errands] = (due_at, errand._replace(id=self.disk.errands))
+
+    def drop_errands(self, ids: Sequence[int]) -> None:
+        """Errands that were run."""
+        for errand_id in ids:
+            self.disk.outbox.pop(errand_id, None)
+
+    def postpone_errands(self, ids: Sequence[int], due_at: float) -> None:
+        """Errands for later."""
+        for errand_id in ids:
+            if errand_id in self.disk.outbox:
+                self.disk.outbox[errand_id] = (due_at, self.disk.outbox[errand_id][1])
 
     def _in(self, state: StepState) -> Iterator[Job]:
         return (job for job in self.disk.jobs.values() if job.step_state is state)
@@ -212,6 +255,17 @@ class MemoryStore:
         return take_census(
             CensusRow(job.topic, job.step, job.model, job.step_state, job.worker, 1) for job in self._disk.jobs.values()
         )
+
+    def errands(self, now: float, limit: int) -> list[Errand]:
+        """Errands whose time has come."""
+        due = sorted((due_at, errand.id) for due_at, errand in self._disk.outbox.values() if due_at <= now)
+        return [self._disk.outbox[errand_id][1] for _, errand_id in due[:limit]]
+
+    def finished_sizes(self) -> tuple[int, int]:
+        """How many have finished, and their payloads' bytes."""
+        jobs = [job for job in self._disk.jobs.values() if job.finished_at is not None]
+        payloads = ((job.request, job.rendered, job.result, job.result) for job in jobs)
+        return len(jobs), sum(reference.size for references in payloads for reference in references if reference)
 
     def next_ready(self, topic: str) -> float | None:
         """Since when the step that is next is ready."""

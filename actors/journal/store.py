@@ -5,10 +5,11 @@ has a tenant; a store object of an older epoch can never write again.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
+from actors.journal.errands import Errand
 from actors.journal.protocol import DeadLetterQuery, JobQuery
 from pipelines.generate import next_step
 from pipelines.jobs import DeadLetter, Job, Reference, StepState
@@ -136,7 +137,10 @@ class Transaction(Protocol):
         """Add these figures, which may be negative, to those that are there."""
 
     def put_blobs(self, blobs: Sequence[tuple[str, Reference, bytes]], now: float) -> None:
-        """Small payloads by (tenant, reference); one that is there is touched."""
+        """Payloads by (tenant, reference), each referred to once more. Those that are files come without bytes."""
+
+    def refer(self, blobs: Sequence[tuple[str, Reference]]) -> None:
+        """Payloads that are there already are referred to once more."""
 
     def blobs(self, tenant: str, references: Sequence[Reference]) -> list[bytes | None]:
         """Small payloads."""
@@ -146,6 +150,27 @@ class Transaction(Protocol):
 
     def drop_seals(self, job_ids: Sequence[str]) -> None:
         """The logs of these jobs are sealed."""
+
+    def finished(self, until: float, limit: int) -> list[Job]:
+        """Sealed jobs that finished at `until` or before, oldest first."""
+
+    def remove_jobs(self, job_ids: Sequence[str]) -> list[tuple[str, bytes]]:
+        """Forget these jobs, their dead letters and their events; the events, by tenant, in no order."""
+
+    def release(self, counts: Mapping[tuple[str, Reference], int]) -> list[tuple[str, Reference]]:
+        """So many references to each payload are gone. Those that nothing refers to any more go, and are returned."""
+
+    def drop_keys(self, before: float, limit: int) -> int:
+        """Forget keys that were put before; how many."""
+
+    def put_errands(self, errands: Sequence[Errand], due_at: float) -> None:
+        """New rows of the outbox."""
+
+    def drop_errands(self, ids: Sequence[int]) -> None:
+        """Rows that are done with."""
+
+    def postpone_errands(self, ids: Sequence[int], due_at: float) -> None:
+        """Rows whose time comes later."""
 
 
 class Store(Protocol):
@@ -178,6 +203,12 @@ class Store(Protocol):
 
     def census(self) -> Census:
         """Counts, for a journal that starts."""
+
+    def errands(self, now: float, limit: int) -> list[Errand]:
+        """Rows of the outbox whose time has come, oldest first."""
+
+    def finished_sizes(self) -> tuple[int, int]:
+        """How many jobs have finished, and the bytes of their payloads, results twice. Reads every row."""
 
     def next_ready(self, topic: str) -> float | None:
         """Since when the step that would be claimed next is ready, Unix seconds; None where none is."""

@@ -3,12 +3,13 @@
 A store brings its `Database`; the statements stand in `sql/`, and a job's columns in `rows.py`.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any
 
+from actors.journal.errands import Errand, ErrandKind
 from actors.journal.protocol import DeadLetterQuery, JobQuery
 from actors.journal.rows import FRAGMENTS, from_row, to_changes, to_row
 from actors.journal.store import Budget, Census, CensusRow, EventRow, KeyRow, take_census
@@ -100,8 +101,12 @@ class TablesTransaction:
 
     def put_blobs(self, blobs: Sequence[tuple[str, Reference, bytes]], now: float) -> None:
         """Small payloads."""
-        rows = ((tenant, reference.hash, data, now) for tenant, reference, data in blobs)
+        rows = ((tenant, reference.hash, data, now, now) for tenant, reference, data in blobs)
         self._statements.many("put_blob", rows)
+
+    def refer(self, blobs: Sequence[tuple[str, Reference]]) -> None:
+        """One reference more to each."""
+        self._statements.many("refer", ((tenant, reference.hash) for tenant, reference in blobs))
 
     def blobs(self, tenant: str, references: Sequence[Reference]) -> list[bytes | None]:
         """Small payloads."""
@@ -114,6 +119,45 @@ class TablesTransaction:
     def drop_seals(self, job_ids: Sequence[str]) -> None:
         """Logs that are sealed."""
         self._statements.many("drop_seal", ((job_id,) for job_id in job_ids))
+
+    def finished(self, until: float, limit: int) -> list[Job]:
+        """Sealed jobs, those first that finished first."""
+        return self._jobs("finished", until, limit)
+
+    def remove_jobs(self, job_ids: Sequence[str]) -> list[tuple[str, bytes]]:
+        """Forget jobs; their events."""
+        for name in ("remove_jobs", "remove_dead_letters"):
+            self._statements.rows(name, list(job_ids))
+        return [(tenant, data) for tenant, data in self._statements.rows("remove_events", list(job_ids))]
+
+    def release(self, counts: Mapping[tuple[str, Reference], int]) -> list[tuple[str, Reference]]:
+        """So many references fewer; what goes with the last."""
+        self._statements.many("release", ((n, tenant, reference.hash) for (tenant, reference), n in counts.items()))
+        by_tenant: dict[str, dict[str, Reference]] = {}
+        for tenant, reference in counts:
+            by_tenant.setdefault(tenant, {})[reference.hash] = reference
+        return [
+            (tenant, references[digest])
+            for tenant, references in by_tenant.items()
+            for (digest,) in self._statements.rows("drop_unreferred", tenant, list(references))
+        ]
+
+    def drop_keys(self, before: float, limit: int) -> int:
+        """Forget old keys."""
+        return len(self._statements.rows("drop_keys", before, limit))
+
+    def put_errands(self, errands: Sequence[Errand], due_at: float) -> None:
+        """New errands."""
+        rows = ((errand.kind, errand.tenant, errand.subject, due_at) for errand in errands)
+        self._statements.many("put_errand", rows)
+
+    def drop_errands(self, ids: Sequence[int]) -> None:
+        """Errands that were run."""
+        self._statements.many("drop_errand", ((errand_id,) for errand_id in ids))
+
+    def postpone_errands(self, ids: Sequence[int], due_at: float) -> None:
+        """Errands for later."""
+        self._statements.many("postpone_errand", ((due_at, errand_id) for errand_id in ids))
 
     def _jobs(self, query: str, *values: Any) -> list[Job]:
         return [from_row(row) for row in self._statements.rows(query, *values)]
@@ -176,6 +220,15 @@ class TablesStore:
             CensusRow(topic, step, model, StepState(state), worker, count)
             for topic, step, model, state, worker, count in rows
         )
+
+    def errands(self, now: float, limit: int) -> list[Errand]:
+        """Errands whose time has come."""
+        return [Errand(ErrandKind(kind), *rest) for kind, *rest in self._reader.rows("errands", now, limit)]
+
+    def finished_sizes(self) -> tuple[int, int]:
+        """How many have finished, and their payloads' bytes."""
+        ((jobs, size),) = self._reader.rows("finished_sizes")
+        return jobs, size
 
     def next_ready(self, topic: str) -> float | None:
         """Since when the step that is next is ready."""

@@ -37,6 +37,7 @@ TABLE: dict[str, Metric] = {
     "job_events": Metric(Kind.COUNTER, "events", "Events of jobs: JobSubmitted, JobRetried and so on.", ("type",)),
     "attempts": Metric(Kind.COUNTER, "attempts", "Claims of a step; a retry is another one.", ("step",)),
     "lease_expiries": Metric(Kind.COUNTER, "workers", "Workers whose lease ran out."),
+    "jobs_pruned": Metric(Kind.COUNTER, "jobs", "Finished jobs that were removed for their age or size."),
     "queue_depth": Metric(Kind.GAUGE, "steps", "Steps of a topic that are ready to be claimed.", ("topic",)),
     "queue_age_seconds": Metric(Kind.GAUGE, "seconds", "Age of a topic's oldest ready step.", ("topic",)),
     "step_wait_seconds": Metric(Kind.HISTOGRAM, "seconds", "From ready to claimed.", ("step",), SLOW),

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 from pydantic import ValidationError
 from pydantic_core import to_json
 
-from actors.blobs import INLINE_BYTES, Blobs
+from actors.blobs import Blobs
 from actors.coalescer import Coalescer
 from actors.crash_points import crash_point
 from actors.journal.protocol import JournalApi
@@ -25,7 +25,7 @@ from deployments.ingestion.idempotency import idempotency_key
 from deployments.ingestion.middleware import DEFAULT_TENANT
 from deployments.ingestion.readers import Readers
 from events.ids import is_id
-from pipelines.commands import Answer, Cancel, Key, Payload, Redrive, Submit, Verdict
+from pipelines.commands import INLINE_BYTES, Answer, Cancel, Key, Payload, Redrive, Submit, Verdict
 from pipelines.errors import RejectError
 from pipelines.generate import PROMPTING_TOPIC, inference_topic
 from pipelines.jobs import Job, Status

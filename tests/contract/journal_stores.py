@@ -4,7 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from actors.journal.memory import Disk, MemoryStore
+from actors.journal.disk import Disk
+from actors.journal.memory import MemoryStore
 from actors.journal.postgres import PostgresStore
 from actors.journal.sqlite import SqliteStore
 from actors.journal.store import Store

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from actors.journal.journal import Journal
+from actors.journal.limits import Limits
 from actors.journal.store import Budget, Store
 from pipelines.commands import Cancel, Failed, Key, Redrive, Remedy, Verdict
 from pipelines.jobs import ClaimedJob, Fault, Status
@@ -36,7 +37,7 @@ class House:
     def restart(self, limit: int | None) -> None:
         budgets = {} if limit is None else {"default": limit}
         self.store = self._open_store()
-        self.journal = Journal(self.store, ports=make_ports(self.clock), token_budgets=budgets)
+        self.journal = Journal(self.store, ports=make_ports(self.clock), limits=Limits(token_budgets=budgets))
 
     async def submit(self, *numbers: int, tokens: int = TOKENS, tenant: str = "default") -> list[Verdict]:
         batch = [submit(n, tenant=tenant, max_output_tokens=tokens, deadline_s=1000.0) for n in numbers]

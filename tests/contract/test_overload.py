@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from actors.journal.journal import Journal
+from actors.journal.limits import Limits
 from actors.journal.sqlite import SqliteStore
 from actors.journal.store import Store
 from actors.stores import StoreUnavailableError
@@ -17,7 +18,7 @@ from tests.factories import ManualClock, claim, finish, job_id, make_ports, payl
 @pytest.fixture
 def full(open_store: Callable[[], Store], clock: ManualClock) -> Journal:
     """A journal with room for 1 000 open jobs."""
-    return Journal(open_store(), ports=make_ports(clock), backlog=1000)
+    return Journal(open_store(), ports=make_ports(clock), limits=Limits(backlog=1000))
 
 
 async def test_of_5000_submits_as_many_are_accepted_as_there_is_room_for(full: Journal) -> None:

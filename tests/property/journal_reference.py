@@ -41,6 +41,7 @@ class Row:
     sealed: bool = False
     reserved: int = 0
     used: int = 0
+    ended_at: float | None = None
     events: list[str] = field(default_factory=lambda: ["JobSubmitted"])
 
     @property
@@ -158,6 +159,20 @@ class Reference:
                 row.fail(now)
             if row.state == "waiting" and row.ready_at <= now:
                 row.offer(now, 0)
+
+    def stamp(self, now: float) -> None:
+        """What has ended since the last time did so now."""
+        for row in self.rows.values():
+            if row.terminal and row.ended_at is None:
+                row.ended_at = now
+
+    def prune(self, until: float, limit: int) -> bool:
+        """The oldest go, with all that is theirs; the rest is as it was."""
+        ended = ((row.ended_at, row.id) for row in self.rows.values() if row.sealed and row.ended_at is not None)
+        old = sorted(name for name in ended if name[0] <= until)[:limit]
+        for _, job in old:
+            del self.rows[job]
+        return len(old) == limit
 
     def held(self, worker: str) -> list[Row]:
         return [row for row in self.rows.values() if row.state == "claimed" and row.worker == worker]

@@ -12,6 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from actors.journal.envelopes import open_envelope
 from actors.journal.journal import Journal
+from actors.journal.limits import Limits
+from actors.journal.retention import Retention
 from actors.journal.store import Budget
 from actors.journal.workers import LEASE_S
 from actors.stores import StaleEpochError
@@ -27,6 +29,7 @@ NUMBERS = st.integers(0, 7)
 WORKERS = st.sampled_from(["w1", "w2"])
 TOPICS = st.sampled_from([PROMPTING, INFERENCE])
 BATCHED = st.booleans()  # the command waits, and is committed together with the next ones
+AGE_S = 1.0  # that finished jobs are kept
 FAULT = Fault("server_error", "boom")
 BOOM = Failed(fault=FAULT, remedy=Remedy.RETRY)
 FAILURES: st.SearchStrategy[Outcome] = st.builds(
@@ -61,8 +64,8 @@ class JournalMachine(RuleBasedStateMachine):
     def open(self) -> Journal:
         ports = replace(make_ports(self.clock), random=Steady())
         self.store = self.open_store()
-        budgets = {"default": BUDGET}
-        return Journal(self.store, ports=ports, coming_s=0, token_budgets=budgets)  # 0: commands keep their order
+        limits = Limits(token_budgets={"default": BUDGET}, retention=Retention(age_s=AGE_S))
+        return Journal(self.store, ports=ports, coming_s=0, limits=limits)  # 0: commands keep their order
 
     def teardown(self) -> None:
         self.commit()
@@ -161,9 +164,16 @@ class JournalMachine(RuleBasedStateMachine):
     def seals(self, data: st.DataObject) -> None:
         self.commit()
         ids = data.draw(st.lists(st.sampled_from(self.reference.unsealed() or [job_id(99)]), max_size=2))
-        for sealed in set(ids) & self.reference.rows.keys():
-            self.reference.rows[sealed].sealed = True
-        self.play(lambda: self.journal.mark_sealed(ids), None)
+        self._seal(ids)
+
+    @rule(limit=st.integers(1, 3), seals=st.booleans(), seconds=st.sampled_from([0.0, 1.0]), batched=BATCHED)
+    def prunes(self, limit: int, seconds: float, *, seals: bool, batched: bool) -> None:
+        self._pass_time(seconds)
+        if seals:
+            self._seal(self.reference.unsealed())
+        self.reference.stamp(self.clock.time)
+        expected = self.reference.prune(self.clock.time - AGE_S, limit)
+        self.play(lambda: self.journal.prune(limit), expected, batched=batched)
 
     @rule()
     def restarts(self) -> None:
@@ -189,6 +199,17 @@ class JournalMachine(RuleBasedStateMachine):
                 events = self.runner.run(self.journal.events("default", row.id, None, 1000))
                 assert [open_envelope(event)[0].type for event in events] == row.events
             assert [job.id for job in self.runner.run(self.journal.unsealed(100))] == self.reference.unsealed()
+
+    @invariant()
+    def keeps_the_payloads_of_the_jobs_that_there_are(self) -> None:
+        if not self.calls:
+            rows = self.reference.rows
+            said = {event for row in rows.values() for event in row.events}
+            kept = {submit(n).request.reference: job_id(n) in rows for n in range(8)}
+            kept |= {rendered().prompt.reference: "PromptRendered" in said}
+            kept |= {generated().result.reference: "InferenceCompleted" in said}
+            found = self.runner.run(self.journal.blobs("default", list(kept)))
+            assert [data is not None for data in found] == list(kept.values())
 
     @invariant()
     def counts_what_there_is(self) -> None:
@@ -233,8 +254,14 @@ class JournalMachine(RuleBasedStateMachine):
         expected = [self.reference.finish(command, self.clock.time)]
         self.play(lambda: self.journal.finish([command]), expected, batched=batched)
 
+    def _seal(self, ids: list[str]) -> None:
+        for sealed in set(ids) & self.reference.rows.keys():
+            self.reference.rows[sealed].sealed = True
+        self.play(lambda: self.journal.mark_sealed(ids), None)
+
     def _pass_time(self, seconds: float) -> None:
         self.commit()
+        self.reference.stamp(self.clock.time)
         self.clock.time += seconds
         holders = {row.worker for row in self.reference.rows.values() if row.state == "claimed"}
         assert seconds <= LEASE_S or holders <= set(self.journal.workers.silent())
@@ -246,10 +273,10 @@ async def _together(calls: list[Callable[[], Awaitable[Any]]]) -> list[Any]:
     return await asyncio.gather(*(call() for call in calls))
 
 
-def _plain(reply: list[Answer | ClaimedJob] | None) -> Any:
+def _plain(reply: list[Answer | ClaimedJob] | bool | None) -> Any:
     """The part of a reply that the reference gives as well. Which of its claims a worker hears of first is open."""
-    if reply is None:
-        return None
+    if reply is None or isinstance(reply, bool):
+        return reply
     claims = [(job.job_id, job.step, job.attempt, job.fence) for job in reply if isinstance(job, ClaimedJob)]
     return sorted(claims) + [(answer.verdict, answer.status) for answer in reply if isinstance(answer, Answer)]
 

@@ -6,16 +6,18 @@ once more at the sync, as a real store's write lock would have it.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 
 from actors.blobs import Blobs
 from actors.journal import memory as journal_memory
+from actors.journal.disk import TABLES, Disk
 from actors.journal.protocol import JournalApi
 from actors.stores import StaleEpochError
 from actors.token_log import memory as token_memory
 from tests.simulation.process import Process
 
-JournalDisk = journal_memory.Disk
+JournalDisk = Disk
 TokenDisk = token_memory.Disk
 
 
@@ -29,14 +31,14 @@ class JournalStore(journal_memory.MemoryStore):
     @contextmanager
     def transaction(self) -> Iterator[journal_memory.MemoryTransaction]:
         self._check_epoch()
-        tables = {name: getattr(self._disk, name).copy() for name in journal_memory.TABLES}
+        tables = {name: copy(getattr(self._disk, name)) for name in TABLES}
         draft = JournalDisk(uuid=self._disk.uuid, epoch=self._disk.epoch, **tables)
         yield journal_memory.MemoryTransaction(draft)
         self._process.thread.written.append(lambda: self._sync(draft))
 
     def _sync(self, draft: JournalDisk) -> None:
         self._check_epoch()
-        for name in journal_memory.TABLES:
+        for name in TABLES:
             setattr(self._disk, name, getattr(draft, name))
 
 

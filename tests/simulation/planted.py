@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from actors.dispatcher import Dispatcher
+from actors.journal.disk import TABLES
 from actors.journal.effects import Effects
 from actors.journal.ledger import Ledger, Reply
-from actors.journal.memory import TABLES, MemoryTransaction
+from actors.journal.memory import MemoryTransaction
 from actors.journal.store import EventRow
 from actors.token_log import ledger as log_ledger
 from actors.token_log.memory import Log
@@ -50,7 +51,7 @@ class _LedgerJournal(WatchedJournal):
                 new_id=ports.ids.new,
                 testers=testers,
                 room=room,
-                token_budgets=self._token_budgets,
+                token_budgets=self._limits.token_budgets,
             )
             return ledger.apply(commands), ledger.effects
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from actors.journal.limits import Limits
 from actors.journal.protocol import Death, Worker
 from actors.naming import TOPIC_SIZE
 from actors.puller import Handler, Puller
@@ -115,7 +116,7 @@ class World:
 
     async def _make_journal(self, process: Process) -> WatchedJournal:
         store = self.kit.journal_store(self.journal_disk, process)
-        journal = self.kit.journal(store, ports=process.ports, token_budgets={DEFAULT_TENANT: BUDGET})
+        journal = self.kit.journal(store, ports=process.ports, limits=Limits(token_budgets={DEFAULT_TENANT: BUDGET}))
         journal.watcher, journal.process = self.journal_watcher, process
         dispatcher = self.kit.dispatcher(
             journal,

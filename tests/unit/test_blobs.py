@@ -2,9 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from actors.blobs import INLINE_BYTES, Blobs
+from actors.blobs import Blobs
+from actors.journal.disk import Disk
 from actors.journal.journal import Journal
-from actors.journal.memory import Disk, MemoryStore
+from actors.journal.memory import MemoryStore
+from pipelines.commands import INLINE_BYTES
 from tests.factories import make_ports, submit
 
 

@@ -5,7 +5,8 @@ from collections.abc import Collection, Sequence
 import pytest
 
 from actors.journal.budgets import Budgets
-from actors.journal.memory import Disk, MemoryTransaction
+from actors.journal.disk import Disk
+from actors.journal.memory import MemoryTransaction
 from actors.journal.store import Budget
 
 

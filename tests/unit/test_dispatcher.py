@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from actors.dispatcher import Dispatcher
+from actors.journal.disk import Disk
 from actors.journal.journal import Journal
-from actors.journal.memory import Disk, MemoryStore
+from actors.journal.memory import MemoryStore
 from actors.journal.protocol import Death, Worker
 from actors.token_log import memory as token_memory
 from actors.token_log.token_log import TokenLog

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from actors.blobs import INLINE_BYTES
 from actors.journal.journal import Journal
+from actors.journal.limits import Limits
 from actors.journal.store import Store
 from deployments.history.history import UnknownJobError
 from deployments.ingestion.errors import ApiError
+from pipelines.commands import INLINE_BYTES
 from pipelines.ports import Ports
 from tests.factories import INFERENCE, claim
 from tests.ingestion_house import House
@@ -66,7 +67,7 @@ class FullJournal(Journal):
     """One without room for another job."""
 
     def __init__(self, store: Store, *, ports: Ports) -> None:
-        super().__init__(store, ports=ports, backlog=0)
+        super().__init__(store, ports=ports, limits=Limits(backlog=0))
 
 
 async def test_a_full_backlog_is_a_429_that_says_when_to_come_again(tmp_path: Path) -> None:
@@ -91,7 +92,7 @@ class Frugal(Journal):
     """One whose only tenant may use 40 tokens."""
 
     def __init__(self, store: Store, *, ports: Ports) -> None:
-        super().__init__(store, ports=ports, token_budgets={"default": 40})
+        super().__init__(store, ports=ports, limits=Limits(token_budgets={"default": 40}))
 
 
 async def test_a_job_beyond_the_budget_is_a_429_that_asks_nobody_to_come_again(tmp_path: Path) -> None:

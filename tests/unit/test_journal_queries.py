@@ -20,6 +20,15 @@ HOT: dict[str, tuple[Any, ...]] = {
     "keys": (0.0, "[]"),
     "dead_letters": ("[]",),
     "budgets": ("[]",),
+    "finished": (1.0, 5),
+    "drop_keys": (1.0, 5),
+    "errands": (1.0, 5),
+    "remove_jobs": ("[]",),
+    "remove_events": ("[]",),
+    "remove_dead_letters": ("[]",),
+    "refer": ("tenant", "hash"),
+    "release": (1, "tenant", "hash"),
+    "drop_unreferred": ("tenant", "[]"),
     "newest_dead_letters": ("tenant", "z", "", "", "", "", 0, 5),
 }
 SMALL = ("json_each", "open_seals")  # tables that do not grow with the jobs
@@ -50,3 +59,12 @@ def test_a_start_reads_no_job_that_has_ended(tmp_path: Path) -> None:
     store.close()
     indexes = {step.split()[-1] for step in plan if step.startswith(("SCAN", "SEARCH"))}
     assert indexes == {"ready_steps", "waiting_steps", "claimed_steps"}
+
+
+def test_the_oldest_finished_jobs_are_found_in_order(tmp_path: Path) -> None:
+    store: Any = SqliteStore(tmp_path / "journal-0.sqlite", new_uuid="one")
+    query = f"EXPLAIN QUERY PLAN {_SQL['finished']}"
+    plan = [row[3] for row in store._database._file.connection.execute(query, HOT["finished"])]
+    store.close()
+    assert any("finished_jobs" in step for step in plan)
+    assert not any("TEMP B-TREE" in step for step in plan)

@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from actors.heart import ThreadHeart
+from actors.journal.disk import Disk
 from actors.journal.journal import Journal
-from actors.journal.memory import Disk, MemoryStore
+from actors.journal.memory import MemoryStore
 from actors.journal.protocol import Heartbeat, Worker
 from actors.puller import Puller
 from actors.topics.in_process import InProcessTopic

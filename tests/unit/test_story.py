@@ -5,8 +5,9 @@ import pytest
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from actors.journal.disk import Disk
 from actors.journal.journal import Journal
-from actors.journal.memory import Disk, MemoryStore
+from actors.journal.memory import MemoryStore
 from actors.telemetry.logs import LOGGER, JsonLines
 from actors.telemetry.metrics import RecordedMetrics
 from actors.telemetry.tracing import SpanTracer

@@ -15,6 +15,18 @@ SELECT job_id, tenant, model, code, kind, created_at, redriven_as FROM dead_lett
 -- name: budgets
 SELECT tenant, reserved, spent FROM budgets WHERE tenant = ANY(?);
 
+-- name: remove_jobs
+DELETE FROM jobs WHERE id = ANY(?) RETURNING 1;
+
+-- name: remove_events
+DELETE FROM events WHERE job_id = ANY(?) RETURNING tenant, data;
+
+-- name: remove_dead_letters
+DELETE FROM dead_letters WHERE job_id = ANY(?) RETURNING 1;
+
+-- name: drop_unreferred
+DELETE FROM blobs WHERE tenant = ? AND hash = ANY(?) AND refs <= 0 AND counted_at = touched_at RETURNING hash;
+
 -- name: load_schemas
 SELECT data FROM store WHERE key = 'schemas';
 

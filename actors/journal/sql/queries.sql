@@ -55,7 +55,45 @@ INSERT INTO budgets (tenant, reserved, spent) VALUES (?, ?, ?)
 ON CONFLICT (tenant) DO UPDATE SET reserved = budgets.reserved + excluded.reserved, spent = budgets.spent + excluded.spent;
 
 -- name: put_blob
-INSERT INTO blobs (tenant, hash, data, touched_at) VALUES (?, ?, ?, ?) ON CONFLICT (tenant, hash) DO UPDATE SET touched_at = excluded.touched_at;
+-- Once somebody has touched it who does not count, its references are unknown, and it stays.
+INSERT INTO blobs (tenant, hash, data, touched_at, counted_at, refs) VALUES (?, ?, ?, ?, ?, 1)
+ON CONFLICT (tenant, hash) DO UPDATE SET
+    refs = CASE WHEN blobs.counted_at = blobs.touched_at THEN blobs.refs + 1 END,
+    touched_at = excluded.touched_at, counted_at = excluded.counted_at;
+
+-- name: refer
+UPDATE blobs SET refs = refs + 1 WHERE tenant = ? AND hash = ?;
+
+-- name: release
+UPDATE blobs SET refs = refs - ? WHERE tenant = ? AND hash = ?;
+
+-- name: finished
+SELECT {job} FROM jobs WHERE finished_at <= ? AND NOT EXISTS (SELECT 1 FROM open_seals WHERE job_id = jobs.id)
+ORDER BY finished_at, id LIMIT ?;
+
+-- name: finished_sizes
+-- A reference is 64 digits, a colon and the size.
+SELECT COUNT(*), CAST(COALESCE(SUM(
+    CAST(substr(request, 66) AS BIGINT) + COALESCE(CAST(substr(rendered, 66) AS BIGINT), 0)
+    + 2 * COALESCE(CAST(substr(result, 66) AS BIGINT), 0)
+), 0) AS BIGINT) FROM jobs WHERE finished_at IS NOT NULL;
+
+-- name: drop_keys
+DELETE FROM idempotency_keys WHERE name IN (
+    SELECT name FROM idempotency_keys WHERE created_at < ? ORDER BY created_at LIMIT ?
+) RETURNING 1;
+
+-- name: put_errand
+INSERT INTO outbox (kind, tenant, subject, due_at) VALUES (?, ?, ?, ?);
+
+-- name: drop_errand
+DELETE FROM outbox WHERE id = ?;
+
+-- name: postpone_errand
+UPDATE outbox SET due_at = ? WHERE id = ?;
+
+-- name: errands
+SELECT kind, tenant, subject, id FROM outbox WHERE due_at <= ? ORDER BY due_at, id LIMIT ?;
 
 -- name: open_seal
 INSERT INTO open_seals (job_id, tenant) VALUES (?, ?) ON CONFLICT DO NOTHING;

@@ -17,6 +17,19 @@ WHERE job_id IN (SELECT value FROM json_each(?));
 -- name: budgets
 SELECT tenant, reserved, spent FROM budgets WHERE tenant IN (SELECT value FROM json_each(?));
 
+-- name: remove_jobs
+DELETE FROM jobs WHERE id IN (SELECT value FROM json_each(?)) RETURNING 1;
+
+-- name: remove_events
+DELETE FROM events WHERE job_id IN (SELECT value FROM json_each(?)) RETURNING tenant, data;
+
+-- name: remove_dead_letters
+DELETE FROM dead_letters WHERE job_id IN (SELECT value FROM json_each(?)) RETURNING 1;
+
+-- name: drop_unreferred
+DELETE FROM blobs WHERE tenant = ? AND hash IN (SELECT value FROM json_each(?)) AND refs <= 0 AND counted_at = touched_at
+RETURNING hash;
+
 -- name: load_schemas
 SELECT value FROM store WHERE key = 'schemas';
 

@@ -1,0 +1,29 @@
+"""What the memory store keeps: tables as plain dictionaries, which outlive the store objects that open them."""
+
+from dataclasses import dataclass, field
+
+from actors.journal.errands import Errand
+from actors.journal.store import Budget, EventRow, KeyRow
+from pipelines.jobs import DeadLetter, Job
+
+
+@dataclass(slots=True)
+class Disk:
+    """The committed state."""
+
+    uuid: str
+    epoch: int = 0
+    jobs: dict[str, Job] = field(default_factory=dict)
+    events: list[EventRow] = field(default_factory=list)
+    blobs: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    refs: dict[tuple[str, str], int] = field(default_factory=dict)
+    seals: dict[str, None] = field(default_factory=dict)
+    keys: dict[str, KeyRow] = field(default_factory=dict)
+    letters: dict[str, DeadLetter] = field(default_factory=dict)
+    outbox: dict[int, tuple[float, Errand]] = field(default_factory=dict)  # when each is due
+    errands: int = 0  # that were ever put
+    budgets: dict[str, Budget] = field(default_factory=dict)
+    schemas: bytes | None = None
+
+
+TABLES = ("jobs", "events", "blobs", "refs", "seals", "keys", "letters", "outbox", "errands", "budgets")

@@ -10,7 +10,7 @@ CELLS ?= all
 FROM ?= 0
 JOBS ?= $(shell nproc)
 
-.PHONY: help setup demo serve test simulate fault upgrade check format events requirements bench-pipeline bench-engine bench-start bench-memory bench-backlog
+.PHONY: help setup demo serve test simulate fault upgrade check format events requirements bench-pipeline bench-engine bench-start bench-memory bench-backlog bench-retention
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,3 +67,6 @@ bench-memory: setup ## Memory of the journal and the queues over 10 000 jobs, an
 
 bench-backlog: setup ## A million waiting jobs: rates of submitting, memory, start of an urgent job, restart; SQLite and Postgres
 	@$(BIN)/python -m benchmarks.backlog
+
+bench-retention: setup ## Submits per second while 100 000 finished jobs are removed, beside the same without
+	@$(BIN)/python -m benchmarks.retention

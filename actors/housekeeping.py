@@ -14,9 +14,9 @@ from actors.token_log.protocol import TokenLogApi
 from pipelines.jobs import Reference
 from pipelines.ports import Ports
 
-JOBS_PER_CHUNK = 200
+JOBS_PER_CHUNK = 100
 ERRANDS_PER_CALL = 500
-REST = 8.0  # pause after a chunk, in times of what the chunk took
+REST = 6.0  # pause after a chunk, in times of what the chunk took
 IDLE_S = 5.0
 DAY_S = 86400.0  # a file that was touched within it is left alone
 

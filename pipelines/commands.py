@@ -159,7 +159,7 @@ class Prune:
 
     finished_until: float
     surplus: int = 0
-    limit: int = 200  # jobs, and old keys
+    limit: int  # of jobs, and of old keys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

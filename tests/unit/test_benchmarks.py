@@ -18,6 +18,8 @@ from benchmarks.memory import MIB, growth, requests
 from benchmarks.pipeline import OURS, PEERS, result
 from benchmarks.program import running
 from benchmarks.ratios import differences, ratios
+from benchmarks.retention import BATCH, House, Rates
+from benchmarks.retention import result as retention_result
 from benchmarks.server import free_port
 from benchmarks.shard import batch, check, memory, rates
 from pipelines.commands import Answer, Cancel, Verdict
@@ -161,3 +163,20 @@ def test_what_processes_share_is_counted_once() -> None:
     used = memory([me, me])
     assert 0 < used.together < used.resident
     assert memory([]) == (0, 0)
+
+
+def test_the_cost_of_removing_is_told_by_store_and_pair() -> None:
+    rates = {"sqlite": Rates([90.0, 60.0, 100.0], [100.0, 100.0, 100.0]), "postgres": Rates([80.0], [100.0])}
+    told = retention_result(rates)
+    assert (told["submit_rate_sqlite"], told["submit_rate_postgres"]) == (0.9, 0.8)
+    assert told["least_to_greatest"]["sqlite"] == [0.6, 1.0]
+
+
+async def test_the_old_jobs_of_the_benchmark_are_all_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.retention.TURN_S", 0.0)
+    house = House(tmp_path, "")
+    await house.fill(BATCH)
+    async with asyncio.timeout(60):
+        rates = await house.measure("sqlite")
+    house.close()
+    assert len(rates.removing) == len(rates.undisturbed) >= 1

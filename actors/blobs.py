@@ -2,7 +2,8 @@
 
 A payload is keyed by its tenant and hash. Up to `INLINE_BYTES` it travels inside the command and lives in the
 journal's own table, in the transaction that refers to it; a larger one is a file that is on disk before the
-reference leaves this process. It is the one store that all services share.
+reference leaves this process. It is the one store that all services share. The key of a small one begins with the
+time (docs/decisions/010-timed-keys.md).
 """
 
 import asyncio
@@ -15,22 +16,25 @@ from pathlib import Path
 from actors.journal.protocol import JournalApi
 from actors.stores import StoreUnavailableError
 from pipelines.commands import INLINE_BYTES, Payload
-from pipelines.jobs import Reference, reference_of
+from pipelines.jobs import Reference, reference_of, timed_reference_of
+from pipelines.ports import Clock
 
 
 class Blobs:
     """Packs and fetches payloads for one process."""
 
-    def __init__(self, journal: JournalApi, folder: Path) -> None:
+    def __init__(self, journal: JournalApi, folder: Path, clock: Clock) -> None:
         self._journal = journal
         self._folder = folder
+        self._clock = clock
 
     async def pack_many(self, items: Sequence[tuple[str, bytes]]) -> list[Payload]:
         """References for (tenant, bytes); when it returns, large ones are on disk.
 
         Raises StoreUnavailableError where the disk is full or fails.
         """
-        payloads = [_payload(data) for _, data in items]
+        now = self._clock.now()
+        payloads = [_payload(data, now) for _, data in items]
         large = [
             (self._path(tenant, payload.reference), data)
             for (tenant, data), payload in zip(items, payloads, strict=True)
@@ -108,9 +112,10 @@ def _unlink(path: Path, untouched_since: float) -> bool:
     return True
 
 
-def _payload(data: bytes) -> Payload:
-    reference = reference_of(data)
-    return Payload(reference, data if len(data) <= INLINE_BYTES else None)
+def _payload(data: bytes, now: float) -> Payload:
+    if len(data) > INLINE_BYTES:
+        return Payload(reference_of(data), None)
+    return Payload(timed_reference_of(data, now), data)
 
 
 def _sync_folder(folder: Path) -> None:

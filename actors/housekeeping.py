@@ -11,7 +11,6 @@ from actors.blobs import unlink_blobs
 from actors.journal.errands import Errand, ErrandKind
 from actors.journal.journal import Journal
 from actors.token_log.protocol import TokenLogApi
-from pipelines.jobs import Reference
 from pipelines.ports import Ports
 
 JOBS_PER_CHUNK = 100
@@ -57,13 +56,9 @@ class Housekeeping:
 
     async def _unlink_blobs(self, errands: Sequence[Errand]) -> list[bool]:
         """A file goes unless a job refers to it again, which is no errand any more, or may be about to."""
-        free = [errand for errand in errands if not await self._is_referred(errand)]
+        free = [each for each in errands if not await self._journal.is_referred(each.tenant, each.subject)]
         since = self._ports.clock.now() - DAY_S
         folder = Path((await self._journal.info()).blob_folder)
         gone = await unlink_blobs(folder, [(errand.tenant, errand.subject) for errand in free], untouched_since=since)
         spared = {errand for errand, went in zip(free, gone, strict=True) if not went}
         return [errand not in spared for errand in errands]
-
-    async def _is_referred(self, errand: Errand) -> bool:
-        (data,) = await self._journal.blobs(errand.tenant, [Reference(errand.subject, 0)])
-        return data is not None

@@ -184,7 +184,7 @@ class Monolith:
             limits=limits_of(settings),
         )
         self._token_log = open_token_log(folder, ports=self._new_ports(), database=settings.database)
-        self._blobs = Blobs(self._journal, blob_folder(folder))
+        self._blobs = Blobs(self._journal, blob_folder(folder), self._ports.clock)
         self._topics: dict[str, InProcessTopic] = {}
         self._pullers: list[Puller] = []
         self._engines: list[Engine] = []

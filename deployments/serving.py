@@ -63,7 +63,7 @@ class Replica:
         self._token_log = RemoteTokenLog(token_log_name(), self._ports)
 
     async def _find_blobs(self) -> Blobs:
-        return Blobs(self._journal, Path((await self._journal.info()).blob_folder))
+        return Blobs(self._journal, Path((await self._journal.info()).blob_folder), self._ports.clock)
 
 
 class WorkerReplica(Replica):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Reference(NamedTuple):
-    """The claim check of a payload: SHA-256 in hexadecimal and the size in bytes."""
+    """The claim check of a payload: a key that is, or ends with, its SHA-256 in hexadecimal; and the size in bytes."""
 
     hash: str
     size: int
@@ -19,6 +19,12 @@ class Reference(NamedTuple):
 def reference_of(data: bytes) -> Reference:
     """The claim check of these bytes."""
     return Reference(hashlib.sha256(data).hexdigest(), len(data))
+
+
+def timed_reference_of(data: bytes, now: float) -> Reference:
+    """The same with a key that begins with the time, so that what comes together lies together in an index."""
+    plain = reference_of(data)
+    return plain._replace(hash=f"{int(now * 1000):012x}.{plain.hash}")
 
 
 def parse_reference(text: str) -> Reference:

@@ -54,7 +54,7 @@ class House:
         ports = make_ports()
         self.journal = journal(MemoryStore(Disk(uuid="one")), ports=ports)
         self.token_log = token_log(MemoryTokenStore(TokenDisk(uuid="two")), ports=ports)
-        blobs = Blobs(self.journal, folder)
+        blobs = Blobs(self.journal, folder, ports.clock)
         self.service = IngestionService(
             journal=self.journal,
             token_log=self.token_log,
@@ -103,7 +103,7 @@ class House:
         item = message_item(derived_id("msg", job.job_id), close[0].close_item.status, text)
         usage = Usage(input_tokens=3, output_tokens=2)
         result = Result(output=[item], usage=usage, finish_reason="stop", engine_fingerprint="words")
-        (payload,) = await Blobs(self.journal, Path()).pack_many([(job.tenant, result.encode())])
+        (payload,) = await Blobs(self.journal, Path(), make_ports().clock).pack_many([(job.tenant, result.encode())])
         reason = "stop" if status is Status.COMPLETED else "length"
         end = composer.next_sequence - 1
         await self.outcome(job, Generated(result=payload, status=status, usage=usage, finish_reason=reason, end=end))

@@ -45,7 +45,7 @@ class Workshop:
             MemoryStore(Disk(uuid="one")), ports=replace(make_ports(self.clock), metrics=self.journal_metrics)
         )
         self.token_log = TokenLog(MemoryTokenStore(TokenDisk(uuid="two")), ports=make_ports())
-        self.blobs = Blobs(self.journal, folder)
+        self.blobs = Blobs(self.journal, folder, self.clock)
         self.deaths: list[str] = []
         self.worker = self.make_worker(engine or ScriptedEngine())
         self.prompting = self.make_prompting(folder)

@@ -1,5 +1,6 @@
 """Events on the wire: a fact of `events.v1` inside its envelope, and back."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from events.v1 import events_pb2 as pb
@@ -36,3 +37,14 @@ def open_envelope(data: bytes) -> tuple[pb.Envelope, Any]:
     envelope = pb.Envelope.FromString(data)
     name = envelope.WhichOneof("data")
     return envelope, getattr(envelope, name) if name else None
+
+
+def page_after(events: Sequence[bytes], after: str | None, limit: int) -> list[bytes]:
+    """So many of these serialised events behind the one with the id `after`. Raises LookupError where it is none."""
+    if after is None:
+        return list(events[:limit])
+    ids = [pb.Envelope.FromString(event).id for event in events]
+    if after not in ids:
+        raise LookupError(after)
+    start = ids.index(after) + 1
+    return list(events[start : start + limit])

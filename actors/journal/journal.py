@@ -16,6 +16,7 @@ from actors.coalescer import Coalescer
 from actors.crash_points import crash_point
 from actors.followers import Followers
 from actors.journal.effects import Effects
+from actors.journal.envelopes import page_after
 from actors.journal.errands import Errand
 from actors.journal.ledger import Ledger, Reply
 from actors.journal.limits import DEFAULT_LIMITS, Limits
@@ -25,8 +26,8 @@ from actors.journal.store import Store
 from actors.journal.workers import Workers
 from actors.stores import StaleEpochError, read_from
 from actors.telemetry.story import tell_claims, tell_commit
-from events.v1 import events_pb2 as pb
 from pipelines.commands import (
+    INLINE_BYTES,
     Answer,
     Cancel,
     Claim,
@@ -172,18 +173,19 @@ class Journal:
 
     async def events(self, tenant: str, job_id: str, after: str | None, limit: int) -> list[bytes]:
         """A job's events after a cursor."""
-        events = await self._read(lambda: self._store.events(job_id, tenant))
-        if after is None:
-            return events[:limit]
-        ids = [pb.Envelope.FromString(event).id for event in events]
-        if after not in ids:
-            raise LookupError(after)
-        start = ids.index(after) + 1
-        return events[start : start + limit]
+        return page_after(await self._read(lambda: self._store.events(job_id, tenant)), after, limit)
 
     async def blobs(self, tenant: str, references: Sequence[Reference]) -> list[bytes | None]:
-        """Small payloads."""
-        return await self._read(lambda: self._store.blobs(tenant, references))
+        """Small payloads; a large one is a file, and its row has only the count."""
+        found = await self._read(lambda: self._store.blobs(tenant, references))
+        return [
+            None if reference.size > INLINE_BYTES else data for reference, data in zip(references, found, strict=True)
+        ]
+
+    async def is_referred(self, tenant: str, digest: str) -> bool:
+        """Whether any job refers to the payload with this hash, be it a row or a file."""
+        (data,) = await self._read(lambda: self._store.blobs(tenant, [Reference(digest, 0)]))
+        return data is not None
 
     async def follow(
         self, session: str, add: dict[str, int], remove: Sequence[str], wait_s: float

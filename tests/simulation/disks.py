@@ -15,6 +15,7 @@ from actors.journal.disk import TABLES, Disk
 from actors.journal.protocol import JournalApi
 from actors.stores import StaleEpochError
 from actors.token_log import memory as token_memory
+from pipelines.ports import Clock
 from tests.simulation.process import Process
 
 JournalDisk = Disk
@@ -45,8 +46,8 @@ class JournalStore(journal_memory.MemoryStore):
 class Files(Blobs):
     """Payloads in one process; large ones are on a disk that all processes share, in one step."""
 
-    def __init__(self, journal: JournalApi, disk: dict[Path, bytes]) -> None:
-        super().__init__(journal, Path())
+    def __init__(self, journal: JournalApi, disk: dict[Path, bytes], clock: Clock) -> None:
+        super().__init__(journal, Path(), clock)
         self._disk = disk
 
     def _write(self, files: list[tuple[Path, bytes]]) -> None:

@@ -142,12 +142,14 @@ class World:
     async def _make_ingestion(self, process: Process) -> Gateway:
         journal = remote_journal(JOURNAL, self.network, process)
         token_log = remote_token_log(TOKENS, self.network, process)
-        return make_gateway(process, journal, Files(journal, self.files), token_log, self.record)
+        return make_gateway(process, journal, Files(journal, self.files, process.ports.clock), token_log, self.record)
 
     async def _make_prompting(self, process: Process) -> Puller:
         journal = remote_journal(JOURNAL, self.network, process)
         worker = Worker(id=process.name, topic=PROMPTING_TOPIC, slots=8, handle=process, attempt_limit_s=ATTEMPT_S)
-        return await self._pull(worker, prompt_worker(process, journal, Files(journal, self.files)), process, journal)
+        return await self._pull(
+            worker, prompt_worker(process, journal, Files(journal, self.files, process.ports.clock)), process, journal
+        )
 
     async def _make_inference(self, process: Process) -> Puller:
         journal = remote_journal(JOURNAL, self.network, process)
@@ -155,7 +157,9 @@ class World:
         worker = Worker(
             id=process.name, topic=inference_topic(MODEL), slots=self._slots, handle=process, attempt_limit_s=ATTEMPT_S
         )
-        handler = inference_worker(process, journal, token_log, Files(journal, self.files), slots=self._slots)
+        handler = inference_worker(
+            process, journal, token_log, Files(journal, self.files, process.ports.clock), slots=self._slots
+        )
         process.death_known = self.random.random() < self.deaths_known  # where the process ends itself
         return await self._pull(worker, handler, process, journal)
 

@@ -7,7 +7,8 @@ from actors.journal.disk import Disk
 from actors.journal.journal import Journal
 from actors.journal.memory import MemoryStore
 from pipelines.commands import INLINE_BYTES
-from tests.factories import make_ports, submit
+from pipelines.jobs import reference_of
+from tests.factories import ManualClock, make_ports, submit
 
 
 @pytest.fixture
@@ -17,7 +18,7 @@ def journal() -> Journal:
 
 @pytest.fixture
 def blobs(journal: Journal, tmp_path: Path) -> Blobs:
-    return Blobs(journal, tmp_path)
+    return Blobs(journal, tmp_path, ManualClock())
 
 
 async def test_a_small_payload_travels_inline_and_lives_in_the_journal(journal: Journal, blobs: Blobs) -> None:
@@ -45,3 +46,17 @@ async def test_another_tenant_cannot_fetch_it(blobs: Blobs) -> None:
 async def test_bytes_at_hand_are_used(blobs: Blobs) -> None:
     (payload,) = await blobs.pack_many([("a", b"at hand")])
     assert await blobs.get_many([("b", payload.reference, b"at hand")]) == [b"at hand"]
+
+
+async def test_the_key_of_a_small_payload_begins_with_the_time_so_that_an_index_grows_at_its_end(
+    journal: Journal, tmp_path: Path
+) -> None:
+    clock = ManualClock()
+    blobs = Blobs(journal, tmp_path, clock)
+    keys = []
+    for number in range(20):
+        clock.time += 1
+        (payload,) = await blobs.pack_many([("default", b"%d" % number)])
+        keys.append(payload.reference.hash)
+        assert payload.reference.hash.endswith(reference_of(b"%d" % number).hash)
+    assert keys == sorted(keys)

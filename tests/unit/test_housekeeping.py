@@ -42,7 +42,7 @@ class House:
         )
         self.token_disk = token_memory.Disk(uuid="two")
         self.token_log = Flaky(token_memory.MemoryTokenStore(self.token_disk), ports=self.ports)
-        self.blobs = Blobs(self.journal, folder)
+        self.blobs = Blobs(self.journal, folder, self.ports.clock)
         self.housekeeping = Housekeeping(self.journal, self.token_log, self.ports)
 
     async def pause(self, seconds: float) -> None:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from actors.dispatcher import Dispatcher
 from actors.journal.disk import TABLES
 from actors.journal.effects import Effects
+from actors.journal.keys import Keys
 from actors.journal.ledger import Ledger, Reply
 from actors.journal.memory import MemoryTransaction
 from actors.journal.store import EventRow
@@ -119,11 +120,20 @@ class Fenceless(Ledger):
         return super()._finish(command)
 
 
+class _Unread(Keys):
+    """Looks up no key."""
+
+    def load(self, commands: Sequence[Submit]) -> list[str]:
+        del commands
+        return []
+
+
 class Keyless(Ledger):
     """Knows the keys of its own batch only."""
 
-    def _load_keys(self, commands: Sequence[Submit]) -> None:
-        """Load none."""
+    def apply(self, commands: Sequence[Command]) -> list[Reply]:
+        self._keys = _Unread(self._transaction, self._now)
+        return super().apply(commands)
 
 
 class Redriving(Ledger):

@@ -83,6 +83,7 @@ class Reference:
 
     def __init__(self) -> None:
         self.rows: dict[str, Row] = {}
+        self.forgotten = 0  # tokens that were used by jobs that went
 
     def submit(self, command: Submit, now: float) -> tuple[Verdict, str | None]:
         if command.job_id not in self.rows:
@@ -94,9 +95,9 @@ class Reference:
         return Verdict.DONE, self.rows[command.job_id].status
 
     def budget(self) -> tuple[int, int]:
-        """Reserved by what is open, spent by what has ended."""
+        """Reserved by what is open, spent by what has ended, also where it went since."""
         rows = self.rows.values()
-        return sum(row.reserved for row in rows if not row.terminal), sum(row.used for row in rows)
+        return sum(row.reserved for row in rows if not row.terminal), self.forgotten + sum(row.used for row in rows)
 
     def claim(self, command: Claim, now: float) -> list[Claimed]:
         held = self.held(command.worker)
@@ -171,7 +172,7 @@ class Reference:
         ended = ((row.ended_at, row.id) for row in self.rows.values() if row.sealed and row.ended_at is not None)
         old = sorted(name for name in ended if name[0] <= until)[:limit]
         for _, job in old:
-            del self.rows[job]
+            self.forgotten += self.rows.pop(job).used
         return len(old) == limit
 
     def held(self, worker: str) -> list[Row]:

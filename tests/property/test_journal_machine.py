@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from actors.journal.envelopes import open_envelope
 from actors.journal.journal import Journal
@@ -117,6 +117,7 @@ class JournalMachine(RuleBasedStateMachine):
     def claims_where_there_may_be_nothing(self, topic: str, *, batched: bool) -> None:
         self._claim("w1", topic, batched=batched)
 
+    @precondition(lambda self: self.reference.rows)  # not all were pruned
     @rule(data=st.data(), ending=st.sampled_from(["success", "success", "failure", "release"]), batched=BATCHED)
     def finishes(self, data: st.DataObject, ending: str, *, batched: bool) -> None:
         if not self.reference.count("claimed"):

@@ -12,7 +12,7 @@ from itertools import count
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from time import monotonic
+from time import monotonic, time
 from typing import Any, NamedTuple
 
 from actors.dispatcher import seal_request
@@ -29,7 +29,7 @@ from benchmarks.ratios import ratios
 from events.v1.tokens_pb2 import Chunk
 from pipelines.commands import Claim, Finish, Generated, Outcome, Payload, Rendered, Submit
 from pipelines.generate import PROMPTING_TOPIC, inference_topic
-from pipelines.jobs import Status, Usage, reference_of
+from pipelines.jobs import Status, Usage, timed_reference_of
 from pipelines.operations import Composer, span
 from tests.postgres import PostgresServer
 
@@ -132,7 +132,7 @@ async def _forever(turn: Callable[[], Awaitable[None]]) -> None:
 
 def _payload(text: str) -> Payload:
     data = text.ljust(PAYLOAD_BYTES).encode()
-    return Payload(reference_of(data), data)
+    return Payload(timed_reference_of(data, time()), data)
 
 
 def _rendered(job_id: str) -> Outcome:

@@ -25,7 +25,7 @@ from configs.settings import PlaneSettings
 from deployments.app import limits_of
 from pipelines.commands import Answer, Payload, Submit, Verdict
 from pipelines.generate import PROMPTING_TOPIC, inference_topic
-from pipelines.jobs import reference_of
+from pipelines.jobs import timed_reference_of
 from pipelines.payloads import Message, Request
 from pipelines.ports import Ports
 
@@ -61,7 +61,7 @@ def job(number: int, ports: Ports, shard: int, *, priority: int = 0) -> Submit:
         tenant=TENANT,
         pipeline="generate",
         model=request.model,
-        request=Payload(reference_of(data), data),
+        request=Payload(timed_reference_of(data, ports.clock.now()), data),
         deadline_s=86_400,
         priority=priority,
     )

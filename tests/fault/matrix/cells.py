@@ -46,6 +46,7 @@ class Cell:
 POSTGRES_SERVER = "postgres"
 NODE = "node"
 EVERYTHING = "everything"
+OUTAGE = "outage"  # the journal stands still for three lease terms
 
 _DEEDS = {  # of our own processes; the bool: whether it is a process' main commit
     "ingestion.submit": (Group.WORKER, True),
@@ -74,6 +75,7 @@ _OUTSIDE = {
 def all_cells() -> list[Cell]:
     """Every cell, those of one cluster side by side."""
     cells = [*map(_point, _POINTS), *(_moment(name, number) for name in _OUTSIDE for number in range(1, MOMENTS + 1))]
+    cells.append(Cell(name="outage", kind=Kind.SCRIPTED, group=Group.OTHER, victim=OUTAGE))
     cells.append(
         Cell(name="peer", kind=Kind.PEER, group=Group.OTHER, victim="ServeReplica:task_consumer:task-consumer")
     )

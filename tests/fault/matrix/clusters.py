@@ -14,9 +14,10 @@ import psutil
 import yaml
 
 from actors.crash_points import VARIABLE
+from actors.journal.workers import LEASE_S
 from configs.settings import CONFIGS
 from heliograph.models import add_model
-from tests.fault.matrix.cells import EVERYTHING, POSTGRES_SERVER, Cell, Group, Kind
+from tests.fault.matrix.cells import EVERYTHING, OUTAGE, POSTGRES_SERVER, Cell, Group, Kind
 from tests.fault.matrix.rows import Rows, postgres_rows, sqlite_rows
 from tests.postgres import PostgresServer
 from tests.servers import ServerProcess, title_of, until
@@ -65,6 +66,8 @@ class ServedCluster:
         died_at = time.time()
         if cell.victim == EVERYTHING:
             self.server.kill_everything()
+        elif cell.victim == OUTAGE:
+            self._stop_for(3 * LEASE_S, "ray::JournalActor")
         elif cell.group is Group.WORKER:
             chance.choice(self.server.find(cell.victim)).kill()
         else:
@@ -80,6 +83,13 @@ class ServedCluster:
     def tree(self) -> list[psutil.Process]:
         """All its processes."""
         return self.server.tree()
+
+    def _stop_for(self, seconds: float, title: str) -> None:
+        """An outage: the process stands still, and then goes on as if nothing had happened."""
+        (process,) = self.server.find(title)
+        process.suspend()
+        time.sleep(seconds)
+        process.resume()
 
     def _strike_at(self, point: str) -> float:
         (self._points / point).touch()

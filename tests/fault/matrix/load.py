@@ -15,7 +15,7 @@ from tests.servers import until
 JOBS = 200
 CLIENTS = 16
 READERS = 4
-PATIENCE_S = 120.0
+PATIENCE_S = 240.0
 
 
 class Client:

@@ -12,11 +12,12 @@ from tests.fault.matrix.load import text_of
 
 EVENTS = [("JobSubmitted", 1.0), ("PromptRendered", 2.0), ("InferenceCompleted", 5.0), ("ResultStored", 5.0)]
 GOOD = Story(status="completed", events=EVENTS, text="amber arc", shown="amber arc")
+CLAIMED = {"b": "w1"}
 CELLS = {cell.name: cell for cell in all_cells()}
 
 
 def verdict(story: Story, *, extra: int = 0, cell: str = "journal.commit.before") -> Finding:
-    return judge(CELLS[cell], {"a": GOOD, "b": story}, claimed={"b"}, died_at=2.5, extra=extra)
+    return judge(CELLS[cell], {"a": GOOD, "b": story}, claimed=CLAIMED, died_at=2.5, extra=extra)
 
 
 def test_jobs_that_were_done_once_are_no_finding() -> None:
@@ -52,8 +53,21 @@ def test_a_job_that_nobody_asked_for_was_decided_twice() -> None:
 
 
 def test_nobody_may_be_blamed_for_the_death_of_a_node() -> None:
-    assert verdict(replace(GOOD, blamed=True), cell="node.1").blamed == 1
-    assert verdict(replace(GOOD, blamed=True), cell="inference.finish.before").clean
+    assert verdict(replace(GOOD, dead={"w1": "worker_crashed"}), cell="node.1").blamed == 1
+    assert verdict(replace(GOOD, dead={"w1": "worker_lost"}), cell="node.1").clean
+    assert verdict(replace(GOOD, dead={"w1": "worker_crashed"}), cell="inference.finish.before").clean
+
+
+def test_where_one_worker_of_two_dies_only_its_jobs_need_to_recover() -> None:
+    stories = {
+        "a": replace(GOOD, events=[*EVENTS[:2], ("JobRetried", 3.0), *EVENTS[2:]], dead={"w1": "worker_crashed"}),
+        "b": GOOD,
+    }
+    claimed = {"a": "w1", "b": "w2"}
+    finding = judge(CELLS["engine.1"], stories, claimed=claimed, died_at=2.5, extra=0)
+    assert (finding.recovery_s, finding.next_event_s) == ([0.5], 2.5)
+    finding = judge(CELLS["journal.commit.after"], stories, claimed=claimed, died_at=2.5, extra=0)
+    assert finding.recovery_s == [0.5, 2.5]
 
 
 def test_a_recovery_counts_for_its_own_group() -> None:

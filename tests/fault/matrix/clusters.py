@@ -151,7 +151,7 @@ def cluster(kind: Kind, folder: Path) -> Iterator[ServedCluster]:
 def body(kind: Kind, number: int) -> dict[str, Any]:
     """What a client asks for: about two seconds of work, in many tokens."""
     if kind is Kind.VLLM:
-        return {"model": MODEL, "prompt": f"Count from {number} upwards.", "max_output_tokens": 6}
+        return {"model": MODEL, "prompt": f"Count from {number} upwards.", "max_output_tokens": 16}
     script = '{"tokens": 20, "delay_ms": 100}'
     return {"model": "scripted", "prompt": f"Say something about {number}.", "metadata": {"scripted": script}}
 

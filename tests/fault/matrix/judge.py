@@ -17,14 +17,17 @@ class Story:
 
     status: str | None  # None: there is no such job
     events: Sequence[tuple[str, float]]
-    blamed: bool = False  # for the death of a worker
+    dead: Mapping[str, str] = field(default_factory=dict)  # workers that it names as gone, and the code of the fault
     text: str
     shown: str | None = ""  # to its reader; None: a torn stream, "": nobody read
 
 
 @dataclass(slots=True)
 class Finding:
-    """The figures of one cell. Recovery is from the death to a job's next event, in seconds."""
+    """The figures of one cell. Recovery is from the death to a job's next event, in seconds.
+
+    Where one worker of two dies it is that of the jobs which it held: those of the other one need none.
+    """
 
     cell: Cell
     jobs: int = 0
@@ -33,6 +36,7 @@ class Finding:
     stuck: int = 0
     torn: int = 0  # streams that were not the result
     recovery_s: list[float] = field(default_factory=list)
+    next_event_s: float = 0.0  # until the last of all that were claimed had one
     blamed: int = 0  # jobs to which the death of a whole node was put down
 
     @property
@@ -51,9 +55,13 @@ class Finding:
         return not (self.lost or self.duplicated or self.stuck or self.torn or self.blamed)
 
 
-def judge(cell: Cell, stories: Mapping[str, Story], *, claimed: set[str], died_at: float, extra: int) -> Finding:
+def judge(
+    cell: Cell, stories: Mapping[str, Story], *, claimed: Mapping[str, str], died_at: float, extra: int
+) -> Finding:
     """`extra` is how many jobs came into being that nobody asked for."""
     finding = Finding(cell, jobs=len(stories), duplicated=extra)
+    dead = {worker for story in stories.values() for worker in story.dead}
+    held = {job_id for job_id, worker in claimed.items() if worker in dead}
     for job_id, story in stories.items():
         names = [name for name, _ in story.events]
         ends = [name for name in names if name in TERMINAL_EVENTS]
@@ -62,10 +70,12 @@ def judge(cell: Cell, stories: Mapping[str, Story], *, claimed: set[str], died_a
         finding.lost += story.status in ("failed", "cancelled")  # each of them could complete
         finding.duplicated += len(ends) > 1 or any(names.count(name) > 1 for name in ONCE)
         finding.torn += story.shown is None or story.shown not in ("", story.text)
-        finding.blamed += story.blamed and cell.group is Group.NODE
-        if job_id in claimed:
-            later = [time for _, time in story.events if time > died_at]
-            finding.recovery_s += [min(later) - died_at] if later else []
+        finding.blamed += "worker_crashed" in story.dead.values() and cell.group is Group.NODE
+        later = [time - died_at for _, time in story.events if time > died_at]
+        if job_id in claimed and later:
+            finding.next_event_s = max(finding.next_event_s, min(later))
+            if job_id in held or not held or cell.group is not Group.WORKER:
+                finding.recovery_s.append(min(later))
     return finding
 
 
@@ -89,9 +99,9 @@ def summary(findings: Sequence[Finding]) -> dict[str, Any]:
 
 def table(findings: Sequence[Finding]) -> str:
     """As docs/faults.md has it."""
-    head = "| cell | jobs | lost | decided twice | stuck | torn streams | recovery p50 | max |\n"
-    return f"{head}|---|--|--|--|--|--|--|--|\n" + "\n".join(
+    head = "| cell | jobs | lost | decided twice | stuck | torn streams | recovery p50 | max | all claimed |\n"
+    return f"{head}|---|--|--|--|--|--|--|--|--|\n" + "\n".join(
         f"| {f.cell.name} | {f.jobs} | {f.lost} | {f.duplicated} | {f.stuck} | {f.torn} "
-        f"| {f.recovery_p50_s:.2f} s | {f.recovery_max_s:.2f} s |"
+        f"| {f.recovery_p50_s:.2f} s | {f.recovery_max_s:.2f} s | {f.next_event_s:.2f} s |"
         for f in findings
     )

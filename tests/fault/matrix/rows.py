@@ -10,7 +10,7 @@ import psycopg
 
 from actors.shards import journal_file
 
-_CLAIMED = "SELECT id FROM jobs WHERE step_state = 'claimed'"
+_CLAIMED = "SELECT id, worker FROM jobs WHERE step_state = 'claimed'"
 _OPEN = "SELECT id FROM jobs WHERE status IN ('queued', 'in_progress')"
 _COUNT = "SELECT count(*) FROM jobs"
 
@@ -18,8 +18,8 @@ _COUNT = "SELECT count(*) FROM jobs"
 class Rows(Protocol):
     """The journal's rows."""
 
-    def claimed(self) -> set[str]:
-        """The jobs that a worker holds."""
+    def claimed(self) -> dict[str, str]:
+        """The jobs that are held, and by which worker."""
 
     def open(self) -> set[str]:
         """The jobs that have not ended."""
@@ -32,8 +32,8 @@ class _Tables:
     def __init__(self, connection: sqlite3.Connection | psycopg.Connection) -> None:
         self._connection = connection
 
-    def claimed(self) -> set[str]:
-        return {row[0] for row in self._connection.execute(_CLAIMED).fetchall()}
+    def claimed(self) -> dict[str, str]:
+        return dict(self._connection.execute(_CLAIMED).fetchall())
 
     def open(self) -> set[str]:
         return {row[0] for row in self._connection.execute(_OPEN).fetchall()}

@@ -34,8 +34,8 @@ def run(cell: Cell, cluster: ServedCluster) -> Finding:
     return finding
 
 
-def _strike(cell: Cell, cluster: ServedCluster, chance: random.Random) -> tuple[set[str], float]:
-    """Who was claimed at the death, and when that was."""
+def _strike(cell: Cell, cluster: ServedCluster, chance: random.Random) -> tuple[dict[str, str], float]:
+    """What was claimed at the death, and when that was."""
     if not cell.crash_point:
         time.sleep(chance.uniform(0.0, 2.0))
     with cluster.rows() as rows:
@@ -54,7 +54,7 @@ def _await_ends(cluster: ServedCluster, load: Load) -> None:
 
 
 def _judge(
-    cell: Cell, cluster: ServedCluster, load: Load, *, claimed: set[str], died_at: float, before: int
+    cell: Cell, cluster: ServedCluster, load: Load, *, claimed: dict[str, str], died_at: float, before: int
 ) -> Finding:
     with cluster.rows() as rows:
         extra = rows.count() - before - len(set(load.ids()))
@@ -69,10 +69,14 @@ def _story(load: Load, job_id: str, shown: str | None) -> Story:
     return Story(
         status=view["status"] if view else None,
         events=[(event["type"], event["created_at"]) for event in events],
-        blamed=any(event["data"].get("error", {}).get("code") == "worker_crashed" for event in events),
+        dead={event["data"]["worker"]: event["data"]["error"]["code"] for event in events if _tells_of_death(event)},
         text=_text(load.get(f"/v1/responses/{job_id}")),
         shown=shown,
     )
+
+
+def _tells_of_death(event: dict[str, Any]) -> bool:
+    return event["data"].get("error", {}).get("code") in ("worker_crashed", "worker_lost")
 
 
 def _text(response: dict[str, Any] | None) -> str:

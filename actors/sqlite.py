@@ -74,15 +74,11 @@ class SqliteFile:
         Raises StaleEpochError where a newer writer exists, StoreUnavailableError where the disk is full or fails.
         """
         try:
-            self.connection.execute("BEGIN IMMEDIATE")
-            self._check_epoch()
-            yield self.connection
-            self.connection.execute("COMMIT")
-        except sqlite3.OperationalError as error:
-            self._undo()
-            if error.sqlite_errorcode & _PRIMARY not in _PASSING:
-                raise
-            raise StoreUnavailableError(f"{self.path.name}: {error}", retry_after_s=1.0) from error
+            with _unavailable_where_passing():
+                self.connection.execute("BEGIN IMMEDIATE")
+                self._check_epoch()
+                yield self.connection
+                self.connection.execute("COMMIT")
         except BaseException:
             self._undo()
             raise
@@ -122,6 +118,16 @@ class SqliteFile:
         row = self.connection.execute("SELECT value FROM store WHERE key = 'epoch'").fetchone()
         if row[0] != self.epoch:
             raise StaleEpochError(f"epoch {self.epoch} of {self.path.name} was replaced by {row[0]}")
+
+
+@contextmanager
+def _unavailable_where_passing() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & _PRIMARY not in _PASSING:
+            raise
+        raise StoreUnavailableError(f"SQLite: {error}", retry_after_s=1.0) from error
 
 
 def migrate(connection: sqlite3.Connection, migrations: Path) -> None:
@@ -165,9 +171,10 @@ class SqliteStatements:
         self._queries = queries
 
     def rows(self, name: str, *values: Any) -> list[Any]:
-        """All that the statement finds."""
+        """All that the statement finds. Raises StoreUnavailableError where the disk fails or is held."""
         plain = [json.dumps(value) if isinstance(value, list) else value for value in values]
-        return self._connection.execute(self._queries[name], plain).fetchall()
+        with _unavailable_where_passing():
+            return self._connection.execute(self._queries[name], plain).fetchall()
 
     def many(self, name: str, rows: Iterable[Sequence[Any]]) -> None:
         """Do the statement with each row."""

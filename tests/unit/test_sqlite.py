@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from actors.sqlite import SqliteFile, migrate
-from actors.stores import ForeignStoreError, load_queries
+from actors.sqlite import SqliteFile, SqliteStatements, migrate
+from actors.stores import ForeignStoreError, StoreUnavailableError, load_queries
 
 MIGRATION = "CREATE TABLE things (name TEXT);\nCREATE INDEX by_name ON things (name);\n"
 
@@ -100,3 +100,19 @@ def test_a_fault_of_ours_is_not_taken_for_a_passing_one(tmp_path: Path, migratio
     with file.transaction() as connection:
         connection.execute("INSERT INTO things VALUES ('still works')")
     file.close()
+
+
+def test_a_reader_that_is_kept_from_the_file_says_that_it_may_try_again(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    with (
+        closing(sqlite3.connect(path, isolation_level=None)) as holder,
+        closing(sqlite3.connect(path, timeout=0)) as reader,
+    ):
+        holder.executescript("CREATE TABLE things (name TEXT); BEGIN EXCLUSIVE;")
+        statements = SqliteStatements(reader, {"things": "SELECT name FROM things", "typo": "SELECT nme FROM things"})
+        with pytest.raises(StoreUnavailableError, match="locked"):
+            statements.rows("things")
+        holder.execute("COMMIT")
+        assert statements.rows("things") == []
+        with pytest.raises(sqlite3.OperationalError, match="nme"):  # a fault of ours never passes
+            statements.rows("typo")

@@ -46,6 +46,8 @@ async def _live(world: World, faults: Faults) -> None:
     await faults.run()
     faults.end()
     give_up_at = world.loop.time() + PATIENCE_S
-    while not world.quiet() and world.loop.time() < give_up_at:
-        await asyncio.sleep(_LOOK_S)
-    await asyncio.sleep(LINGER_S)
+    while world.loop.time() < give_up_at:
+        quiet = world.quiet()
+        await asyncio.sleep(LINGER_S if quiet else _LOOK_S)
+        if quiet and world.quiet():  # no late call has begun a job meanwhile
+            return

@@ -1,10 +1,11 @@
 """The one pull loop of every worker: free slots, a ticket, a claim for many, the handler.
 
 Invariants: nothing is claimed without a free slot; a claim whose answer was lost is repeated under the same id; when
-the journal forgot this worker, it registers again. `heart.py` keeps the lease.
+the journal forgot this worker, it lets go of what was given to others, and registers again. `heart.py` keeps the lease.
 """
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Sequence
 from typing import Protocol
@@ -15,7 +16,7 @@ from actors.journal.protocol import Heartbeat, JournalApi, Worker
 from actors.supervision import supervise
 from actors.topics.protocol import Topic
 from pipelines.commands import Claim
-from pipelines.jobs import ClaimedJob
+from pipelines.jobs import ClaimedJob, StepState
 from pipelines.ports import Ports, Task
 
 log = logging.getLogger("heliograph")
@@ -33,6 +34,9 @@ class Handler(Protocol):
 
     async def handle(self, claims: Sequence[ClaimedJob]) -> None:
         """Work on a batch; may return while it still runs in the background."""
+
+    def held(self) -> Sequence[ClaimedJob]:
+        """The claims that it works on beyond `handle`."""
 
     def revoke(self, job_id: str, fence: int) -> None:
         """Abort silently: another has decided this job."""
@@ -118,6 +122,17 @@ class Puller:
 
     async def _register_again(self) -> None:
         try:
+            await self._let_go()  # first: where it fails the next heartbeat brings us here again
             await self._journal.register(self._worker)
         except Exception:
             log.exception("registration failed", extra={"worker": self._worker.id})
+
+    async def _let_go(self) -> None:
+        """Abort what is no longer this worker's: nobody could tell it while it was unknown."""
+        held = sorted(self._handler.held(), key=lambda claim: claim.tenant)
+        for tenant, group in itertools.groupby(held, key=lambda claim: claim.tenant):
+            claims = list(group)
+            jobs = await self._journal.jobs(tenant, [claim.job_id for claim in claims])
+            for claim, job in zip(claims, jobs, strict=True):
+                if job is None or job.fence != claim.fence or job.step_state is not StepState.CLAIMED:
+                    self._handler.revoke(claim.job_id, claim.fence)

@@ -92,6 +92,10 @@ class InferenceWorker:
             if running is not None and running.claim is claim:  # not revoked meanwhile
                 running.task = self._ports.spawn(self._run(running, work), "generation")
 
+    def held(self) -> list[ClaimedJob]:
+        """The claims whose generations go on."""
+        return [running.claim for running in self._running.values()]
+
     def revoke(self, job_id: str, fence: int) -> None:
         """Abort silently: another has decided this job."""
         running = self._running.get(job_id)

@@ -65,6 +65,10 @@ class PromptWorker:
         await report(self._journal.finish, finishes, ports=self._ports)
         crash_point("prompting.finish.after")
 
+    def held(self) -> list[ClaimedJob]:
+        """None: nothing goes on behind `handle`."""
+        return []
+
     def revoke(self, job_id: str, fence: int) -> None:
         """Nothing: rendering is short, and the journal refuses an old fence."""
 

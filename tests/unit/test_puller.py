@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import pytest
 
@@ -43,12 +43,26 @@ class Hands:
         self.got.clear()
         self._freed.set()
 
+    def held(self) -> Sequence[ClaimedJob]:
+        return self.claims
+
     def revoke(self, job_id: str, fence: int) -> None:
         del fence
         self.revoked.put_nowait(job_id)
 
     async def drain(self) -> None:
         self.let_go()
+
+
+class SilentHeart:
+    """Beats when the test says so."""
+
+    def start(self, worker_id: str, take_in: Callable[[Heartbeat], None]) -> None:
+        del worker_id
+        self.beat = take_in
+
+    def stop(self) -> None:
+        pass
 
 
 @pytest.fixture
@@ -118,3 +132,24 @@ async def test_a_worker_that_the_journal_forgot_registers_again(hands: Hands, jo
     async with asyncio.timeout(10):
         while not journal.workers.registered():
             await asyncio.sleep(0)
+
+
+async def test_a_worker_that_was_given_up_lets_go_of_what_is_no_longer_its_own(
+    journal: Journal, topic: InProcessTopic
+) -> None:
+    hands, heart = Hands(2), SilentHeart()
+    worker = Worker(id="w1", topic=PROMPTING, slots=2)
+    puller = Puller(worker, hands, journal=journal, topic=topic, heart=heart, ports=make_ports())
+    await puller.start()
+    await journal.submit([submit(0), submit(1)])
+    await topic.put(1)
+    await asyncio.wait_for(hands.got.wait(), 10)
+    await journal.cancel([Cancel(job_id=job_id(0), tenant="default")])
+    journal.workers.remove("w1")  # with all that it was to be told
+    heart.beat(Heartbeat(known=False, revoked=[]))
+    assert await asyncio.wait_for(hands.revoked.get(), 10) == job_id(0)
+    async with asyncio.timeout(10):
+        while not journal.workers.registered():
+            await asyncio.sleep(0)
+    assert hands.revoked.empty()
+    await puller.stop()

@@ -55,8 +55,8 @@ def ray_cluster() -> Iterator[None]:
     import ray  # noqa: PLC0415 - takes seconds, and most tests need none
 
     ray.init(
-        num_cpus=8, num_gpus=0, include_dashboard=False, object_store_memory=100 * 1024**2, log_to_driver=False,
-        configure_logging=False, namespace="tests",
+        address="local", num_cpus=8, num_gpus=0, include_dashboard=False, object_store_memory=100 * 1024**2,
+        log_to_driver=False, configure_logging=False, namespace="tests",
     )  # fmt: skip
     yield
     ray.shutdown()

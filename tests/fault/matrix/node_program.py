@@ -14,6 +14,7 @@ from heliograph.local_ray import end_descendants, prepare
 from tests.servers import until
 
 WHOLE_S = 200.0
+NODE = {"num_cpus": 2, "node_ip_address": "127.0.0.1"}
 
 
 def main() -> None:
@@ -24,10 +25,13 @@ def main() -> None:
     next(a for a in document["applications"] if a["name"] == "plane")["args"]["data"] = data
     with ingress() as environment:
         prepare({**environment, "RAY_AUTH_MODE": "disabled"})
+        from ray._common.utils import reset_ray_address  # noqa: PLC0415 - reads its variables now
+
         try:
             _serve(document)
         finally:
             end_descendants()
+            reset_ray_address()  # else every later `ray.init()` on this machine looks for what is no more
 
 
 def _serve(document: dict[str, Any]) -> None:
@@ -36,9 +40,9 @@ def _serve(document: dict[str, Any]) -> None:
 
     from heliograph import applications  # noqa: PLC0415 - as above
 
-    head = {"num_cpus": 2, "resources": {"journal": 1}, "include_dashboard": False}
+    head = {**NODE, "resources": {"journal": 1}, "include_dashboard": False}
     cluster = Cluster(initialize_head=True, head_node_args=head)
-    node = cluster.add_node(num_cpus=2)
+    node = cluster.add_node(**NODE)
     ray.init(address=cluster.address, log_to_driver=False, logging_level="warning")
     applications.deploy(document, lambda line: print(line, flush=True))
     _await_workers()
@@ -49,7 +53,7 @@ def _serve(document: dict[str, Any]) -> None:
         else:
             with suppress(Exception):
                 cluster.remove_node(node, allow_graceful=False)
-            node = cluster.add_node(num_cpus=2)
+            node = cluster.add_node(**NODE)
             _await_workers()
             print("whole", flush=True)
 

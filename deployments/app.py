@@ -183,7 +183,8 @@ class Monolith:
             database=settings.database,
             limits=limits_of(settings),
         )
-        self._token_log = open_token_log(folder, ports=self._new_ports(), database=settings.database)
+        self._log_ports = self._new_ports()
+        self._token_log = open_token_log(folder, ports=self._log_ports, database=settings.database)
         self._blobs = Blobs(self._journal, blob_folder(folder), self._ports.clock)
         self._topics: dict[str, InProcessTopic] = {}
         self._pullers: list[Puller] = []
@@ -225,8 +226,8 @@ class Monolith:
             await engine.close()
         await self._service.close()
         self._dispatcher.stop()
-        self._journal.close()
-        self._token_log.close()
+        await self._ports.run_blocking(self._journal.close)  # on their own threads, behind what these still write
+        await self._log_ports.run_blocking(self._token_log.close)
         self._telemetry["tracer"].close()
 
     async def _start_model(self, profile: ModelProfile) -> None:

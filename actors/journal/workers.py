@@ -8,6 +8,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from actors.journal.protocol import Heartbeat, Worker
 from pipelines.commands import Claim
@@ -16,11 +17,17 @@ from pipelines.ports import Clock
 LEASE_S = 20.0  # a worker silent for so long has lost its claims
 
 
+class _Revocation(NamedTuple):
+    at: float
+    job_id: str
+    fence: int
+
+
 @dataclass(slots=True)
 class _Seat:
     worker: Worker | None  # None: holds claims from before a restart and has not registered yet
     seen_at: float
-    revoked: list[tuple[str, int]] = field(default_factory=list)
+    revoked: list[_Revocation] = field(default_factory=list)
     claims: int = 0  # the number of the newest claim
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -60,7 +67,10 @@ class Workers:
         return claim.number <= seen
 
     async def heartbeat(self, worker_id: str, wait_s: float) -> Heartbeat:
-        """Renew the lease; answer at once when there is something to revoke."""
+        """Renew the lease; answer at once when there is something to revoke.
+
+        An answer may be lost, so each tells again what was revoked within the last lease.
+        """
         seat = self._seats.get(worker_id)
         if seat is None or seat.worker is None:
             return Heartbeat(known=False, revoked=[])
@@ -73,14 +83,15 @@ class Workers:
         finally:
             seat.seen_at = self._clock.monotonic()
         seat.news.clear()
-        revoked, seat.revoked = seat.revoked, []
+        seat.revoked = [each for each in seat.revoked if each.at > seat.seen_at - LEASE_S]
+        revoked = [(each.job_id, each.fence) for each in seat.revoked]
         return Heartbeat(known=worker_id in self._seats, revoked=revoked)
 
     def revoke(self, worker_id: str, job_id: str, fence: int) -> None:
         """The worker must abort this claim."""
         seat = self._seats.get(worker_id)
         if seat is not None:
-            seat.revoked.append((job_id, fence))
+            seat.revoked.append(_Revocation(self._clock.monotonic(), job_id, fence))
             seat.news.set()
 
     def count(self, claimed: Counter[tuple[str, str]]) -> None:

@@ -139,6 +139,7 @@ async def test_cancel_is_final_and_revokes_the_claim(journal: Journal) -> None:
     inference = await claim_inference(journal)
     await journal.cancel([Cancel(job_id=job_id(), tenant="default")])
     assert (await journal.heartbeat("w1", 5)).revoked == [(inference.job_id, inference.fence)]
+    assert (await journal.heartbeat("w1", 0)).revoked == [(inference.job_id, inference.fence)]  # the first was lost
     (answer,) = await journal.finish([finish(inference, generated())])
     assert (answer.verdict, answer.status) == (Verdict.STALE, Status.CANCELLED)
     (again,) = await journal.cancel([Cancel(job_id=job_id(), tenant="default")])

@@ -14,7 +14,7 @@ from heliograph.local_ray import end_descendants, prepare
 from tests.servers import until
 
 WHOLE_S = 200.0
-NODE = {"num_cpus": 2, "node_ip_address": "127.0.0.1"}
+NODE = {"num_cpus": 2}
 
 
 def main() -> None:

@@ -1,6 +1,5 @@
 """Commands and ports for tests."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from random import Random
@@ -8,7 +7,7 @@ from typing import Any
 
 from actors.system import real_ports
 from pipelines.commands import Claim, Finish, Generated, Outcome, Payload, Rendered, Submit
-from pipelines.jobs import ClaimedJob, Reference, Status, Usage
+from pipelines.jobs import ClaimedJob, Status, Usage, timed_reference_of
 from pipelines.ports import Ports
 
 PROMPTING = "topic.prompting"
@@ -39,7 +38,7 @@ async def _inline(work: Callable[[], Any]) -> Any:
 
 
 def payload(data: bytes = b"{}") -> Payload:
-    return Payload(Reference(hashlib.sha256(data).hexdigest(), len(data)), data)
+    return Payload(timed_reference_of(data, 1.0), data)
 
 
 def job_id(number: int = 0) -> str:

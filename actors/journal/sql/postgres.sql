@@ -27,6 +27,12 @@ DELETE FROM dead_letters WHERE job_id = ANY(?) RETURNING 1;
 -- name: drop_unreferred
 DELETE FROM blobs WHERE tenant = ? AND hash = ANY(?) AND refs <= 0 AND counted_at = touched_at RETURNING hash;
 
+-- name: finished_sizes
+-- A reference is a key, a colon and the size.
+SELECT COUNT(*), CAST(COALESCE(SUM(
+    CAST(split_part(request, ':', 2) AS BIGINT) + COALESCE(CAST(split_part(rendered, ':', 2) AS BIGINT), 0) + 2 * COALESCE(CAST(split_part(result, ':', 2) AS BIGINT), 0)
+), 0) AS BIGINT) FROM jobs WHERE finished_at IS NOT NULL;
+
 -- name: load_schemas
 SELECT data FROM store WHERE key = 'schemas';
 

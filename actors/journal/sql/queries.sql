@@ -71,13 +71,6 @@ UPDATE blobs SET refs = refs - ? WHERE tenant = ? AND hash = ?;
 SELECT {job} FROM jobs WHERE finished_at <= ? AND NOT EXISTS (SELECT 1 FROM open_seals WHERE job_id = jobs.id)
 ORDER BY finished_at, id LIMIT ?;
 
--- name: finished_sizes
--- A reference is 64 digits, a colon and the size.
-SELECT COUNT(*), CAST(COALESCE(SUM(
-    CAST(substr(request, 66) AS BIGINT) + COALESCE(CAST(substr(rendered, 66) AS BIGINT), 0)
-    + 2 * COALESCE(CAST(substr(result, 66) AS BIGINT), 0)
-), 0) AS BIGINT) FROM jobs WHERE finished_at IS NOT NULL;
-
 -- name: drop_keys
 DELETE FROM idempotency_keys WHERE name IN (
     SELECT name FROM idempotency_keys WHERE created_at < ? ORDER BY created_at LIMIT ?

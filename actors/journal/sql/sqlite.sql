@@ -30,6 +30,12 @@ DELETE FROM dead_letters WHERE job_id IN (SELECT value FROM json_each(?)) RETURN
 DELETE FROM blobs WHERE tenant = ? AND hash IN (SELECT value FROM json_each(?)) AND refs <= 0 AND counted_at = touched_at
 RETURNING hash;
 
+-- name: finished_sizes
+-- A reference is a key, a colon and the size.
+SELECT COUNT(*), CAST(COALESCE(SUM(
+    CAST(substr(request, instr(request, ':') + 1) AS BIGINT) + COALESCE(CAST(substr(rendered, instr(rendered, ':') + 1) AS BIGINT), 0) + 2 * COALESCE(CAST(substr(result, instr(result, ':') + 1) AS BIGINT), 0)
+), 0) AS BIGINT) FROM jobs WHERE finished_at IS NOT NULL;
+
 -- name: load_schemas
 SELECT value FROM store WHERE key = 'schemas';
 

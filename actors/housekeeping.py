@@ -56,7 +56,11 @@ class Housekeeping:
 
     async def _unlink_blobs(self, errands: Sequence[Errand]) -> list[bool]:
         """A file goes unless a job refers to it again, which is no errand any more, or may be about to."""
-        free = [each for each in errands if not await self._journal.is_referred(each.tenant, each.subject)]
+        subjects: dict[str, list[str]] = {}
+        for errand in errands:
+            subjects.setdefault(errand.tenant, []).append(errand.subject)
+        referred = {tenant: await self._journal.referred(tenant, digests) for tenant, digests in subjects.items()}
+        free = [errand for errand in errands if errand.subject not in referred[errand.tenant]]
         since = self._ports.clock.now() - DAY_S
         folder = Path((await self._journal.info()).blob_folder)
         gone = await unlink_blobs(folder, [(errand.tenant, errand.subject) for errand in free], untouched_since=since)

@@ -182,10 +182,10 @@ class Journal:
             None if reference.size > INLINE_BYTES else data for reference, data in zip(references, found, strict=True)
         ]
 
-    async def is_referred(self, tenant: str, digest: str) -> bool:
-        """Whether any job refers to the payload with this hash, be it a row or a file."""
-        (data,) = await self._read(lambda: self._store.blobs(tenant, [Reference(digest, 0)]))
-        return data is not None
+    async def referred(self, tenant: str, digests: Sequence[str]) -> set[str]:
+        """Those of a tenant's payloads, by hash, to which any job refers, be they rows or files."""
+        found = await self._read(lambda: self._store.blobs(tenant, [Reference(digest, 0) for digest in digests]))
+        return {digest for digest, data in zip(digests, found, strict=True) if data is not None}
 
     async def follow(
         self, session: str, add: dict[str, int], remove: Sequence[str], wait_s: float

@@ -205,13 +205,13 @@ async def test_a_large_payload_is_an_errand_once_nothing_refers_to_it(journal: J
     clock.time += 1
     await end(journal, small(1, request=large))
     assert await journal.blobs("default", [large.reference]) == [None]
-    assert await journal.is_referred("default", large.reference.hash)
+    assert await journal.referred("default", [large.reference.hash, "other"]) == {large.reference.hash}
     clock.time += AGE_S - 1
     await journal.prune(10)
     assert {errand.kind for errand in await journal.errands(10)} == {ErrandKind.FORGET_LOG}
     clock.time += 1
     await journal.prune(10)
-    assert not await journal.is_referred("default", large.reference.hash)
+    assert await journal.referred("default", [large.reference.hash]) == set()
     unlink = [errand for errand in await journal.errands(10) if errand.kind is ErrandKind.UNLINK_BLOB]
     assert [(errand.tenant, errand.subject) for errand in unlink] == [("default", large.reference.hash)]
 

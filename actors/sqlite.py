@@ -33,18 +33,6 @@ _PASSING = (  # a disk that is full or fails, a lock that is held; anything else
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
 )
-_PRAGMAS = (
-    "journal_mode = WAL",
-    "synchronous = FULL",
-    "foreign_keys = ON",
-    "busy_timeout = 5000",
-    # A batch of 1000 jobs changes more pages than the cache has room for, most of them of the index on hashes of blobs.
-    # They stay in memory until the commit: else they are written to the log before it, and again with it.
-    "cache_spill = OFF",
-    # In pages of 4 KiB. A full log is copied into the file by the commit that fills it: rarely, since that waits for
-    # the disk, and since a page that changed many times is then copied once.
-    "wal_autocheckpoint = 8000",
-)
 
 
 class SqliteFile:
@@ -92,7 +80,7 @@ class SqliteFile:
             self.connection.execute("ROLLBACK")
 
     def _set_up(self, migrations: Path) -> None:
-        for pragma in _PRAGMAS:
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 5000"):
             self.connection.execute(f"PRAGMA {pragma}")
         self.connection.execute("CREATE TABLE IF NOT EXISTS store (key TEXT PRIMARY KEY, value) WITHOUT ROWID")
         migrate(self.connection, migrations)

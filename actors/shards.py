@@ -21,12 +21,7 @@ from pipelines.ports import Ports
 
 
 def open_journal(
-    folder: Path,
-    *,
-    ports: Ports,
-    database: str = "",
-    shard: int = 0,
-    limits: Limits = DEFAULT_LIMITS,
+    folder: Path, *, ports: Ports, database: str = "", shard: int = 0, limits: Limits = DEFAULT_LIMITS
 ) -> Journal:
     """The shard's journal; a folder without one gets a new one."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -38,13 +33,7 @@ def open_journal(
     else:
         store = SqliteStore(journal_file(folder, shard), new_uuid=new_uuid)
     register(store)
-    return Journal(
-        store,
-        ports=ports,
-        blob_folder=str(blob_folder(folder)),
-        shard=shard,
-        limits=limits,
-    )
+    return Journal(store, ports=ports, blob_folder=str(blob_folder(folder)), shard=shard, limits=limits)
 
 
 def open_token_log(folder: Path, *, ports: Ports, database: str = "", shard: int = 0) -> TokenLog:

@@ -51,7 +51,8 @@ class Rates(NamedTuple):
 class House:
     """A journal and a token log in one process, with jobs that are old enough as soon as they end."""
 
-    def __init__(self, folder: Path, database: str) -> None:
+    def __init__(self, folder: Path, database: str, *, turn_s: float = TURN_S) -> None:
+        self._turn_s = turn_s
         self._ports = real_ports()
         limits = Limits(retention=Retention(0.0))
         self._journal: Journal = open_journal(folder, ports=self._ports, database=database, limits=limits)
@@ -96,7 +97,7 @@ class House:
         loops = (self._housekeeping.prune, self._housekeeping.run_errands) if removing else ()
         tasks = [asyncio.create_task(_forever(loop)) for loop in loops]
         started = monotonic()
-        numbers = await asyncio.gather(*(self._submit_until(started + TURN_S) for _ in range(SUBMITTERS)))
+        numbers = await asyncio.gather(*(self._submit_until(started + self._turn_s) for _ in range(SUBMITTERS)))
         took_s = monotonic() - started
         for task in tasks:
             task.cancel()

@@ -177,12 +177,7 @@ class Monolith:
         folder = Path(settings.data)
         folder.mkdir(parents=True, exist_ok=True)
         self._ports = self._new_ports()
-        self._journal = open_journal(
-            folder,
-            ports=self._ports,
-            database=settings.database,
-            limits=limits_of(settings),
-        )
+        self._journal = open_journal(folder, ports=self._ports, database=settings.database, limits=limits_of(settings))
         self._log_ports = self._new_ports()
         self._token_log = open_token_log(folder, ports=self._log_ports, database=settings.database)
         self._blobs = Blobs(self._journal, blob_folder(folder), self._ports.clock)

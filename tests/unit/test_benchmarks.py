@@ -172,9 +172,8 @@ def test_the_cost_of_removing_is_told_by_store_and_pair() -> None:
     assert told["least_to_greatest"]["sqlite"] == [0.6, 1.0]
 
 
-async def test_the_old_jobs_of_the_benchmark_are_all_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmarks.retention.TURN_S", 0.0)
-    house = House(tmp_path, "")
+async def test_the_old_jobs_of_the_benchmark_are_all_removed(tmp_path: Path) -> None:
+    house = House(tmp_path, "", turn_s=0.0)
     await house.fill(BATCH)
     async with asyncio.timeout(60):
         rates = await house.measure("sqlite")

@@ -2,7 +2,6 @@
 
 import random
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -44,4 +43,3 @@ class NodeCluster(ServedCluster):
         self._program.say("add")
         self._program.line("whole", within_s=MEND_S)
         until(lambda: ready(self.url), seconds=MEND_S, what="readiness")
-        time.sleep(0)

@@ -30,7 +30,7 @@ from events.v1.tokens_pb2 import Chunk
 from pipelines.commands import Claim, Finish, Generated, Outcome, Payload, Rendered, Submit
 from pipelines.generate import PROMPTING_TOPIC, inference_topic
 from pipelines.jobs import Status, Usage, timed_reference_of
-from pipelines.operations import Composer, span
+from pipelines.operations import Composer, Piece, span
 from tests.postgres import PostgresServer
 
 JOBS = 100_000
@@ -153,7 +153,7 @@ def _generated(job_id: str) -> Outcome:
 
 def _append(job_id: str) -> Append:
     composer = Composer(job_id)
-    operations = [*composer.begin(), *composer.delta(TEXT), *composer.close(Status.COMPLETED)]
+    operations = [*composer.begin(), *composer.say(Piece(text=TEXT)), *composer.close(Status.COMPLETED)]
     first, after = span(operations)
     chunk = Chunk(operations=operations, token_ids=range(40)).SerializeToString()
     return Append(job_id=job_id, fence=2, sequence=first, next_sequence=after, chunk=chunk)

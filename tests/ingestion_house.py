@@ -15,19 +15,19 @@ from actors.token_log.memory import MemoryTokenStore
 from actors.token_log.protocol import Append, SealRequest
 from actors.token_log.token_log import TokenLog
 from deployments.history.history import History
-from deployments.history.responses import message_item
+from deployments.history.responses import item_object
 from deployments.ingestion.app import create_app
 from deployments.ingestion.service import IngestionService, ModelCard
 from deployments.prompting.renderer import PromptModel, PromptRenderer
 from deployments.prompting.templates import Templates
 from deployments.prompting.tokenizers import WordCounter
-from events.ids import derived_id
 from events.v1.tokens_pb2 import Chunk
 from pipelines.commands import Failed, Generated, Outcome, Remedy, Rendered
 from pipelines.jobs import ClaimedJob, Fault, Status, Usage
-from pipelines.operations import Composer, span
+from pipelines.operations import span
 from pipelines.payloads import Result
 from tests.factories import INFERENCE, PROMPTING, claim, finish, make_ports, rendered
+from tests.token_logs import TextComposer
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 CONTEXT = 1000
@@ -67,7 +67,7 @@ class House:
         self.app = create_app(self.service, ports=ports, tenants=tenants, body_limit=body_limit)
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
         self.client = httpx.AsyncClient(transport=transport, base_url="http://house")
-        self.composers: dict[str, Composer] = {}
+        self.composers: dict[str, TextComposer] = {}
 
     async def post(self, **body: Any) -> str:
         """Submit; the job's id."""
@@ -88,7 +88,7 @@ class House:
 
     async def write(self, job: ClaimedJob, texts: Sequence[str]) -> None:
         """Log some text, each piece a token."""
-        composer = self.composers.setdefault(job.job_id, Composer(job.job_id))
+        composer = self.composers.setdefault(job.job_id, TextComposer(job.job_id))
         operations = composer.begin()
         for text in texts:
             operations += composer.delta(text)
@@ -99,8 +99,7 @@ class House:
         composer = self.composers[job.job_id]
         close = composer.close(status)
         await self._append(job, Chunk(operations=close, finish_reason="stop"))
-        text = close[0].close_item.text
-        item = message_item(derived_id("msg", job.job_id), close[0].close_item.status, text)
+        item = item_object(composer.items[-1])
         usage = Usage(input_tokens=3, output_tokens=2)
         result = Result(output=[item], usage=usage, finish_reason="stop", engine_fingerprint="words")
         (payload,) = await Blobs(self.journal, Path(), make_ports().clock).pack_many([(job.tenant, result.encode())])

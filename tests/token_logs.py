@@ -5,8 +5,19 @@ from dataclasses import replace
 from actors.token_log.protocol import Append, Logged
 from events.v1.tokens_pb2 import Chunk, Operation, Seal
 from pipelines.jobs import Status
-from pipelines.operations import Composer, span
+from pipelines.operations import Composer, Piece, span
 from tests.factories import job_id
+
+
+class TextComposer(Composer):
+    """Says one message."""
+
+    def begin(self) -> list[Operation]:
+        """The message is open then."""
+        return super().begin() + ([] if self.open else self.say(Piece(text="")))
+
+    def delta(self, text: str) -> list[Operation]:
+        return self.say(Piece(text=text))
 
 
 def append_of(operations: list[Operation], *, number: int = 0, fence: int = 1) -> Append:
@@ -17,7 +28,7 @@ def append_of(operations: list[Operation], *, number: int = 0, fence: int = 1) -
 
 def appends(*texts: str, number: int = 0, fence: int = 1, close: bool = False) -> list[Append]:
     """A job's appends: the opening, then one for each text; numbers 2 to 4, 5, 6 and so on."""
-    composer = Composer(job_id(number))
+    composer = TextComposer(job_id(number))
     groups = [composer.begin(), *map(composer.delta, texts)]
     if close:
         groups.append(composer.close(Status.COMPLETED))

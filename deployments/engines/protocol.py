@@ -4,29 +4,42 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from pipelines.jobs import Usage
+from pipelines.operations import Piece
+from pipelines.payloads import Prompt
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generation:
     """One generation to run, or to continue after `logged_ids`."""
 
     request_id: str  # unique per claim
-    prompt_ids: list[int]  # empty where the engine has no tokenizer of its own
-    prompt_text: str  # for such an engine
-    max_tokens: int  # in all, logged ones included
-    temperature: float
-    top_p: float
-    priority: int = 0  # higher goes first
+    prompt: Prompt  # its `max_tokens` are all, logged ones included
     attempt: int = 1
     logged_ids: list[int] = field(default_factory=list)
-    metadata: dict[str, str] = field(default_factory=dict)
     traceparent: str = ""
 
 
+class TokenLogprob(NamedTuple):
+    """How likely a token was, and the likeliest ones in its place as (id, logprob), best first."""
+
+    id: int
+    logprob: float
+    top: list[tuple[int, float]]
+
+
 class Tokens(NamedTuple):
-    """New token ids since the last one; `finish_reason` (stop or length) comes with the last."""
+    """New token ids since the last one; `finish_reason` (stop or length) comes with the last.
+
+    An engine without token ids of its own says `pieces` instead, and counts for itself: `usage` comes with the last.
+    """
 
     ids: list[int]
     finish_reason: str | None
+    logprobs: list[TokenLogprob] | None = None  # one for each id, where they were asked for
+    cached_tokens: int = 0  # of the prompt, found in a cache; comes with the first
+    pieces: tuple[Piece, ...] = ()
+    usage: Usage | None = None
 
 
 class Engine(Protocol):

@@ -85,9 +85,9 @@ class ScriptedEngine:
 
     async def generate(self, generation: Generation) -> AsyncGenerator[Tokens, None]:
         """The first token alone, then the rest at once; one by one where the script sets a delay."""
-        script = parse_script(generation.metadata)
-        total, reason = self._length(script, generation.max_tokens)
-        ids = token_ids(generation.prompt_text, total)
+        script = parse_script(generation.prompt.metadata)
+        total, reason = self._length(script, generation.prompt.max_tokens)
+        ids = token_ids(generation.prompt.text, total)
         fault = _fault_position(script, generation.attempt)
         position, end = len(generation.logged_ids), -1
         while end < total:

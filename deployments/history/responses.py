@@ -3,11 +3,13 @@
 Every field that the API knows is there in every Response, so that strict clients can read it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from events.ids import milliseconds_of
+from events.v1.tokens_pb2 import Logprob
 from pipelines.jobs import Fault, Job, Status, Usage
+from pipelines.operations import Item, Kind
 from pipelines.payloads import Request
 
 ERROR_CODES = frozenset(
@@ -95,10 +97,38 @@ def response_object(job: Job, request: Request, output: Sequence[dict[str, Any]]
     }
 
 
-def message_item(item_id: str, status: str, text: str) -> dict[str, Any]:
-    """An output item that is one text."""
-    content = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
-    return {"id": item_id, "type": "message", "role": "assistant", "status": status, "content": [content]}
+def item_object(item: Item) -> dict[str, Any]:
+    """An output item; one that is still open is in progress."""
+    status = item.status or Status.IN_PROGRESS.value
+    match item.kind:
+        case Kind.MESSAGE:
+            part = {"type": "output_text", "text": item.text, "annotations": [], "logprobs": _logprobs(item.logprobs)}
+            return {"id": item.item_id, "type": "message", "role": "assistant", "status": status, "content": [part]}
+        case Kind.REASONING:
+            thought = {"type": "reasoning_text", "text": item.text}
+            return {"id": item.item_id, "type": "reasoning", "status": status, "summary": [], "content": [thought]}
+        case Kind.FUNCTION_CALL:
+            return {
+                "id": item.item_id,
+                "type": "function_call",
+                "status": status,
+                "call_id": item.call_id,
+                "name": item.name,
+                "arguments": item.text,
+            }
+
+
+def logprob_object(logprob: Logprob) -> dict[str, Any]:
+    """A token's likelihood in OpenAI's shape."""
+    return {**_likelihood(logprob), "top_logprobs": [_likelihood(other) for other in logprob.top]}
+
+
+def _logprobs(logprobs: Iterable[Logprob]) -> list[dict[str, Any]]:
+    return [logprob_object(logprob) for logprob in logprobs]
+
+
+def _likelihood(logprob: Logprob) -> dict[str, Any]:
+    return {"token": logprob.token, "bytes": list(logprob.utf8), "logprob": logprob.logprob}
 
 
 def usage_object(usage: Usage) -> dict[str, Any]:

@@ -3,9 +3,10 @@
 from typing import Any
 
 from actors.token_log.protocol import Logged, SealRequest, TokenLogApi
-from deployments.history.responses import message_item
+from deployments.history.responses import item_object
 from events.v1.tokens_pb2 import Chunk, Operation, Seal
 from pipelines.jobs import Job
+from pipelines.operations import fold
 
 
 async def seal_of(token_log: TokenLogApi, job: Job) -> Seal:
@@ -20,24 +21,14 @@ async def sealed_output(token_log: TokenLogApi, job: Job) -> list[dict[str, Any]
     if logged.seal is None:
         await seal_of(token_log, job)
         logged = await token_log.read(job.id, -1)
-    return fold(logged)
+    return output_of(logged)
 
 
-def fold(logged: Logged) -> list[dict[str, Any]]:
+def output_of(logged: Logged) -> list[dict[str, Any]]:
     """The output items of a sealed log; [] for one that is not sealed."""
     if logged.seal is None:
         return []
-    items: list[dict[str, Any]] = []
-    for operation in _shown(logged, Seal.FromString(logged.seal)):
-        match operation.WhichOneof("kind"):
-            case "open_item":
-                items.append(message_item(operation.open_item.item_id, "in_progress", ""))
-            case "delta":
-                items[-1]["content"][0]["text"] += operation.delta.text
-            case "close_item":
-                close = operation.close_item
-                items[-1] = message_item(close.item_id, close.status, close.text)
-    return items
+    return [item_object(item) for item in fold(_shown(logged, Seal.FromString(logged.seal)))]
 
 
 def _shown(logged: Logged, seal: Seal) -> list[Operation]:

@@ -15,7 +15,7 @@ from deployments.inference.detokenizer import Detokenizer
 from deployments.inference.pace import Pace
 from pipelines.errors import RejectError
 from pipelines.jobs import ClaimedJob, Status
-from pipelines.operations import Composer, LogState
+from pipelines.operations import Composer, Item, LogState, Piece
 from pipelines.payloads import Prompt
 from pipelines.ports import Ports
 
@@ -24,8 +24,8 @@ from pipelines.ports import Ports
 class Output:
     """What a finished log amounts to. `end` is its last sequence number."""
 
-    text: str
-    output_tokens: int
+    items: list[Item]
+    token_ids: list[int]
     finish_reason: str
     end: int
     engine_fingerprint: str
@@ -79,20 +79,20 @@ class _Transcript:
         self._composer = Composer(claim.job_id, state)
         self._detokenizer = Detokenizer(engine.decode)
         self._detokenizer.push(state.token_ids)
-        self._count = len(state.token_ids)
+        self._ids = list(state.token_ids)
         self._output: Output | None = None
 
     def add(self, tokens: Tokens) -> None:
-        first = "" if self._count else self._fingerprint
-        self._count += len(tokens.ids)
+        first = "" if self._ids else self._fingerprint
+        self._ids += tokens.ids
         operations = self._composer.begin()
         text = self._detokenizer.push(tokens.ids)
         if tokens.finish_reason is None:
-            operations += self._composer.delta(text)
+            operations += self._composer.say(Piece(text=text))
         else:
-            operations += self._composer.delta(text + self._detokenizer.flush())
+            operations += self._composer.say(Piece(text=text + self._detokenizer.flush()))
             operations += self._composer.close(_status(tokens.finish_reason))
-            self._finish(operations[-1].close_item.text, tokens.finish_reason)
+            self._finish(tokens.finish_reason)
         self._writer.write(
             self._claim.job_id,
             self._claim.fence,
@@ -107,10 +107,10 @@ class _Transcript:
             raise RuntimeError("the engine ended without a finish reason")
         return self._output
 
-    def _finish(self, text: str, reason: str) -> None:
+    def _finish(self, reason: str) -> None:
         self._output = Output(
-            text=text,
-            output_tokens=self._count,
+            items=self._composer.items,
+            token_ids=self._ids,
             finish_reason=reason,
             end=self._composer.next_sequence - 1,
             engine_fingerprint=self._fingerprint,
@@ -119,8 +119,8 @@ class _Transcript:
 
 def _finished(state: LogState) -> Output:
     return Output(
-        text=state.text,
-        output_tokens=len(state.token_ids),
+        items=list(state.items),
+        token_ids=list(state.token_ids),
         finish_reason=state.finish_reason,
         end=state.next_sequence - 1,
         engine_fingerprint=state.engine_fingerprint,
@@ -134,18 +134,8 @@ def _status(finish_reason: str) -> Status:
 def _generation(claim: ClaimedJob, prompt: Prompt, state: LogState) -> Generation:
     return Generation(
         request_id=f"{claim.job_id}-{claim.fence}",
-        prompt_ids=prompt.token_ids or [],
-        prompt_text="" if prompt.token_ids else _text(prompt),
-        max_tokens=prompt.max_tokens,
-        temperature=prompt.temperature,
-        top_p=prompt.top_p,
-        priority=prompt.priority,
+        prompt=prompt,
         attempt=claim.attempt,
         logged_ids=list(state.token_ids),
-        metadata=prompt.metadata,
         traceparent=claim.traceparent,
     )
-
-
-def _text(prompt: Prompt) -> str:
-    return "\n".join([f"{message.role}: {message.content}" for message in prompt.messages])

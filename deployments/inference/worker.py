@@ -19,11 +19,10 @@ from actors.journal.protocol import JournalApi
 from actors.token_log.protocol import TokenLogApi
 from actors.token_log.writer import TokenLogWriter
 from deployments.engines.protocol import Engine, EngineDeadError
-from deployments.history.responses import message_item
+from deployments.history.responses import item_object
 from deployments.inference.generation import Generator, Output
 from deployments.inference.intake import Intake, Work
 from deployments.reporting import report
-from events.ids import derived_id
 from pipelines.commands import Answer, Finish, Generated, Outcome, Released
 from pipelines.errors import HeliographError, StaleFenceError, outcome_of
 from pipelines.jobs import ClaimedJob, Usage
@@ -148,12 +147,13 @@ class InferenceWorker:
         return outcome_of(error)
 
     async def _generated(self, claim: ClaimedJob, prompt: Prompt, output: Output) -> Generated:
-        usage = Usage(prompt.input_tokens, output.output_tokens)
+        usage = Usage(prompt.input_tokens, len(output.token_ids))
         result = Result(
-            output=[message_item(derived_id("msg", claim.job_id), output.status, output.text)],
+            output=[item_object(item) for item in output.items],
             usage=usage,
             finish_reason=output.finish_reason,
             engine_fingerprint=output.engine_fingerprint,
+            token_ids=output.token_ids,
         )
         payload = (await self._blobs.pack_many([(claim.tenant, result.encode())]))[0]
         return Generated(

@@ -28,32 +28,60 @@ class InProgress(_message.Message):
     def __init__(self) -> None: ...
 
 class OpenItem(_message.Message):
-    __slots__ = ("index", "item_id")
+    __slots__ = ("index", "item_id", "kind", "name", "call_id")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     ITEM_ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CALL_ID_FIELD_NUMBER: _ClassVar[int]
     index: int
     item_id: str
-    def __init__(self, index: _Optional[int] = ..., item_id: _Optional[str] = ...) -> None: ...
+    kind: str
+    name: str
+    call_id: str
+    def __init__(self, index: _Optional[int] = ..., item_id: _Optional[str] = ..., kind: _Optional[str] = ..., name: _Optional[str] = ..., call_id: _Optional[str] = ...) -> None: ...
 
 class Delta(_message.Message):
-    __slots__ = ("index", "text")
+    __slots__ = ("index", "text", "logprobs")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
+    LOGPROBS_FIELD_NUMBER: _ClassVar[int]
     index: int
     text: str
-    def __init__(self, index: _Optional[int] = ..., text: _Optional[str] = ...) -> None: ...
+    logprobs: _containers.RepeatedCompositeFieldContainer[Logprob]
+    def __init__(self, index: _Optional[int] = ..., text: _Optional[str] = ..., logprobs: _Optional[_Iterable[_Union[Logprob, _Mapping]]] = ...) -> None: ...
 
 class CloseItem(_message.Message):
-    __slots__ = ("index", "item_id", "status", "text")
+    __slots__ = ("index", "item_id", "status", "text", "kind", "name", "call_id", "logprobs")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     ITEM_ID_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CALL_ID_FIELD_NUMBER: _ClassVar[int]
+    LOGPROBS_FIELD_NUMBER: _ClassVar[int]
     index: int
     item_id: str
     status: str
     text: str
-    def __init__(self, index: _Optional[int] = ..., item_id: _Optional[str] = ..., status: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
+    kind: str
+    name: str
+    call_id: str
+    logprobs: _containers.RepeatedCompositeFieldContainer[Logprob]
+    def __init__(self, index: _Optional[int] = ..., item_id: _Optional[str] = ..., status: _Optional[str] = ..., text: _Optional[str] = ..., kind: _Optional[str] = ..., name: _Optional[str] = ..., call_id: _Optional[str] = ..., logprobs: _Optional[_Iterable[_Union[Logprob, _Mapping]]] = ...) -> None: ...
+
+class Logprob(_message.Message):
+    __slots__ = ("token", "utf8", "logprob", "top")
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    UTF8_FIELD_NUMBER: _ClassVar[int]
+    LOGPROB_FIELD_NUMBER: _ClassVar[int]
+    TOP_FIELD_NUMBER: _ClassVar[int]
+    token: str
+    utf8: bytes
+    logprob: float
+    top: _containers.RepeatedCompositeFieldContainer[Logprob]
+    def __init__(self, token: _Optional[str] = ..., utf8: _Optional[bytes] = ..., logprob: _Optional[float] = ..., top: _Optional[_Iterable[_Union[Logprob, _Mapping]]] = ...) -> None: ...
 
 class Chunk(_message.Message):
     __slots__ = ("operations", "token_ids", "finish_reason", "engine_fingerprint")

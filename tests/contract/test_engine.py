@@ -2,7 +2,7 @@
 
 import asyncio
 import multiprocessing
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from deployments.engines.protocol import Engine, EngineDeadError, Generation, To
 from deployments.engines.scripted import ScriptedEngine
 from deployments.prompting.tokenizers import ChatTokenizer
 from heliograph.models import add_model
-from pipelines.payloads import Message
+from pipelines.payloads import Message, Prompt
 from tests.contract.engine_house import EngineHouse
 
 pytestmark = [
@@ -33,16 +33,12 @@ class Subject(NamedTuple):
     engine: Engine
     encode: Callable[[str], list[int]]  # no ids for an engine that works on text
 
-    def ask(self, request_id: str, text: str = STORY, *, max_tokens: int = 40, **more: Any) -> Generation:
-        return Generation(
-            request_id=request_id,
-            prompt_ids=self.encode(text),
-            prompt_text=text,
-            max_tokens=max_tokens,
-            temperature=0,
-            top_p=1,
-            **{"metadata": {"scripted": '{"tokens": 100}'}, **more},
+    def ask(self, request_id: str, text: str = STORY, *, logged_ids: Sequence[int] = (), **changes: Any) -> Generation:
+        fields = {"max_tokens": 40, "temperature": 0, "top_p": 1, "metadata": {"scripted": '{"tokens": 100}'}}
+        prompt = Prompt(
+            messages=[Message(role="user", content=text)], token_ids=self.encode(text) or None, **{**fields, **changes}
         )
+        return Generation(request_id=request_id, prompt=prompt, logged_ids=list(logged_ids))
 
     def endless(self, request_id: str) -> AsyncGenerator[Tokens, None]:
         script = {"scripted": '{"tokens": 100000, "delay_ms": 20}'}

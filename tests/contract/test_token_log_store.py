@@ -13,10 +13,9 @@ from actors.token_log.store import Row, Store
 from events.v1.tokens_pb2 import Chunk
 from pipelines.generate import FIRST_OPERATION
 from pipelines.jobs import Fault, Status
-from pipelines.operations import Composer
 from tests.contract.token_log_stores import KINDS
 from tests.factories import job_id
-from tests.token_logs import append_of, appends, numbers, seal_in, shown, with_fence
+from tests.token_logs import TextComposer, append_of, appends, numbers, seal_in, shown, with_fence
 
 DONE, STALE, SEALED, GAP, ERROR = AppendVerdict
 Opener = Callable[[], Store]
@@ -167,7 +166,7 @@ def test_a_seal_in_the_middle_drops_the_rest_for_every_reader(store: Store) -> N
 
 
 def test_a_seal_in_the_middle_of_a_chunk_cuts_the_chunk(store: Store) -> None:
-    composer = Composer(job_id())
+    composer = TextComposer(job_id())
     apply(store, append_of(composer.begin() + composer.delta("a") + composer.delta("b")))
     apply(store, end_of(status=Status.FAILED, end=5))
     logged = read(store)

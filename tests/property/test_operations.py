@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from events.v1.tokens_pb2 import Chunk, Operation
 from pipelines.generate import FIRST_OPERATION
 from pipelines.jobs import Status
-from pipelines.operations import Composer, closing, cut, replay, span
+from pipelines.operations import closing, cut, replay, span
+from tests.token_logs import TextComposer
 
 JOB = "resp_0000000000000000000000000000"
 TEXTS = st.lists(st.text(max_size=5), max_size=12)
@@ -15,7 +16,7 @@ ENDINGS = st.sampled_from([None, Status.COMPLETED, Status.INCOMPLETE])
 
 
 def composed(texts: Sequence[str], ending: Status | None) -> list[Operation]:
-    composer = Composer(JOB)
+    composer = TextComposer(JOB)
     operations = composer.begin()
     for text in texts:
         operations += composer.delta(text)
@@ -34,7 +35,8 @@ def test_a_replay_does_not_depend_on_how_the_operations_were_chunked(
 ) -> None:
     operations = composed(texts, ending)
     whole, split = replay(chunked(operations, set())), replay(chunked(operations, marks))
-    assert (split.next_sequence, split.open, split.text) == (whole.next_sequence, ending is None, "".join(texts))
+    assert (split.next_sequence, split.items) == (whole.next_sequence, whole.items)
+    assert (split.open is not None, split.text) == (ending is None, "".join(texts))
     assert len(split.token_ids) == len(operations)
 
 
@@ -47,7 +49,7 @@ def test_numbers_have_no_gaps(texts: list[str], ending: Status | None) -> None:
 @given(TEXTS, TEXTS, st.integers(0, 20))
 def test_a_continued_job_has_the_bytes_of_an_undisturbed_one(before: list[str], after: list[str], mark: int) -> None:
     logged = composed(before, None)
-    composer = Composer(JOB, replay(chunked(logged, {mark})))
+    composer = TextComposer(JOB, replay(chunked(logged, {mark})))
     operations = logged + composer.begin()
     for text in after:
         operations += composer.delta(text)

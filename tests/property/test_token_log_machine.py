@@ -13,13 +13,13 @@ from actors.token_log.store import Store
 from actors.token_log.token_log import TokenLog
 from events.v1.tokens_pb2 import Chunk, Operation
 from pipelines.jobs import Status
-from pipelines.operations import Composer, replay
+from pipelines.operations import replay
 from tests.contract.store_kind import Server, StoreKind
 from tests.contract.token_log_stores import KINDS
 from tests.factories import job_id, make_ports
 from tests.property.runs import run
 from tests.property.token_log_reference import ReferenceLog
-from tests.token_logs import append_of, seal_in, with_fence
+from tests.token_logs import TextComposer, append_of, seal_in, with_fence
 
 NUMBERS = st.integers(0, 1)
 FENCES = st.integers(0, 2)  # how far above the log's
@@ -62,7 +62,7 @@ class TokenLogMachine(RuleBasedStateMachine):
     @rule(number=NUMBERS, texts=TEXTS, above=FENCES, closes=st.booleans())
     def is_appended_to(self, number: int, texts: list[str], above: int, *, closes: bool) -> None:
         reference = self.references[number]
-        composer = Composer(job_id(number), replay([Chunk(operations=reference.operations).SerializeToString()]))
+        composer = TextComposer(job_id(number), replay([Chunk(operations=reference.operations).SerializeToString()]))
         operations = composer.begin() + [made for text in texts for made in composer.delta(text)]
         operations += composer.close(Status.COMPLETED) if closes else []
         fence = max(1, reference.fence + above - 1)

@@ -8,7 +8,7 @@ from actors.journal.envelopes import open_envelope
 from actors.journal.store import Budget
 from actors.token_log.memory import Log
 from actors.token_log.protocol import Logged
-from deployments.history.sealed_log import fold
+from deployments.history.sealed_log import output_of
 from deployments.ingestion.middleware import DEFAULT_TENANT
 from deployments.ingestion.reader import TERMINAL_EVENTS
 from events.v1.events_pb2 import Envelope
@@ -152,7 +152,7 @@ def _log(world: World, job: Job, log: Log) -> Iterator[Violation]:
         yield Violation("sequence", f"{job.id}: the terminal is {seal.terminal.sequence}, not {expected}")
     if job.result is not None:
         result = Result.model_validate_json(world.journal_disk.blobs[job.tenant, job.result.hash])
-        if result.output != fold(Logged([row.chunk for row in log.rows], log.head.seal)):
+        if result.output != output_of(Logged([row.chunk for row in log.rows], log.head.seal)):
             yield Violation("content", f"{job.id}: result and log differ")
         tokens = sum(len(Chunk.FromString(row.chunk).token_ids) for row in log.rows)
         if result.usage.output_tokens != tokens:

@@ -23,6 +23,7 @@ from deployments.inference.worker import InferenceWorker
 from deployments.prompting.worker import PromptWorker
 from pipelines.commands import Command
 from pipelines.generate import PROMPTING_TOPIC, inference_topic
+from pipelines.payloads import Message
 from tests.ingestion_house import renderer
 from tests.simulation.disks import Files, JournalStore, TokenStore
 from tests.simulation.loop import ProcessDiedError
@@ -93,7 +94,9 @@ class Engine(ScriptedEngine):
     """The scripted engine, but no two generations of a job say the same: what is logged must be gone on from."""
 
     async def generate(self, generation: Generation) -> AsyncGenerator[Tokens, None]:
-        own = replace(generation, prompt_text=f"{generation.prompt_text} {generation.request_id}")
+        prompt = generation.prompt
+        mark = Message(role="user", content=generation.request_id)
+        own = replace(generation, prompt=prompt.model_copy(update={"messages": [*prompt.messages, mark]}))
         async with aclosing(super().generate(own)) as batches:
             async for tokens in batches:
                 yield tokens

@@ -39,7 +39,7 @@ class OtherEngine(ScriptedEngine):
 
 class Unhung(ScriptedEngine):
     def generate(self, generation: Generation) -> AsyncGenerator[Tokens, None]:
-        return super().generate(replace(generation, metadata={}))
+        return super().generate(replace(generation, prompt=generation.prompt.model_copy(update={"metadata": {}})))
 
 
 class FullEngine(ScriptedEngine):
@@ -88,7 +88,7 @@ async def test_the_log_keeps_ids_reason_and_fingerprint_and_closes_the_item(shop
     await shop.run(await shop.prompts(prompt()))
     state = await shop.state()
     assert len(state.token_ids) == 16
-    assert (state.open, state.finish_reason, state.engine_fingerprint) == (False, "stop", "scripted-1")
+    assert (state.open, state.finish_reason, state.engine_fingerprint) == (None, "stop", "scripted-1")
 
 
 async def test_the_limit_makes_the_job_incomplete(shop: Workshop) -> None:

@@ -12,21 +12,21 @@ from deployments.ingestion.readers import Readers
 from events.v1.tokens_pb2 import Chunk, Seal, Terminal
 from pipelines.errors import TransientError
 from pipelines.jobs import Status
-from pipelines.operations import Composer
 from tests.factories import job_id, make_ports
 from tests.ingestion_house import House
+from tests.token_logs import TextComposer
 
 WORDS = ["one", " two", " three", " four"]
 
 
 def chunks() -> list[bytes]:
-    composer = Composer(job_id())
+    composer = TextComposer(job_id())
     written = [Chunk(operations=[*composer.begin(), *composer.delta(word)]) for word in WORDS]
     return [chunk.SerializeToString() for chunk in written]
 
 
 def seal() -> bytes:
-    composer = Composer(job_id())
+    composer = TextComposer(job_id())
     composer.begin()
     for word in WORDS:
         composer.delta(word)

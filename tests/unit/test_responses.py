@@ -9,7 +9,7 @@ from openai import AsyncOpenAI
 from openai.types.responses import ResponseError, ResponseOutputMessage
 
 from deployments.history.responses import ERROR_CODES, error_object, skeleton
-from deployments.history.sealed_log import fold
+from deployments.history.sealed_log import output_of
 from pipelines.jobs import Fault, Status
 from pipelines.payloads import Message, Request
 from tests.factories import job_id
@@ -184,4 +184,4 @@ async def test_a_log_without_seal_shows_nothing_yet(house: House) -> None:
     await house.post()
     job = await house.start()
     await house.write(job, ["Hel"])
-    assert fold(await house.token_log.read(job.job_id, -1)) == []
+    assert output_of(await house.token_log.read(job.job_id, -1)) == []

@@ -5,20 +5,18 @@ import pytest
 from deployments.engines.protocol import Generation, Tokens
 from deployments.engines.scripted import ScriptedEngine, ScriptedError, parse_script
 from pipelines.errors import RejectError
+from pipelines.payloads import Message, Prompt
 
 
 def ask(script: str = "{}", *, attempt: int = 1, logged: int = 0, prompt: str = "p", most: int = 100) -> Generation:
-    return Generation(
-        request_id="r",
-        prompt_ids=[],
-        prompt_text=prompt,
+    rendered = Prompt(
+        messages=[Message(role="user", content=prompt)],
         max_tokens=most,
         temperature=1,
         top_p=1,
-        attempt=attempt,
-        logged_ids=[0] * logged,
         metadata={"scripted": script},
     )
+    return Generation(request_id="r", prompt=rendered, attempt=attempt, logged_ids=[0] * logged)
 
 
 async def collect(generation: Generation, engine: ScriptedEngine | None = None) -> list[Tokens]:

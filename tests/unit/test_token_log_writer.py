@@ -13,9 +13,9 @@ from actors.token_log.writer import AppendError, TokenLogWriter
 from events.v1.tokens_pb2 import Chunk
 from pipelines.errors import StaleFenceError
 from pipelines.jobs import Status
-from pipelines.operations import Composer, replay
+from pipelines.operations import replay
 from tests.factories import job_id, make_ports
-from tests.token_logs import shown
+from tests.token_logs import TextComposer, shown
 
 
 class HeldLog(TokenLog):
@@ -50,10 +50,10 @@ class Desk:
         self.writer = TokenLogWriter(
             self.log, ports=ports, on_refused=lambda job, fence: self.refused.append((job, fence))
         )
-        self.composers: dict[int, Composer] = {}
+        self.composers: dict[int, TextComposer] = {}
 
     def write(self, text: str, number: int = 0, *, fence: int = 1) -> None:
-        composer = self.composers.setdefault(number, Composer(job_id(number)))
+        composer = self.composers.setdefault(number, TextComposer(job_id(number)))
         operations = composer.begin() + composer.delta(text)
         self.writer.write(job_id(number), fence, operations, [len(text)])
 
@@ -94,7 +94,7 @@ async def test_all_jobs_of_a_moment_share_one_append(desk: Desk) -> None:
 
 
 async def test_what_a_chunk_says_is_kept_when_chunks_are_joined(desk: Desk) -> None:
-    composer = Composer(job_id())
+    composer = TextComposer(job_id())
     desk.writer.write(job_id(), 1, composer.begin(), [], engine_fingerprint="engine")
     desk.writer.write(job_id(), 1, composer.delta("a"), [7])
     desk.writer.write(job_id(), 1, composer.close(Status.COMPLETED), [8, 9], finish_reason="stop")
@@ -175,7 +175,7 @@ async def test_one_refused_job_does_not_hold_up_the_others(desk: Desk) -> None:
 
 
 async def test_a_chunk_that_does_not_fit_the_log_fails_the_attempt(desk: Desk) -> None:
-    composer = Composer(job_id())
+    composer = TextComposer(job_id())
     composer.begin()
     desk.writer.write(job_id(), 1, composer.delta("a"), [1])
     with pytest.raises(AppendError, match="gap"):
@@ -184,7 +184,7 @@ async def test_a_chunk_that_does_not_fit_the_log_fails_the_attempt(desk: Desk) -
 
 
 async def test_numbers_with_a_gap_are_not_taken(desk: Desk) -> None:
-    composer = Composer(job_id())
+    composer = TextComposer(job_id())
     desk.writer.write(job_id(), 1, composer.begin(), [])
     composer.delta("lost")
     with pytest.raises(ValueError, match="6 where 5 is next"):

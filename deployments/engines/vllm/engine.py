@@ -61,7 +61,7 @@ class VllmEngine:
 
     async def generate(self, generation: Generation) -> AsyncGenerator[Tokens, None]:
         """The tokens after `logged_ids`."""
-        remaining = generation.max_tokens - len(generation.logged_ids)
+        remaining = generation.prompt.max_tokens - len(generation.logged_ids)
         if remaining <= 0:  # asked for nothing, vLLM would still sample one token
             yield Tokens([], "length")
             return
@@ -91,18 +91,19 @@ class VllmEngine:
         self._llm.shutdown()
 
     def _outputs(self, generation: Generation, max_tokens: int) -> AsyncGenerator[RequestOutput, None]:
+        prompt = generation.prompt
         sampling = SamplingParams(
-            temperature=generation.temperature,
-            top_p=max(generation.top_p, _LEAST_TOP_P),
+            temperature=prompt.temperature,
+            top_p=max(prompt.top_p, _LEAST_TOP_P),
             max_tokens=max_tokens,
             detokenize=False,
             output_kind=RequestOutputKind.DELTA,
         )
         outputs: AsyncGenerator[RequestOutput, None] = self._llm.generate(
-            {"prompt_token_ids": generation.prompt_ids + generation.logged_ids},
+            {"prompt_token_ids": (prompt.token_ids or []) + generation.logged_ids},
             sampling,
             generation.request_id,
-            priority=-generation.priority,  # vLLM serves the lowest first
+            priority=-prompt.priority,  # vLLM serves the lowest first
         )
         return outputs
 

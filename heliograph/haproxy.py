@@ -40,10 +40,10 @@ exec {with_parent} {binary} "$@"
 
 
 @contextmanager
-def ingress() -> Iterator[dict[str, str]]:
-    """The environment that Serve's processes need for the fastest ingress that can run here."""
+def ingress(*, haproxy: bool = True) -> Iterator[dict[str, str]]:
+    """The environment that Serve's processes need for the fastest ingress that can run here, or for Python's."""
     with ExitStack() as stack:
-        obstacle = _obstacle(stack)
+        obstacle = _obstacle(stack) if haproxy else "HAProxy is not wanted"
         if obstacle:
             logger.warning("the slower Python proxy takes the requests: %s", obstacle)
             yield PYTHON_PROXY

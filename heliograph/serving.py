@@ -29,6 +29,7 @@ class Server:
     data: Path
     port: int | None  # None: the one that the config names
     dashboard: bool = True  # Ray's; it costs ten processes
+    haproxy: bool = True  # where it can run; else Serve's slower proxy takes the requests
     announce: Callable[[str], None]  # gets the line `ready URL`
     progress: Callable[[str], None]
 
@@ -57,7 +58,10 @@ def _serve_on_ray(server: Server, document: dict[str, Any]) -> None:
         if application["name"] == "plane":
             application.setdefault("args", {})["data"] = str(server.data.resolve())
     server.progress("starting Ray")
-    with ingress() as environment, local_ray(environment, dashboard=server.dashboard) as dashboard:
+    with (
+        ingress(haproxy=server.haproxy) as environment,
+        local_ray(environment, dashboard=server.dashboard) as dashboard,
+    ):
         from heliograph import applications  # noqa: PLC0415 - imports ray, whose variables are set by now
 
         _take_signals(_interrupt)  # Ray has put handlers of its own there

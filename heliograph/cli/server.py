@@ -23,6 +23,7 @@ def serve(
     data: Data = DATA,
     *,
     dashboard: Annotated[bool, typer.Option(help="Whether Ray's dashboard runs; it takes ten processes.")] = True,
+    haproxy: Annotated[bool, typer.Option(help="Whether HAProxy takes the requests, where it can run.")] = True,
 ) -> None:
     """Serve in the foreground, until Ctrl-C or `heliograph stop`.
 
@@ -38,6 +39,7 @@ def serve(
                 data=data,
                 port=port,
                 dashboard=dashboard,
+                haproxy=haproxy,
                 announce=typer.echo,
                 progress=lambda text: err.print(text, style="dim", markup=False),
             )

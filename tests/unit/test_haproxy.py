@@ -66,6 +66,12 @@ def test_a_second_server_on_the_machine_takes_the_python_proxy_and_says_so(caplo
     assert "Python proxy" in caplog.text
 
 
+def test_who_does_not_want_haproxy_leaves_it_to_others() -> None:
+    with haproxy.ingress(haproxy=False) as environment, haproxy.ingress() as second:
+        assert environment == haproxy.PYTHON_PROXY
+        assert second["RAY_SERVE_ENABLE_HA_PROXY"] == "1"
+
+
 def test_a_port_that_somebody_listens_on_is_not_free() -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

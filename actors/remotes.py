@@ -174,9 +174,9 @@ class RemoteTokenLog:
         """Remove logs."""
         await self._remote.call("forget", job_ids)
 
-    async def read(self, job_id: str, after: int) -> Logged:
+    async def read(self, job_id: str, after: int, limit_bytes: int | None = None) -> Logged:
         """Read a log."""
-        return cast("Logged", await self._remote.call("read", job_id, after))
+        return cast("Logged", await self._remote.call("read", job_id, after, limit_bytes))
 
     async def follow(
         self, session: str, add: dict[str, int], remove: Sequence[str], wait_s: float

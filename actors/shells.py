@@ -206,9 +206,9 @@ class TokenLogActor(Shell):
         await self._log.forget(job_ids)
 
     @served
-    async def read(self, job_id: str, after: int) -> Logged:
+    async def read(self, job_id: str, after: int, limit_bytes: int | None = None) -> Logged:
         """Read a log."""
-        return await self._log.read(job_id, after)
+        return await self._log.read(job_id, after, limit_bytes)
 
     @served
     async def follow(

@@ -51,6 +51,11 @@ TABLE: dict[str, Metric] = {
     "token_seconds": Metric(Kind.HISTOGRAM, "seconds", "Mean time per token after the first.", ("model",), QUICK),
     "output_tokens": Metric(Kind.COUNTER, "tokens", "Tokens generated.", ("model",)),
     "generations_running": Metric(Kind.GAUGE, "generations", "Claims that a replica holds.", ("model",)),
+    # readers
+    "stream_chunks": Metric(
+        Kind.COUNTER, "chunks", "Chunks read for readers: by the feed they share, in pages by one alone.", ("source",)
+    ),
+    "stream_waiting_bytes": Metric(Kind.GAUGE, "bytes", "The most that has waited for one reader so far."),
     # everywhere
     "batch_size": Metric(Kind.HISTOGRAM, "items", "Items handled by one call or commit.", ("batch",), COUNTS),
     "loop_failures": Metric(Kind.COUNTER, "failures", "Exceptions that a background loop survived.", ("loop",)),

@@ -68,9 +68,10 @@ class TokenLogApi(Protocol):
         because readers ask the journal first.
         """
 
-    async def read(self, job_id: str, after: int) -> Logged:
+    async def read(self, job_id: str, after: int, limit_bytes: int | None = None) -> Logged:
         """What has a sequence number above `after` (-1: all), as far as it is there now.
 
+        With `limit_bytes` a page of it: one chunk at least, then as many as fit; the seal comes with the last page.
         Chunks come whole, here and in `follow`: the first may begin with operations at or below `after`.
         """
 

@@ -52,9 +52,9 @@ class TokenLog:
         """Remove logs."""
         await self._commits.do([Forget(job_id) for job_id in job_ids])
 
-    async def read(self, job_id: str, after: int) -> Logged:
-        """What is there after a cursor."""
-        page = await read_from(self._store, lambda: self._store.read(job_id, after))
+    async def read(self, job_id: str, after: int, limit_bytes: int | None = None) -> Logged:
+        """What is there after a cursor, or a page of it."""
+        page = await read_from(self._store, lambda: self._store.read(job_id, after, limit_bytes))
         return Logged(page.chunks, page.seal)
 
     async def follow(

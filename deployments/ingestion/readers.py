@@ -1,32 +1,80 @@
-"""All readers of this process: one long poll to the token log and one to the journal serve them together."""
+"""All readers of this process: one feed per job, and one long poll each to the token log and to the journal for all.
+
+Invariants:
+- A reader holds a cursor, and what it is giving at this moment: at most `BATCH_BYTES`, or one event.
+- Every reader of a job sees the same bytes at the same number, whether from the feed or from the log.
+- A stream that is cut ends with an exception, never as if it were at its end.
+"""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from typing import NamedTuple, TypeVar
 
+from actors.blobs import Blobs
 from actors.journal.protocol import JournalApi
 from actors.token_log.protocol import Logged, TokenLogApi
+from deployments.history.history import HistoryApi, UnknownJobError
 from deployments.history.sealed_log import seal_of
+from deployments.history.stream_events import Scribe, StreamFrame
+from deployments.history.views import event_view
+from deployments.ingestion.feed import Entry, Feed, Frame, entries_of
 from deployments.ingestion.poll import Poll
-from deployments.ingestion.reader import Frame, Reader
+from deployments.ingestion.windows import Windows
+from events.v1.tokens_pb2 import Seal
 from pipelines.errors import TransientError
-from pipelines.jobs import Job
+from pipelines.generate import FIRST_OPERATION
+from pipelines.jobs import Reference
+from pipelines.payloads import Request
 from pipelines.ports import Ports
 
-QUEUE_LIMIT = 1024  # frames that may wait for one reader
+BATCH_BYTES = 48 * 1024  # that wait for one reader; a single event may be longer
+BATCH_ENTRIES = 32  # likewise, of a native stream
+PAGE_BYTES = (
+    16 * 1024
+)  # of chunks that a reader behind its feed reads at once; as events they are some four times as long
 SEAL_PATIENCE_S = 1.0  # from the terminal event until a reader asks for the seal itself
+SILENCE_S = 15.0  # after which a reader is told that there is nothing yet
+LOOK_S = 60.0  # between two looks whether a silent job is still there
+FAULT_PATIENCE_S = 60.0  # for a store or service that does not answer
+_PAUSE_S = 0.5
+T = TypeVar("T")
+
+
+class DrainError(TransientError):
+    """This process ends. Its readers resume elsewhere, from the last number that they have seen."""
+
+
+class Subject(NamedTuple):
+    """What is read: a job of a tenant, and its request, or the reference to it."""
+
+    job_id: str
+    tenant: str
+    request: Request | Reference
 
 
 class Readers:
     """Streams of jobs. The jobs' owner has been checked before."""
 
     def __init__(
-        self, *, journal: JournalApi, token_log: TokenLogApi, ports: Ports, queue_limit: int = QUEUE_LIMIT
+        self,
+        *,
+        journal: JournalApi,
+        token_log: TokenLogApi,
+        history: HistoryApi,
+        blobs: Blobs,
+        ports: Ports,
+        windows: Windows | None = None,
     ) -> None:
         self._journal = journal
         self._token_log = token_log
-        self._queue_limit = queue_limit
-        self._by_job: dict[str, dict[Reader, None]] = {}  # in the order in which they came
+        self._history = history
+        self._blobs = blobs
+        self._ports = ports
+        self._windows = windows or Windows()
+        self._feeds: dict[str, Feed] = {}
+        self._draining = False
+        self._most_waiting = 0
         self._log: Poll[Logged] = Poll(
             token_log.follow, cursor=self._sequence, deliver=self._take_log, name="tokens", ports=ports
         )
@@ -34,73 +82,199 @@ class Readers:
             journal.follow, cursor=self._event_count, deliver=self._take_events, name="events", ports=ports
         )
 
-    async def stream(self, job: Job, starting_after: int = -1) -> AsyncGenerator[Frame]:
-        """Frames up to and with the one `end`; token frames only above `starting_after`."""
-        reader = Reader(job.id, starting_after=starting_after, limit=self._queue_limit)
-        self._open(reader)
-        try:
+    async def stream(self, subject: Subject, starting_after: int = -1) -> AsyncGenerator[Frame]:
+        """The native frames up to and with the one `end`; token frames only above `starting_after`."""
+        with self._reading(subject.job_id) as feed:
+            cursor, seen = max(starting_after, FIRST_OPERATION - 1), 0
             while True:
-                frame = reader.pop() or await self._next(reader, job.tenant)
-                if frame is not None:
-                    yield frame
-                    if frame["type"] == "end":
-                        return
-        finally:
-            self._close(reader)
+                news = feed.news
+                while seen < len(feed.facts):
+                    seen += 1
+                    yield {"type": "event", "event": event_view(feed.facts[seen - 1])}
+                entries = (await self._above(feed, cursor))[:BATCH_ENTRIES]
+                for entry in entries:
+                    for frame in feed.tokens_of(entry):
+                        if frame["sequence_number"] > cursor:
+                            yield frame
+                    cursor = max(cursor, entry.last)
+                if feed.seal is not None and feed.told(cursor, seen):
+                    yield _end_frame(feed.seal)
+                    return
+                if not entries:
+                    await self._wait(feed, news, subject.tenant)
+
+    async def events(self, subject: Subject, starting_after: int = -1) -> AsyncGenerator[list[StreamFrame]]:
+        """OpenAI's events above a number that was shown, as many at once as there are; [] after each silence.
+
+        Ends after the terminal event. Raises what asking for the job's request or Response raises, and DrainError.
+        """
+        with self._reading(subject.job_id) as feed:
+            scribe = feed.scribe or await self._scribe(feed, subject)
+            if first := [frame for frame in scribe.head() if frame.sequence > starting_after]:
+                yield first
+            cursor = max(starting_after + scribe.shift, FIRST_OPERATION - 1)
+            while (seal := feed.seal) is None or cursor < seal.terminal.sequence - 1:
+                news = feed.news
+                batch = self._batch(feed, scribe, await self._above(feed, cursor), cursor - scribe.shift)
+                if batch:
+                    cursor = batch[-1].sequence + scribe.shift
+                    yield batch
+                elif not await self._wait(feed, news, subject.tenant):
+                    yield []
+            terminal = feed.terminal or await self._terminal(feed, scribe, seal, subject)
+            if terminal.sequence > starting_after:
+                yield [terminal]
+
+    def drain(self) -> None:
+        """Cut every stream, those that come later too."""
+        self._draining = True
+        for feed in self._feeds.values():
+            feed.wake()
 
     async def close(self) -> None:
         """End the polls."""
         await self._log.close()
         await self._events.close()
 
-    async def _next(self, reader: Reader, tenant: str) -> Frame | None:
-        """Wait for news. None where there may be some by now."""
-        if reader.behind:
-            reader.behind = False
-            self._follow(reader.job_id)
-        reader.news.clear()
-        patience = SEAL_PATIENCE_S if reader.ended and not reader.sealed else None
+    @contextlib.contextmanager
+    def _reading(self, job_id: str) -> Iterator[Feed]:
+        feed = self._feeds.get(job_id)
+        if feed is None:
+            feed = self._feeds[job_id] = Feed(job_id, self._windows, looked_at=self._ports.clock.monotonic())
+            self._log.add(job_id)
+            self._events.add(job_id)
+        feed.readers += 1
         try:
-            async with asyncio.timeout(patience):
-                await reader.news.wait()
-        except TimeoutError:
-            await self._ask_for_seal(tenant, reader.job_id)
-        return reader.pop()
+            yield feed
+        finally:
+            feed.readers -= 1
+            if not feed.readers:
+                self._close(feed)
 
-    async def _ask_for_seal(self, tenant: str, job_id: str) -> None:
-        with contextlib.suppress(TransientError):  # it is asked for again
-            (job,) = await self._journal.jobs(tenant, [job_id])
-            if job is not None and job.status.terminal:
+    def _close(self, feed: Feed) -> None:
+        del self._feeds[feed.job_id]
+        self._windows.leave(feed)
+        self._log.remove(feed.job_id)
+        self._events.remove(feed.job_id)
+
+    async def _above(self, feed: Feed, cursor: int) -> list[Entry]:
+        """What there is above a cursor, perhaps not all of it."""
+        if self._draining:
+            raise DrainError("this server ends", retry_after_s=1.0)
+        entries = feed.after(cursor)
+        if entries is None:
+            logged = await self._patiently(lambda: self._token_log.read(feed.job_id, cursor, PAGE_BYTES))
+            self._ports.metrics.count("stream_chunks", len(logged.chunks), source="page")
+            entries = entries_of(logged, cursor)
+        return entries
+
+    def _batch(self, feed: Feed, scribe: Scribe, entries: list[Entry], shown: int) -> list[StreamFrame]:
+        """The events of the first entries above a number, as many as may wait; one at least."""
+        chosen: list[StreamFrame] = []
+        size = 0
+        for entry in entries:
+            for frame in feed.events_of(entry, scribe):
+                if frame.sequence <= shown:
+                    continue
+                size += len(frame.sse)
+                if chosen and size > BATCH_BYTES:
+                    self._waiting(size - len(frame.sse))
+                    return chosen
+                chosen.append(frame)
+        self._waiting(size)
+        return chosen
+
+    def _waiting(self, size: int) -> None:
+        if size > self._most_waiting:
+            self._most_waiting = size
+            self._ports.metrics.level("stream_waiting_bytes", size)
+
+    async def _wait(self, feed: Feed, news: asyncio.Event, tenant: str) -> bool:
+        """Whether there may be news, within a silence."""
+        unsealed = feed.ended and feed.seal is None
+        try:
+            async with asyncio.timeout(SEAL_PATIENCE_S if unsealed else SILENCE_S):
+                await news.wait()
+        except TimeoutError:
+            await self._look(feed, tenant, SEAL_PATIENCE_S if unsealed else LOOK_S)
+            return unsealed
+        return True
+
+    async def _look(self, feed: Feed, tenant: str, interval_s: float) -> None:
+        """Ask for the seal where the job has ended. Raises UnknownJobError where it is gone."""
+        now = self._ports.clock.monotonic()
+        if now - feed.looked_at < interval_s:  # another reader has
+            return
+        feed.looked_at = now
+        with contextlib.suppress(TransientError):  # somebody looks again
+            (job,) = await self._journal.jobs(tenant, [feed.job_id])
+            if job is None:
+                raise UnknownJobError(feed.job_id)
+            if job.status.terminal:
                 await seal_of(self._token_log, job)
 
-    def _open(self, reader: Reader) -> None:
-        self._by_job.setdefault(reader.job_id, {})[reader] = None
-        self._follow(reader.job_id)
+    async def _scribe(self, feed: Feed, subject: Subject) -> Scribe:
+        async with feed.lock:
+            if feed.scribe is None:
+                feed.scribe = Scribe(feed.job_id, await self._request(subject), feed.opened)
+        return feed.scribe
 
-    def _close(self, reader: Reader) -> None:
-        readers = self._by_job[reader.job_id]
-        readers.pop(reader, None)
-        if not readers:
-            del self._by_job[reader.job_id]
-            self._log.remove(reader.job_id)
-            self._events.remove(reader.job_id)
+    async def _request(self, subject: Subject) -> Request:
+        if isinstance(subject.request, Request):
+            return subject.request
+        wanted = [(subject.tenant, subject.request, None)]
+        (data,) = await self._patiently(lambda: self._blobs.get_many(wanted))
+        return Request.model_validate_json(data)
 
-    def _follow(self, job_id: str) -> None:
-        self._log.add(job_id)
-        self._events.add(job_id)
+    async def _terminal(self, feed: Feed, scribe: Scribe, seal: Seal, subject: Subject) -> StreamFrame:
+        async with feed.lock:
+            if feed.terminal is None:
+                response = await self._patiently(lambda: self._history.response(subject.tenant, subject.job_id))
+                feed.terminal = scribe.terminal(seal, response)
+        return feed.terminal
+
+    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """The answer; waits out a fault of the one who is asked."""
+        give_up_at = self._ports.clock.monotonic() + FAULT_PATIENCE_S
+        while True:
+            try:
+                return await ask()
+            except TransientError:
+                if self._draining or self._ports.clock.monotonic() >= give_up_at:
+                    raise
+                await self._ports.sleep(_PAUSE_S)
 
     def _sequence(self, job_id: str) -> int | None:
-        return min((r.sequence for r in self._by_job.get(job_id, ()) if not r.behind), default=None)
+        feed = self._feeds.get(job_id)
+        return None if feed is None or feed.seal is not None else feed.sequence
 
     def _event_count(self, job_id: str) -> int | None:
-        return min((r.events for r in self._by_job.get(job_id, ()) if not r.behind), default=None)
+        feed = self._feeds.get(job_id)
+        return None if feed is None or feed.ended else len(feed.facts)
 
     def _take_log(self, job_id: str, logged: Logged) -> None:
-        taken = [reader.take_log(logged) for reader in self._by_job.get(job_id, ())]
-        if not all(taken):
+        feed = self._feeds.get(job_id)
+        if feed is None or feed.seal is not None:
+            return
+        before = feed.chunks
+        if not feed.take_log(logged):
             self._log.add(job_id)
+        elif feed.seal is not None:
+            self._log.remove(job_id)
+        if feed.chunks > before:
+            self._ports.metrics.count("stream_chunks", feed.chunks - before, source="feed")
 
     def _take_events(self, job_id: str, news: tuple[int, list[bytes]]) -> None:
-        taken = [reader.take_events(*news) for reader in self._by_job.get(job_id, ())]
-        if not all(taken):
+        feed = self._feeds.get(job_id)
+        if feed is None or feed.ended:
+            return
+        if not feed.take_events(*news):
             self._events.add(job_id)
+        elif feed.ended:
+            self._events.remove(job_id)
+
+
+def _end_frame(seal: Seal) -> Frame:
+    terminal = seal.terminal
+    error = {"code": terminal.error.code, "message": terminal.error.message} if terminal.HasField("error") else None
+    return {"type": "end", "sequence_number": terminal.sequence, "status": terminal.status, "error": error}

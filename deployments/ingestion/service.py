@@ -19,11 +19,12 @@ from actors.journal.protocol import JournalApi
 from actors.telemetry.tracing import new_traceparent
 from actors.token_log.protocol import TokenLogApi
 from deployments.history.history import HistoryApi, UnknownJobError
+from deployments.history.stream_events import StreamFrame
 from deployments.ingestion.bodies import DEFAULT_DEADLINE_S, GenerateBody
 from deployments.ingestion.errors import ApiError, api_error, over_budget
 from deployments.ingestion.idempotency import idempotency_key
 from deployments.ingestion.middleware import DEFAULT_TENANT
-from deployments.ingestion.readers import Readers
+from deployments.ingestion.readers import Readers, Subject
 from events.ids import is_id
 from pipelines.commands import INLINE_BYTES, Answer, Cancel, Key, Payload, Redrive, Submit, Verdict
 from pipelines.errors import RejectError
@@ -87,7 +88,7 @@ class IngestionService:
         self._renderer = renderer
         self._ports = ports
         self._shard = shard
-        self._readers = Readers(journal=journal, token_log=token_log, ports=ports)
+        self._readers = Readers(journal=journal, token_log=token_log, history=history, blobs=blobs, ports=ports)
         self._files: Coalescer[tuple[str, bytes], Payload] = Coalescer(blobs.pack_many, name="blobs", ports=ports)
         self._submits: Coalescer[Submit, Answer] = Coalescer(journal.submit, name="submit", ports=ports)
 
@@ -195,10 +196,32 @@ class IngestionService:
         self, job_id: str, starting_after: int = -1, tenant: str = DEFAULT_TENANT
     ) -> AsyncGenerator[dict[str, Any]]:
         """The frames of `WS /jobs/{id}/stream`, up to and with the one `end`."""
-        job = await self._row(tenant, job_id)
-        async with aclosing(self._readers.stream(job, starting_after)) as frames:
+        subject = await self.subject(job_id, tenant)
+        async with aclosing(self._readers.stream(subject, starting_after)) as frames:
             async for frame in frames:
                 yield frame
+
+    async def subject(self, job_id: str, tenant: str = DEFAULT_TENANT) -> Subject:
+        """What `events` reads: a job of this tenant. Who has just submitted it makes a Subject of its request."""
+        return Subject(job_id, tenant, (await self._row(tenant, job_id)).request)
+
+    async def events(self, subject: Subject, starting_after: int = -1) -> AsyncGenerator[StreamFrame]:
+        """OpenAI's events of a job above a number that was shown, up to and with the terminal one.
+
+        Raises UnknownJobError where the job is removed meanwhile, DrainError where this process ends.
+        """
+        async with aclosing(self._readers.events(subject, starting_after)) as batches:
+            async for batch in batches:
+                for frame in batch:
+                    yield frame
+
+    def event_batches(self, subject: Subject, starting_after: int = -1) -> AsyncGenerator[list[StreamFrame]]:
+        """The same, as many at once as there are, and [] after each silence: what `EventStream` sends."""
+        return self._readers.events(subject, starting_after)
+
+    def drain(self) -> None:
+        """Cut all streams: their readers resume elsewhere."""
+        self._readers.drain()
 
     async def unready(self) -> str | None:
         """Why jobs would not be worked on now; None where they would."""

@@ -1,6 +1,7 @@
 """`WS /jobs/{id}/stream`: events, tokens and the end as JSON frames.
 
 An error is one frame in OpenAI's shape, and then the connection closes: 1008 for the client's faults, 1011 for ours.
+A server that ends closes it with 1012; the client resumes.
 """
 
 import asyncio
@@ -13,10 +14,12 @@ from pydantic_core import to_json
 
 from deployments.ingestion.errors import ApiError, api_error
 from deployments.ingestion.middleware import POLICY_VIOLATION, tenant_of
+from deployments.ingestion.readers import DrainError
 from deployments.ingestion.service import IngestionService
 
 log = logging.getLogger("heliograph")
 INTERNAL_ERROR = 1011
+SERVICE_RESTART = 1012
 
 
 def stream_route(service: IngestionService) -> APIRouter:
@@ -44,6 +47,8 @@ async def _send(socket: WebSocket, service: IngestionService, job_id: str) -> No
         await socket.close()
     except WebSocketDisconnect:
         return
+    except DrainError:
+        await socket.close(SERVICE_RESTART)
     except Exception as error:  # noqa: BLE001 - told to the client, and logged where it is ours
         await _fail(socket, error)
 

@@ -17,6 +17,7 @@ from actors.token_log.protocol import Logged
 from actors.token_log.token_log import TokenLog
 from deployments.engines.protocol import Engine
 from deployments.engines.scripted import ScriptedEngine
+from deployments.inference.language import Interpreters
 from deployments.inference.worker import InferenceWorker
 from deployments.prompting.renderer import PromptModel, PromptRenderer
 from deployments.prompting.templates import Templates
@@ -50,7 +51,7 @@ class Workshop:
         self.worker = self.make_worker(engine or ScriptedEngine())
         self.prompting = self.make_prompting(folder)
 
-    def make_worker(self, engine: Engine) -> InferenceWorker:
+    def make_worker(self, engine: Engine, interpreters: Interpreters | None = None) -> InferenceWorker:
         return InferenceWorker(
             model="scripted",
             engine=engine,
@@ -60,6 +61,7 @@ class Workshop:
             blobs=self.blobs,
             ports=self.ports,
             on_engine_death=lambda: self.deaths.append("dead"),
+            interpreters=interpreters,
         )
 
     def make_prompting(self, folder: Path) -> PromptWorker:

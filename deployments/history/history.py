@@ -81,7 +81,8 @@ class History:
         payloads = await self._blobs.get_many([(tenant, reference, None) for reference in references])
         request = Request.model_validate_json(payloads[0])
         if len(payloads) > 1:
-            return response_object(job, request, Result.model_validate_json(payloads[1]).output)
+            result = Result.model_validate_json(payloads[1])
+            return response_object(job, request, result.output, result.reasoning_tokens)
         if job.status.terminal:
             return response_object(job, request, await sealed_output(self._token_log, job))
         return response_object(job, request)

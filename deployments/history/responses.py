@@ -83,14 +83,16 @@ def skeleton(job_id: str, request: Request) -> dict[str, Any]:
     }
 
 
-def response_object(job: Job, request: Request, output: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+def response_object(
+    job: Job, request: Request, output: Sequence[dict[str, Any]] = (), reasoning_tokens: int = 0
+) -> dict[str, Any]:
     """The Response as the job stands. `output` counts only once the job is terminal."""
     response = skeleton(job.id, request) | {"status": job.status.value}
     if not job.status.terminal:
         return response
     return response | {
         "output": list(output),
-        "usage": usage_object(job.usage) if job.usage else None,
+        "usage": usage_object(job.usage, reasoning_tokens) if job.usage else None,
         "completed_at": _completed_at(job),
         "error": error_object(job.fault) if job.status is Status.FAILED else None,
         "incomplete_details": {"reason": job.reason} if job.status is Status.INCOMPLETE else None,
@@ -131,13 +133,13 @@ def _likelihood(logprob: Logprob) -> dict[str, Any]:
     return {"token": logprob.token, "bytes": list(logprob.utf8), "logprob": logprob.logprob}
 
 
-def usage_object(usage: Usage) -> dict[str, Any]:
-    """Tokens in OpenAI's shape."""
+def usage_object(usage: Usage, reasoning_tokens: int = 0) -> dict[str, Any]:
+    """Tokens in OpenAI's shape; those of the reasoning are among those of the output."""
     return {
         "input_tokens": usage.input_tokens,
         "input_tokens_details": {"cached_tokens": usage.cached_tokens, "cache_write_tokens": 0},
         "output_tokens": usage.output_tokens,
-        "output_tokens_details": {"reasoning_tokens": 0},
+        "output_tokens_details": {"reasoning_tokens": reasoning_tokens},
         "total_tokens": usage.input_tokens + usage.output_tokens,
     }
 

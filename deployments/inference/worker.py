@@ -20,8 +20,10 @@ from actors.token_log.protocol import TokenLogApi
 from actors.token_log.writer import TokenLogWriter
 from deployments.engines.protocol import Engine, EngineDeadError
 from deployments.history.responses import item_object
-from deployments.inference.generation import Generator, Output
+from deployments.inference.generation import Generator
 from deployments.inference.intake import Intake, Work
+from deployments.inference.language import EngineLanguage, Interpreters
+from deployments.inference.transcript import Output
 from deployments.reporting import report
 from pipelines.commands import Answer, Finish, Generated, Outcome, Released
 from pipelines.errors import HeliographError, StaleFenceError, outcome_of
@@ -42,7 +44,7 @@ class _Running:
 class InferenceWorker:
     """Handles the claims of one model's topic; the puller feeds it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one per part
         self,
         *,
         model: str,
@@ -53,6 +55,7 @@ class InferenceWorker:
         blobs: Blobs,
         ports: Ports,
         on_engine_death: Callable[[], None],
+        interpreters: Interpreters | None = None,  # None: the engine's text is all that there is to say
     ) -> None:
         self._model = model
         self._engine = engine
@@ -64,7 +67,12 @@ class InferenceWorker:
         self._finishes: Coalescer[Finish, Answer] = Coalescer(journal.finish, name="finish", ports=ports)
         self._writer = TokenLogWriter(token_log, ports=ports, on_refused=self.revoke)
         self._intake = Intake(blobs=blobs, token_log=token_log)
-        self._generator = Generator(engine=engine, writer=self._writer, ports=ports)
+        self._generator = Generator(
+            engine=engine,
+            interpreters=interpreters or Interpreters(EngineLanguage(engine)),
+            writer=self._writer,
+            ports=ports,
+        )
         self._running: dict[str, _Running] = {}
         self._freed = asyncio.Event()
 
@@ -147,10 +155,11 @@ class InferenceWorker:
         return outcome_of(error)
 
     async def _generated(self, claim: ClaimedJob, prompt: Prompt, output: Output) -> Generated:
-        usage = Usage(prompt.input_tokens, len(output.token_ids))
+        usage = output.usage or Usage(prompt.input_tokens, len(output.token_ids), output.cached_tokens)
         result = Result(
             output=[item_object(item) for item in output.items],
             usage=usage,
+            reasoning_tokens=output.reasoning_tokens,
             finish_reason=output.finish_reason,
             engine_fingerprint=output.engine_fingerprint,
             token_ids=output.token_ids,

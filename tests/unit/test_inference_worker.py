@@ -10,6 +10,7 @@ from actors.token_log.writer import TokenLogWriter
 from deployments.engines.protocol import EngineDeadError, Generation, Tokens
 from deployments.engines.scripted import ScriptedEngine
 from deployments.inference.generation import Generator
+from deployments.inference.language import EngineLanguage, Interpreters
 from events.ids import derived_id
 from pipelines.commands import Answer, Finish
 from pipelines.errors import TransientError
@@ -118,7 +119,10 @@ async def test_a_failed_attempt_is_continued_to_the_same_text(tmp_path: Path, at
 async def test_a_finished_log_is_completed_without_the_engine(shop: Workshop) -> None:
     (claim,) = await shop.prompts(prompt())
     writer = TokenLogWriter(shop.token_log, ports=shop.ports, on_refused=shop.worker.revoke)
-    await Generator(engine=ScriptedEngine(), writer=writer, ports=shop.ports).run(claim, prompt(), EMPTY)
+    engine = ScriptedEngine()
+    interpreters = Interpreters(EngineLanguage(engine))
+    generator = Generator(engine=engine, interpreters=interpreters, writer=writer, ports=shop.ports)
+    await generator.run(claim, prompt(), EMPTY)
     await writer.flush(claim.job_id)  # and here its process dies
     await shop.journal.orphan("w1", crashed=True)
     shop.worker = shop.make_worker(DeadEngine())

@@ -1,0 +1,141 @@
+"""A job's tokens, as they come, into chunks of its log.
+
+Invariants:
+- The last chunk carries the finish reason and closes the item, so a log is finished as a whole or not at all.
+- An id is logged with what it says or after it, never before: a continuation starts where nothing is held back in
+  memory but what the logged ids bring back.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from actors.token_log.writer import TokenLogWriter
+from deployments.engines.protocol import Engine, Tokens
+from deployments.inference.interpreter import Interpreter
+from events.v1.tokens_pb2 import Operation
+from pipelines.jobs import ClaimedJob, Status, Usage
+from pipelines.operations import Composer, Item, LogState, Piece
+
+STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """What a finished log amounts to. `end` is its last sequence number."""
+
+    items: list[Item]
+    token_ids: list[int]
+    reasoning_tokens: int = 0
+    cached_tokens: int = 0
+    usage: Usage | None = None  # where the engine counts for itself
+    finish_reason: str
+    end: int
+    engine_fingerprint: str
+
+    @property
+    def status(self) -> Status:
+        """Incomplete where the limit cut it short."""
+        return status_of(self.finish_reason)
+
+
+class Transcript:
+    """Of one attempt; it goes on where the log's state ends."""
+
+    def __init__(
+        self,
+        claim: ClaimedJob,
+        state: LogState,
+        *,
+        engine: Engine,
+        interpreter: Interpreter,
+        writer: TokenLogWriter,
+    ) -> None:
+        self._claim = claim
+        self._fingerprint = engine.fingerprint
+        self._writer = writer
+        self._composer = Composer(claim.job_id, state)
+        self._interpreter = interpreter
+        self._interpreter.push(state.token_ids)
+        self._ids = list(state.token_ids)
+        self._logged = len(self._ids)
+        self._pinned = bool(state.engine_fingerprint)
+        self._cached_tokens = 0
+        self._output: Output | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more is wanted of the engine."""
+        return self._output is not None
+
+    def add(self, tokens: Tokens) -> None:
+        """What the engine has just made."""
+        before = self._interpreter.read
+        pieces = [*tokens.pieces, *self._interpreter.push(tokens.ids, tokens.logprobs)] if tokens.ids else tokens.pieces
+        self._ids += tokens.ids[: self._interpreter.read - before]
+        self._cached_tokens = max(self._cached_tokens, tokens.cached_tokens)
+        reason = STOP if self._interpreter.stopped else tokens.finish_reason
+        if reason is None:
+            self._write(self._compose(pieces), self._interpreter.settled)
+        else:
+            self._finish(pieces, reason, tokens.usage)
+
+    def output(self) -> Output:
+        """What has come out. Raises RuntimeError where the engine ended without a finish reason."""
+        if self._output is None:
+            raise RuntimeError("the engine ended without a finish reason")
+        return self._output
+
+    def _compose(self, pieces: Iterable[Piece]) -> list[Operation]:
+        operations = self._composer.begin()
+        for piece in pieces:
+            operations += self._composer.say(piece)
+        return operations
+
+    def _finish(self, pieces: Sequence[Piece], reason: str, usage: Usage | None) -> None:
+        operations = self._compose([*pieces, *self._interpreter.flush()])
+        if self._composer.open is None:  # nothing was said at all, which is a message too
+            operations += self._composer.say(Piece(text=""))
+        operations += self._composer.close(status_of(reason))
+        self._write(operations, len(self._ids), reason)
+        self._output = Output(
+            items=self._composer.items,
+            token_ids=self._ids,
+            reasoning_tokens=self._interpreter.reasoning_tokens,
+            cached_tokens=self._cached_tokens,
+            usage=usage,
+            finish_reason=reason,
+            end=self._composer.next_sequence - 1,
+            engine_fingerprint=self._fingerprint,
+        )
+
+    def _write(self, operations: list[Operation], until: int, reason: str = "") -> None:
+        if not operations:
+            return
+        self._writer.write(
+            self._claim.job_id,
+            self._claim.fence,
+            operations,
+            self._ids[self._logged : until],
+            finish_reason=reason,
+            engine_fingerprint="" if self._pinned else self._fingerprint,
+        )
+        self._logged, self._pinned = max(until, self._logged), True
+
+
+def logged_output(state: LogState, interpreter: Interpreter | None) -> Output:
+    """What a log that is finished amounts to; the interpreter is there only to count its reasoning again."""
+    if interpreter is not None:
+        interpreter.push(state.token_ids)
+    return Output(
+        items=list(state.items),
+        token_ids=list(state.token_ids),
+        reasoning_tokens=interpreter.reasoning_tokens if interpreter else 0,
+        finish_reason=state.finish_reason,
+        end=state.next_sequence - 1,
+        engine_fingerprint=state.engine_fingerprint,
+    )
+
+
+def status_of(finish_reason: str) -> Status:
+    """What a job is that ended so."""
+    return Status.INCOMPLETE if finish_reason == "length" else Status.COMPLETED

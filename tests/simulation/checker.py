@@ -9,8 +9,8 @@ from actors.journal.store import Budget
 from actors.token_log.memory import Log
 from actors.token_log.protocol import Logged
 from deployments.history.sealed_log import output_of
+from deployments.ingestion.feed import TERMINAL_EVENTS
 from deployments.ingestion.middleware import DEFAULT_TENANT
-from deployments.ingestion.reader import TERMINAL_EVENTS
 from events.v1.events_pb2 import Envelope
 from events.v1.tokens_pb2 import Chunk, Operation, Seal
 from pipelines.jobs import Job, Status

@@ -1,6 +1,7 @@
 """Ingestion on in-memory parts, and a hand that moves its jobs on, for tests."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ from actors.blobs import Blobs
 from actors.journal.disk import Disk
 from actors.journal.journal import Journal
 from actors.journal.memory import MemoryStore
+from actors.journal.store import Store as JournalStore
 from actors.token_log.memory import Disk as TokenDisk
 from actors.token_log.memory import MemoryTokenStore
 from actors.token_log.protocol import Append, SealRequest
+from actors.token_log.store import Store as TokenStore
 from actors.token_log.token_log import TokenLog
 from deployments.history.history import History
 from deployments.history.responses import item_object
@@ -24,8 +27,9 @@ from deployments.prompting.tokenizers import WordCounter
 from events.v1.tokens_pb2 import Chunk
 from pipelines.commands import Failed, Generated, Outcome, Remedy, Rendered
 from pipelines.jobs import ClaimedJob, Fault, Status, Usage
-from pipelines.operations import span
-from pipelines.payloads import Result
+from pipelines.operations import Composer, Piece, span
+from pipelines.payloads import Message, Request, Result
+from pipelines.ports import Metrics
 from tests.factories import INFERENCE, PROMPTING, claim, finish, make_ports, rendered
 from tests.token_logs import TextComposer
 
@@ -50,16 +54,20 @@ class House:
         body_limit: int = 100_000,
         journal: type[Journal] = Journal,
         token_log: type[TokenLog] = TokenLog,
+        stores: tuple[JournalStore, TokenStore] | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         ports = make_ports()
-        self.journal = journal(MemoryStore(Disk(uuid="one")), ports=ports)
-        self.token_log = token_log(MemoryTokenStore(TokenDisk(uuid="two")), ports=ports)
-        blobs = Blobs(self.journal, folder, ports.clock)
+        ports = replace(ports, metrics=metrics or ports.metrics)
+        journal_store, token_store = stores or (MemoryStore(Disk(uuid="one")), MemoryTokenStore(TokenDisk(uuid="two")))
+        self.journal = journal(journal_store, ports=ports)
+        self.token_log = token_log(token_store, ports=ports)
+        self.blobs = Blobs(self.journal, folder, ports.clock)
         self.service = IngestionService(
             journal=self.journal,
             token_log=self.token_log,
-            blobs=blobs,
-            history=History(journal=self.journal, token_log=self.token_log, blobs=blobs, ports=ports),
+            blobs=self.blobs,
+            history=History(journal=self.journal, token_log=self.token_log, blobs=self.blobs, ports=ports),
             renderer=renderer(),
             models={"scripted": ModelCard(name="scripted", context=CONTEXT, default_max_output_tokens=16)},
             ports=ports,
@@ -74,6 +82,11 @@ class House:
         reply = await self.client.post("/async-generate", json={"model": "scripted", "prompt": "Hi", **body})
         assert reply.status_code == 202, reply.text
         return str(reply.json()["job_id"])
+
+    async def accept(self, *, background: bool = True) -> str:
+        """Submit without HTTP; the job's id."""
+        request = Request(model="scripted", messages=[Message(role="user", content="Hi")], background=background)
+        return (await self.service.accept(request, "default", size=2)).job_id
 
     async def render(self) -> None:
         """Take all jobs through their first step."""
@@ -94,15 +107,22 @@ class House:
             operations += composer.delta(text)
         await self._append(job, Chunk(operations=operations))
 
+    async def say(self, job: ClaimedJob, *pieces: Piece) -> None:
+        """Log items of any kind."""
+        composer = self.composers.setdefault(job.job_id, TextComposer(job.job_id))
+        operations = Composer.begin(composer)
+        for piece in pieces:
+            operations += composer.say(piece)
+        await self._append(job, Chunk(operations=operations))
+
     async def complete(self, job: ClaimedJob, status: Status = Status.COMPLETED) -> None:
         """End a job that has written something."""
         composer = self.composers[job.job_id]
-        close = composer.close(status)
-        await self._append(job, Chunk(operations=close, finish_reason="stop"))
-        item = item_object(composer.items[-1])
+        await self._append(job, Chunk(operations=composer.close(status), finish_reason="stop"))
+        output = [item_object(item) for item in composer.items]
         usage = Usage(input_tokens=3, output_tokens=2)
-        result = Result(output=[item], usage=usage, finish_reason="stop", engine_fingerprint="words")
-        (payload,) = await Blobs(self.journal, Path(), make_ports().clock).pack_many([(job.tenant, result.encode())])
+        result = Result(output=output, usage=usage, finish_reason="stop", engine_fingerprint="words")
+        (payload,) = await self.blobs.pack_many([(job.tenant, result.encode())])
         reason = "stop" if status is Status.COMPLETED else "length"
         end = composer.next_sequence - 1
         await self.outcome(job, Generated(result=payload, status=status, usage=usage, finish_reason=reason, end=end))

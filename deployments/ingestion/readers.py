@@ -65,6 +65,7 @@ class Readers:
         blobs: Blobs,
         ports: Ports,
         windows: Windows | None = None,
+        silence_s: float = SILENCE_S,
     ) -> None:
         self._journal = journal
         self._token_log = token_log
@@ -72,6 +73,7 @@ class Readers:
         self._blobs = blobs
         self._ports = ports
         self._windows = windows or Windows()
+        self._silence_s = silence_s
         self._feeds: dict[str, Feed] = {}
         self._draining = False
         self._most_waiting = 0
@@ -193,7 +195,7 @@ class Readers:
         """Whether there may be news, within a silence."""
         unsealed = feed.ended and feed.seal is None
         try:
-            async with asyncio.timeout(SEAL_PATIENCE_S if unsealed else SILENCE_S):
+            async with asyncio.timeout(SEAL_PATIENCE_S if unsealed else self._silence_s):
                 await news.wait()
         except TimeoutError:
             await self._look(feed, tenant, SEAL_PATIENCE_S if unsealed else LOOK_S)

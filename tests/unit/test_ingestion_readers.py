@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-from actors.blobs import Blobs
 from actors.token_log.protocol import Logged
 from actors.token_log.token_log import TokenLog
 from deployments.ingestion.feed import Frame
@@ -41,7 +40,7 @@ def readers_of(house: House, *, windows: Windows | None = None) -> Readers:
         journal=house.journal,
         token_log=house.token_log,
         history=house.service.history,
-        blobs=Blobs(house.journal, Path(), make_ports().clock),
+        blobs=house.blobs,
         ports=make_ports(),
         windows=windows,
     )

@@ -45,10 +45,10 @@ class Interpreter:
         return self._stop is not None and self._stop.stopped
 
     @property
-    def settled(self) -> int:
-        """How many ids have had their say. The text of those after them is still held back."""
+    def settled(self) -> bool:
+        """Whether no likelihood is held back, which the ids alone would not bring back."""
         held = self._stop.held if self._stop is not None and not self.stopped else ()
-        return self.read - len(self._ids) - sum(len(unit.ids) for unit in held)
+        return not self._logprobs and not any(unit.logprobs for unit in held)
 
     def push(self, ids: Sequence[int], logprobs: Sequence[TokenLogprob] | None = None) -> list[Piece]:
         """What these ids, as far as they are read, add."""

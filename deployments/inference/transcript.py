@@ -2,11 +2,10 @@
 
 Invariants:
 - The last chunk carries the finish reason and closes the item, so a log is finished as a whole or not at all.
-- An id is logged with what it says or after it, never before: a continuation starts where nothing is held back in
-  memory but what the logged ids bring back.
+- What is logged is all that the logged ids say, so that whoever pushes them stands where the log ends.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from actors.token_log.writer import TokenLogWriter
@@ -57,7 +56,8 @@ class Transcript:
         self._interpreter = interpreter
         self._interpreter.push(state.token_ids)
         self._ids = list(state.token_ids)
-        self._logged = len(self._ids)
+        self._operations: list[Operation] = []  # not yet written, and the ids from this one on
+        self._written = len(self._ids)
         self._pinned = bool(state.engine_fingerprint)
         self._cached_tokens = 0
         self._output: Output | None = None
@@ -74,10 +74,11 @@ class Transcript:
         self._ids += tokens.ids[: self._interpreter.read - before]
         self._cached_tokens = max(self._cached_tokens, tokens.cached_tokens)
         reason = STOP if self._interpreter.stopped else tokens.finish_reason
-        if reason is None:
-            self._write(self._compose(pieces), self._interpreter.settled)
-        else:
-            self._finish(pieces, reason, tokens.usage)
+        self._compose(pieces)
+        if reason is not None:
+            self._finish(reason, tokens.usage)
+        elif self._interpreter.settled:
+            self._write()
 
     def output(self) -> Output:
         """What has come out. Raises RuntimeError where the engine ended without a finish reason."""
@@ -85,18 +86,17 @@ class Transcript:
             raise RuntimeError("the engine ended without a finish reason")
         return self._output
 
-    def _compose(self, pieces: Iterable[Piece]) -> list[Operation]:
-        operations = self._composer.begin()
+    def _compose(self, pieces: Iterable[Piece]) -> None:
+        self._operations += self._composer.begin()
         for piece in pieces:
-            operations += self._composer.say(piece)
-        return operations
+            self._operations += self._composer.say(piece)
 
-    def _finish(self, pieces: Sequence[Piece], reason: str, usage: Usage | None) -> None:
-        operations = self._compose([*pieces, *self._interpreter.flush()])
+    def _finish(self, reason: str, usage: Usage | None) -> None:
+        self._compose(self._interpreter.flush())
         if self._composer.open is None:  # nothing was said at all, which is a message too
-            operations += self._composer.say(Piece(text=""))
-        operations += self._composer.close(status_of(reason))
-        self._write(operations, len(self._ids), reason)
+            self._compose([Piece(text="")])
+        self._operations += self._composer.close(status_of(reason))
+        self._write(reason)
         self._output = Output(
             items=self._composer.items,
             token_ids=self._ids,
@@ -108,18 +108,18 @@ class Transcript:
             engine_fingerprint=self._fingerprint,
         )
 
-    def _write(self, operations: list[Operation], until: int, reason: str = "") -> None:
-        if not operations:
+    def _write(self, reason: str = "") -> None:
+        if not self._operations:
             return
         self._writer.write(
             self._claim.job_id,
             self._claim.fence,
-            operations,
-            self._ids[self._logged : until],
+            self._operations,
+            self._ids[self._written :],
             finish_reason=reason,
             engine_fingerprint="" if self._pinned else self._fingerprint,
         )
-        self._logged, self._pinned = max(until, self._logged), True
+        self._operations, self._written, self._pinned = [], len(self._ids), True
 
 
 def logged_output(state: LogState, interpreter: Interpreter | None) -> Output:

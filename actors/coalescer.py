@@ -8,13 +8,36 @@ TransientError is no command's fault, so all callers get it at once.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from pipelines.errors import TransientError
 from pipelines.ports import Ports, Task
 
 C = TypeVar("C")
 A = TypeVar("A")
+
+
+class _Call(Generic[A]):
+    """What one caller waits for. One future for all its commands: one each costs more than the work of many a call."""
+
+    def __init__(self, size: int) -> None:
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.results: list[A | Exception | None] = [None] * size
+        self._left = size
+
+    def settle(self, place: int, result: A | Exception) -> None:
+        self.results[place] = result
+        self._left -= 1
+        if not self._left and not self.done.done():  # else its caller has gone
+            self.done.set_result(None)
+
+
+class _Entry(NamedTuple, Generic[C, A]):
+    """A command, and where its answer goes."""
+
+    command: C
+    call: _Call[A]
+    place: int
 
 
 class Coalescer(Generic[C, A]):
@@ -27,23 +50,22 @@ class Coalescer(Generic[C, A]):
         self._name = name
         self._ports = ports
         self._limit = limit  # commands per call
-        self._waiting: list[tuple[C, asyncio.Future[A]]] = []
+        self._waiting: list[_Entry[C, A]] = []
         self._task: Task | None = None
 
     async def do(self, commands: Sequence[C]) -> list[A]:
         """The answers to these commands, in their order. Raises what `apply` raised for the first that failed."""
-        loop = asyncio.get_running_loop()
-        entries = [(command, loop.create_future()) for command in commands]
-        self._waiting.extend(entries)
+        if not commands:
+            return []
+        call: _Call[A] = _Call(len(commands))
+        self._waiting.extend([_Entry(command, call, place) for place, command in enumerate(commands)])
         if self._task is None:
             self._task = self._ports.spawn(self._run(), self._name)
-        if len(entries) == 1:
-            return [await entries[0][1]]
-        results = await asyncio.gather(*(future for _, future in entries), return_exceptions=True)
-        failed = next((result for result in results if isinstance(result, BaseException)), None)
+        await call.done
+        failed = next((result for result in call.results if isinstance(result, Exception)), None)
         if failed is not None:
             raise failed
-        return results  # type: ignore[return-value]  # no exception is among them
+        return call.results  # type: ignore[return-value]  # all are there, and no exception is among them
 
     async def _run(self) -> None:
         try:
@@ -54,28 +76,19 @@ class Coalescer(Generic[C, A]):
         finally:
             self._task = None
 
-    async def _call(self, batch: list[tuple[C, asyncio.Future[A]]]) -> None:
+    async def _call(self, batch: list[_Entry[C, A]]) -> None:
         try:
-            answers = await self._apply([command for command, _ in batch])
+            answers = await self._apply([entry.command for entry in batch])
         except TransientError as error:
-            for _, future in batch:
-                _settle(future, error)
+            for entry in batch:
+                entry.call.settle(entry.place, error)
         except Exception as error:  # noqa: BLE001 - handed to the callers
             if len(batch) == 1:
-                _settle(batch[0][1], error)
+                batch[0].call.settle(batch[0].place, error)
                 return
             middle = len(batch) // 2
             await self._call(batch[:middle])
             await self._call(batch[middle:])
         else:
-            for (_, future), answer in zip(batch, answers, strict=True):
-                _settle(future, answer)
-
-
-def _settle(future: asyncio.Future[A], result: A | Exception) -> None:
-    if future.done():  # its caller has gone
-        return
-    if isinstance(result, Exception):
-        future.set_exception(result)
-    else:
-        future.set_result(result)
+            for (_, call, place), answer in zip(batch, answers, strict=True):
+                call.settle(place, answer)

@@ -1,5 +1,6 @@
 """The SQLite store of the token log: one file, one writer, every commit on disk. See `store.py` for the invariants."""
 
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,8 +22,8 @@ class SqliteTransaction:
 
     def heads(self, job_ids: Iterable[str]) -> dict[str, Head]:
         """Those of the logs that exist."""
-        rows = ((job_id, self._connection.execute(_SQL["head"], [job_id]).fetchone()) for job_id in job_ids)
-        return {job_id: Head(row[0], row[1], bool(row[2]), row[3]) for job_id, row in rows if row is not None}
+        rows = self._connection.execute(_SQL["heads"], [json.dumps(list(job_ids))])
+        return {job_id: Head(fence, number, bool(is_open), seal) for job_id, fence, number, is_open, seal in rows}
 
     def rows(self, job_id: str) -> list[Row]:
         """All of a log."""

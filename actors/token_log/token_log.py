@@ -20,6 +20,7 @@ from actors.token_log.store import Store
 from pipelines.ports import Ports
 
 ANSWER_BYTES = 1 << 20  # of chunks in one answer to `follow`
+COMMIT_LIMIT = 4000  # commands; a sync of the disk costs as much as the rest of a thousand
 
 
 class TokenLog:
@@ -28,7 +29,9 @@ class TokenLog:
     def __init__(self, store: Store, *, ports: Ports) -> None:
         self._store = store
         self._ports = ports
-        self._commits: Coalescer[Command, Reply] = Coalescer(self._commit, name="token_log", ports=ports)
+        self._commits: Coalescer[Command, Reply] = Coalescer(
+            self._commit, name="token_log", ports=ports, limit=COMMIT_LIMIT
+        )
         self._followers = Followers(ports.clock)
 
     async def open(self, batch: Sequence[tuple[str, int]]) -> list[Logged | None]:

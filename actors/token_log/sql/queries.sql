@@ -1,8 +1,5 @@
 -- Every statement of the token log that is the same in all SQL stores, and those of SQLite.
 
--- name: head
-SELECT fence, next_sequence, open, seal FROM logs WHERE job_id = ?;
-
 -- name: put_head
 INSERT INTO logs (job_id, fence, next_sequence, open, seal) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (job_id) DO UPDATE SET

@@ -1,18 +1,20 @@
 """The engine `scripted`: a test instrument whose text is a pure function of the prompt. Never presented as a model.
 
 - A shorter output is a prefix of a longer one, so a continuation is exact from any cut.
-- `metadata["scripted"]`, a JSON string, sets length, pace and faults; no other engine reads it.
+- `metadata["scripted"]`, a JSON string, sets length or text, pace and faults; no other engine reads it.
+- A token is a word of its own vocabulary, or a character of the text that the script dictates.
 """
 
 import asyncio
 import hashlib
+import math
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from deployments.engines.protocol import Generation, Tokens
+from deployments.engines.protocol import Generation, TokenLogprob, Tokens
 from pipelines.errors import RejectError
 
 _TEXT = (
@@ -35,10 +37,17 @@ class Script(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     tokens: int | None = Field(default=None, ge=0)
+    text: str | None = None  # to be said as it is, a token for each character
     delay_ms: float = Field(default=0, ge=0)  # before each token
     fail: Literal["raise", "exit", "hang"] | None = None
     at: int = Field(default=0, ge=0)  # before the token with this index
     attempts: int | None = Field(default=None, ge=0)  # fail only in so many first attempts; None: in all
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.text is not None and self.tokens is not None:
+            raise ValueError("text and tokens exclude each other")
+        return self
 
 
 _DEFAULT = Script()
@@ -85,9 +94,10 @@ class ScriptedEngine:
 
     async def generate(self, generation: Generation) -> AsyncGenerator[Tokens, None]:
         """The first token alone, then the rest at once; one by one where the script sets a delay."""
-        script = parse_script(generation.prompt.metadata)
-        total, reason = self._length(script, generation.prompt.max_tokens)
-        ids = token_ids(generation.prompt.text, total)
+        prompt = generation.prompt
+        script = parse_script(prompt.metadata)
+        total, reason = self._length(script, prompt.max_tokens)
+        ids = token_ids(prompt.text, total) if script.text is None else _character_ids(script.text)
         fault = _fault_position(script, generation.attempt)
         position, end = len(generation.logged_ids), -1
         while end < total:
@@ -99,12 +109,13 @@ class ScriptedEngine:
             end = min(position + 1 if alone else total, total)
             if fault is not None and position < fault < end:
                 end = fault
-            yield Tokens(ids[position:end], reason if end == total else None)
+            said = ids[position:end]
+            yield Tokens(said, reason if end == total else None, _logprobs(said, prompt.top_logprobs))
             position = end
 
     def decode(self, ids: list[int]) -> str:
         """The text of token ids."""
-        return "".join([_VOCABULARY[i] for i in ids])
+        return "".join([_VOCABULARY[i] if i < len(_VOCABULARY) else chr(i - len(_VOCABULARY)) for i in ids])
 
     def has_room(self) -> bool:
         """Always: it needs no memory."""
@@ -114,7 +125,8 @@ class ScriptedEngine:
         """Nothing to free."""
 
     def _length(self, script: Script, max_tokens: int) -> tuple[int, str]:
-        wanted = self._default_tokens if script.tokens is None else script.tokens
+        words = self._default_tokens if script.tokens is None else script.tokens
+        wanted = words if script.text is None else len(script.text)
         return (wanted, "stop") if wanted <= max_tokens else (max_tokens, "length")
 
     async def _fail(self, script: Script) -> None:
@@ -131,6 +143,22 @@ def token_ids(prompt: str, count: int) -> list[int]:
     # An extendable hash: more bytes never change the earlier ones.
     drawn = hashlib.shake_128(prompt.encode()).digest(count)
     return [byte % len(_WORDS) + (len(_WORDS) if index else 0) for index, byte in enumerate(drawn)]
+
+
+def _character_ids(text: str) -> list[int]:
+    return [len(_VOCABULARY) + ord(character) for character in text]
+
+
+def _logprobs(ids: list[int], count: int | None) -> list[TokenLogprob] | None:
+    """The token itself as the likeliest, then other words, each half as likely as the one before."""
+    return None if count is None else [_logprob(token, count) for token in ids]
+
+
+def _logprob(token: int, count: int) -> TokenLogprob:
+    first = 1 + token % 4  # so that not all are alike
+    others = [(token + step) % len(_VOCABULARY) for step in range(1, count)]
+    top = [(other, -math.log(2) * (first + step)) for step, other in enumerate([token, *others][:count])]
+    return TokenLogprob(token, -math.log(2) * first, top)
 
 
 def _fault_position(script: Script, attempt: int) -> int | None:

@@ -1,4 +1,5 @@
 import asyncio
+import json
 
 import pytest
 
@@ -57,6 +58,37 @@ async def test_the_limit_cuts_the_script() -> None:
     assert (await collect(ask('{"tokens": 10}', most=10)))[-1].finish_reason == "stop"
 
 
+LITERAL = 'Crème brûlée 🧑‍🚀 灯台 e\u0301 {"city": "Zürich"}\n<tool_call>'
+
+
+def say(text: str, **more: object) -> str:
+    return json.dumps({"text": text, **more})
+
+
+async def test_it_says_what_the_script_dictates() -> None:
+    batches = await collect(ask(say(LITERAL)))
+    ids = [token for batch in batches for token in batch.ids]
+    assert ScriptedEngine().decode(ids) == LITERAL
+    assert [ScriptedEngine().decode([token]) for token in ids] == list(LITERAL)
+    assert batches[-1].finish_reason == "stop"
+
+
+@pytest.mark.parametrize("cut", range(len(LITERAL)))
+async def test_a_dictated_text_goes_on_from_any_cut(cut: int) -> None:
+    batches = await collect(ask(say(LITERAL), logged=cut))
+    assert ScriptedEngine().decode([token for batch in batches for token in batch.ids]) == LITERAL[cut:]
+
+
+async def test_the_limit_cuts_a_dictated_text() -> None:
+    batches = await collect(ask(say("lighthouse"), most=5))
+    assert ScriptedEngine().decode([token for batch in batches for token in batch.ids]) == "light"
+    assert batches[-1].finish_reason == "length"
+
+
+async def test_an_empty_text_is_an_output() -> None:
+    assert await collect(ask(say(""))) == [Tokens([], "stop")]
+
+
 async def test_no_tokens_at_all_is_an_output() -> None:
     assert await collect(ask('{"tokens": 0}')) == [Tokens([], "stop")]
 
@@ -106,7 +138,10 @@ async def test_it_ends_the_process() -> None:
     assert codes == [1]
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"token": 1}', '{"tokens": -1}', '{"tokens": "1"}', '{"fail": "melt"}'])
+@pytest.mark.parametrize(
+    "text",
+    ["{", "[]", '{"text": "a", "tokens": 1}', '{"token": 1}', '{"tokens": -1}', '{"tokens": "1"}', '{"fail": "melt"}'],
+)
 def test_a_malformed_script_is_rejected(text: str) -> None:
     with pytest.raises(RejectError) as caught:
         parse_script({"scripted": text})

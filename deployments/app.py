@@ -214,6 +214,10 @@ class Monolith:
         for name in self._settings.models:
             await self._start_model(load_profile(name))
 
+    def drain(self) -> None:
+        """Cut the streams: their readers resume when there is a server again."""
+        self._service.drain()
+
     async def stop(self) -> None:
         """Hand back what runs, then let go of everything."""
         await asyncio.gather(*(puller.stop() for puller in self._pullers))

@@ -8,7 +8,7 @@ import uvicorn
 from configs.settings import MonolithSettings
 from deployments.app import Monolith
 
-STREAMS_END_S = 2  # open streams are cut then; their readers resume from the log
+REPLIES_END_S = 2  # what is not answered then is cut
 
 
 async def serve_monolith(document: dict[str, Any], ready: Callable[[], None]) -> None:
@@ -23,20 +23,27 @@ async def serve_monolith(document: dict[str, Any], ready: Callable[[], None]) ->
             port=settings.port,
             lifespan="off",
             log_config=None,
-            timeout_graceful_shutdown=STREAMS_END_S,
+            timeout_graceful_shutdown=REPLIES_END_S,
         )
-        await _Http(config, ready).serve()
+        await HttpServer(config, ready=ready, drain=monolith.drain).serve()
     finally:
         await monolith.stop()
 
 
-class _Http(uvicorn.Server):
-    """Says when it listens."""
+class HttpServer(uvicorn.Server):
+    """Says when it listens, and before it ends: `drain` cuts the streams, whose readers resume from the log."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, *, ready: Callable[[], None], drain: Callable[[], None]) -> None:
         super().__init__(config)
         self._ready = ready
+        self._drain = drain
 
     async def startup(self, *args: Any, **options: Any) -> None:
+        """Listen, and say so."""
         await super().startup(*args, **options)
         self._ready()
+
+    async def shutdown(self, *args: Any, **options: Any) -> None:
+        """Cut the streams, then wait for the other replies."""
+        self._drain()
+        await super().shutdown(*args, **options)

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from actors.attendance import Attendance
 from actors.crash_points import crash_point
 from actors.housekeeping import Housekeeping
 from actors.journal.effects import Effects
@@ -30,7 +31,7 @@ MOST_KEPT = 10_000
 
 
 class Dispatcher:
-    """Drives one journal. `open_topic` finds or makes a topic; `death_of` knows of a worker's handle."""
+    """Drives one journal. `open_topic` finds or makes a topic; `death_of` knows of a process's handle."""
 
     def __init__(
         self,
@@ -47,6 +48,7 @@ class Dispatcher:
         self._death_of = death_of
         self._ports = ports
         self._housekeeping = Housekeeping(journal, token_log, ports)
+        self._attendance = Attendance(journal, death_of, ports)
         self._topics: dict[str, Topic] = {}
         self._tickets: Counter[str] = Counter()  # out, by topic
         self._claimed: set[str] = set()  # topics with a claim since the last sweep
@@ -60,7 +62,8 @@ class Dispatcher:
         self._journal.on_commit = self._hear
         self._seals.set()
         keep, run = self._housekeeping.prune, self._housekeeping.run_errands
-        for turn in (self._hand_out, self._seal, self._sweep, self._bury, keep, run):
+        watch, dismiss = self._attendance.watch, self._attendance.dismiss
+        for turn in (self._hand_out, self._seal, self._sweep, self._bury, keep, run, watch, dismiss):
             self._tasks.append(supervise(turn, name=turn.__name__.strip("_"), ports=self._ports))
 
     def stop(self) -> None:

@@ -12,11 +12,11 @@ from typing import Any, cast
 import ray
 from ray.exceptions import ActorDiedError, ActorUnavailableError, GetTimeoutError, RayActorError
 
-from actors.journal.protocol import DeadLetterQuery, Depth, Heartbeat, JobQuery, StoreInfo, Worker
+from actors.journal.protocol import DeadLetterQuery, Depth, Heartbeat, JobQuery, Session, StoreInfo, Worker
 from actors.naming import NAMESPACE
 from actors.stores import StoreUnavailableError
 from actors.token_log.protocol import Append, AppendVerdict, Logged, SealRequest
-from pipelines.commands import Answer, Cancel, Claim, Finish, Redrive, Submit
+from pipelines.commands import Answer, Cancel, Claim, Delete, Finish, Redrive, Submit
 from pipelines.errors import TransientError
 from pipelines.jobs import ClaimedJob, DeadLetter, Job, Reference
 from pipelines.ports import Ports
@@ -100,6 +100,14 @@ class RemoteJournal:
             "Heartbeat", self._remote.call_blocking("heartbeat", worker_id, wait_s, timeout_s=wait_s + PATIENCE_S)
         )
 
+    async def session(self, session: Session) -> None:
+        """An ingestion session lives."""
+        await self._remote.call("session", session)
+
+    async def end_session(self, session_id: str) -> None:
+        """An ingestion session has ended."""
+        await self._remote.call("end_session", session_id)
+
     async def submit(self, batch: Sequence[Submit]) -> list[Answer]:
         """Accept jobs."""
         return cast("list[Answer]", await self._remote.call("submit", batch))
@@ -115,6 +123,10 @@ class RemoteJournal:
     async def cancel(self, batch: Sequence[Cancel]) -> list[Answer]:
         """End jobs."""
         return cast("list[Answer]", await self._remote.call("cancel", batch))
+
+    async def delete(self, batch: Sequence[Delete]) -> list[Answer]:
+        """Hide jobs and end them."""
+        return cast("list[Answer]", await self._remote.call("delete", batch))
 
     async def redrive(self, batch: Sequence[Redrive]) -> list[Answer]:
         """Do dead letters again."""

@@ -4,22 +4,21 @@ They are named, detached, restarted for ever and outside any placement group. An
 first call that reaches it; one whose epoch was replaced exits for good.
 """
 
-import asyncio
 import functools
 import logging
 import os
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import ray
-from ray.exceptions import ActorDiedError, RayError
 from ray.experimental.internal_kv import _internal_kv_get, _internal_kv_put
 
+from actors.deaths import death_of
 from actors.dispatcher import Dispatcher
 from actors.journal.limits import Limits
-from actors.journal.protocol import DeadLetterQuery, Death, Depth, Heartbeat, JobQuery, StoreInfo, Worker
+from actors.journal.protocol import DeadLetterQuery, Depth, Heartbeat, JobQuery, Session, StoreInfo, Worker
 from actors.naming import NAMESPACE, TOPIC_SIZE, journal_name, token_log_name
 from actors.remotes import RemoteTokenLog
 from actors.shards import open_journal, open_token_log
@@ -28,12 +27,11 @@ from actors.system import real_ports
 from actors.telemetry.setup import process_telemetry
 from actors.token_log.protocol import Append, AppendVerdict, Logged, SealRequest
 from actors.topics.ray_queue import RayTopic
-from pipelines.commands import Answer, Cancel, Claim, Finish, Redrive, Submit
+from pipelines.commands import Answer, Cancel, Claim, Delete, Finish, Redrive, Submit
 from pipelines.jobs import ClaimedJob, DeadLetter, Job, Reference
 
 log = logging.getLogger("heliograph")
 HOME = "journal"  # the resource by which a cluster marks the node that has the data folder's volume
-ASK_S = 1.0  # a worker that does not answer for so long is busy, not dead
 P = ParamSpec("P")
 R = TypeVar("R")
 S = TypeVar("S", bound="Shell")
@@ -115,6 +113,16 @@ class JournalActor(Shell):
         return await self._journal.heartbeat(worker_id, wait_s)
 
     @served
+    async def session(self, session: Session) -> None:
+        """An ingestion session lives."""
+        await self._journal.session(session)
+
+    @served
+    async def end_session(self, session_id: str) -> None:
+        """An ingestion session has ended."""
+        await self._journal.end_session(session_id)
+
+    @served
     async def submit(self, batch: Sequence[Submit]) -> list[Answer]:
         """Accept jobs."""
         return await self._journal.submit(batch)
@@ -133,6 +141,11 @@ class JournalActor(Shell):
     async def cancel(self, batch: Sequence[Cancel]) -> list[Answer]:
         """End jobs."""
         return await self._journal.cancel(batch)
+
+    @served
+    async def delete(self, batch: Sequence[Delete]) -> list[Answer]:
+        """Hide jobs and end them."""
+        return await self._journal.delete(batch)
 
     @served
     async def redrive(self, batch: Sequence[Redrive]) -> list[Answer]:
@@ -240,28 +253,6 @@ def same_store(folder: Path, name: str) -> Iterator[None]:
     if expected not in (None, uuid):
         raise ForeignStoreError(f"{name} in {folder} is another store than {expected.decode()}")
     _internal_kv_put(key, uuid)
-
-
-class Home(NamedTuple):
-    """Where a worker lives: its actor, and the node below it."""
-
-    actor: Any
-    node_id: str
-
-
-async def death_of(home: Home) -> Death | None:
-    """How the worker's process has gone; None where that is not known: silence means busy."""
-    try:
-        await asyncio.wait_for(home.actor.__ray_ready__.remote(), ASK_S)
-    except ActorDiedError:
-        return Death.CRASH if await asyncio.to_thread(_node_lives, home.node_id) else Death.NODE
-    except (RayError, TimeoutError):
-        return None
-    return None
-
-
-def _node_lives(node_id: str) -> bool:
-    return any(node["Alive"] for node in ray.nodes() if node["NodeID"] == node_id)
 
 
 def ensure_actor(shell: type[Shell], name: str, *arguments: Any) -> int:

@@ -28,7 +28,10 @@ class Key(NamedTuple):
 class Submit:
     """Accept a job under an id that the caller chose; under a key that was used before it is the earlier job.
 
-    `max_output_tokens` is what it reserves where its tenant has a token budget.
+    `max_output_tokens` is what it reserves where its tenant has a token budget. A job that is `attached_to` an
+    ingestion session is cancelled with it; another use of its key attaches it anew. `parent` is the job that it goes
+    on from, which must have a result that is kept; `context` are the payloads of earlier turns, each referred to once
+    more until this job is removed.
     """
 
     job_id: str
@@ -41,6 +44,11 @@ class Submit:
     traceparent: str = ""
     key: Key | None = None
     max_output_tokens: int = 0
+    attached_to: str = ""  # "": to nobody
+    stored: bool = True  # else it is nobody's parent, and goes soon after its end
+    parent: str = ""
+    context: tuple[Reference, ...] = ()
+    conversation: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,10 +124,27 @@ class Finish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cancel:
-    """End the job. Final at once."""
+    """End the job, where a session is named only if it is still attached to that. Final at once."""
 
     job_id: str
     tenant: str
+    attached_to: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delete:
+    """Show the job no more, to nobody; one that is open is cancelled. It is removed once its log is sealed."""
+
+    job_id: str
+    tenant: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abandon:
+    """Cancel what is still attached to a session that is over, `limit` jobs at the most."""
+
+    session: str
+    limit: int = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,9 +180,13 @@ class MarkSealed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prune:
-    """Remove the oldest finished jobs: those that finished until then, and more until `surplus` bytes are gone."""
+    """Remove the oldest finished jobs: those that finished until then, and more until `surplus` bytes are gone.
+
+    First come those that are not to be kept: the deleted ones, and the unstored ones that finished until then.
+    """
 
     finished_until: float
+    unstored_until: float
     surplus: int = 0
     limit: int  # of jobs, and of old keys
 
@@ -171,19 +200,22 @@ class CloseErrands:
     due_at: float = 0.0
 
 
-Command = Submit | Claim | Finish | Cancel | Redrive | Orphan | Tick | MarkSealed | Prune | CloseErrands
+Command = (
+    Submit | Claim | Finish | Cancel | Delete | Abandon | Redrive | Orphan | Tick | MarkSealed | Prune | CloseErrands
+)
 
 
 class Verdict(StrEnum):
     """The answer to a command."""
 
     DONE = "done"
-    STALE = "stale"  # the fence is no longer the job's
+    STALE = "stale"  # the fence is no longer the job's, or it is attached to somebody else
     UNKNOWN = "unknown"  # no such job
     TERMINAL = "terminal"  # the job has ended another way
     FULL = "full"  # too many jobs are open; nothing was written
     OVER_BUDGET = "over_budget"  # the tenant's token budget does not allow it; nothing was written
     CONFLICT = "conflict"  # the key was used for something else
+    PARENT = "parent"  # nothing can go on from that parent; nothing was written
     ERROR = "error"  # this row alone failed; nothing was written
 
 

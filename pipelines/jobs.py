@@ -112,6 +112,15 @@ class Job:
     traceparent: str = ""
     redrive_of: str = ""  # the dead letter that this job does again
     reserved: int = 0  # output tokens of its tenant's budget, until it ends
+    attached_to: str = ""  # the ingestion session whose client waits for it
+    conversation: str = ""  # to which it adds a turn
+    stored: bool = True  # whether others may go on from it
+    deleted: bool = False  # shown to nobody; never true of a stored job
+
+    @property
+    def continuable(self) -> bool:
+        """Whether another job may go on from it."""
+        return self.stored and self.result is not None
 
 
 class Blame(NamedTuple):

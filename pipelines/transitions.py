@@ -49,8 +49,10 @@ def submit(command: Submit, now: float, *, reserved: int = 0) -> Change:
     return _begin(command, now, reserved=reserved)
 
 
-def redrive(dead: Job, command: Redrive, job_id: str, now: float, *, reserved: int = 0) -> Change:
-    """A new job that does a dead letter again, from its request on."""
+def redrive(
+    dead: Job, command: Redrive, job_id: str, now: float, *, context: tuple[Reference, ...] = (), reserved: int = 0
+) -> Change:
+    """A new job that does a dead letter again, from its request and the context of that on. Nobody waits for it."""
     again = Submit(
         job_id=job_id,
         tenant=dead.tenant,
@@ -60,6 +62,9 @@ def redrive(dead: Job, command: Redrive, job_id: str, now: float, *, reserved: i
         deadline_s=dead.deadline_at - dead.created_at,
         priority=dead.priority,
         traceparent=dead.traceparent,
+        stored=dead.stored,
+        context=context,
+        conversation=dead.conversation,
     )
     return _begin(again, now, reserved=reserved, delay_s=command.delay_s, redrive_of=dead.id)
 
@@ -82,6 +87,9 @@ def _begin(command: Submit, now: float, *, reserved: int, delay_s: float = 0.0, 
         traceparent=command.traceparent,
         redrive_of=redrive_of,
         reserved=reserved,
+        attached_to=command.attached_to,
+        conversation=command.conversation,
+        stored=command.stored,
     )
     fact = pb.JobSubmitted(
         pipeline=job.pipeline,
@@ -90,6 +98,7 @@ def _begin(command: Submit, now: float, *, reserved: int, delay_s: float = 0.0, 
         deadline_us=_micros(job.deadline_at),
         priority=job.priority,
         redrive_of=job.redrive_of,
+        context=map(_reference, command.context),
     )
     return Change(job, [fact])
 
@@ -130,6 +139,17 @@ def settle(job: Job, outcome: Outcome, now: float, random: Random) -> Change:
 def cancel(job: Job, now: float) -> Change:
     """The client ends the job."""
     return Change(_ended(job, Status.CANCELLED, now), [pb.JobCancelled()])
+
+
+def attach(job: Job, session: str) -> Change:
+    """Another session's client waits for it now."""
+    return Change(replace(job, attached_to=session), [])
+
+
+def delete(job: Job, now: float) -> Change:
+    """The client wants it gone; what is open is cancelled."""
+    change = Change(job, []) if job.status.terminal else cancel(job, now)
+    return change._replace(job=replace(change.job, deleted=True, stored=False))
 
 
 def expire(job: Job, now: float) -> Change:

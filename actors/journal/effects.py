@@ -18,6 +18,7 @@ class Effects:
     claimed: Counter[tuple[str, str]] = field(default_factory=Counter)  # by (topic, worker)
     tickets: Counter[str] = field(default_factory=Counter)  # used, by topic; a claim that found nothing counts too
     followed: dict[str, None] = field(default_factory=dict)  # jobs with new events, in order
+    attached: set[str] = field(default_factory=set)  # sessions of jobs that have changed
     ended: list[Job] = field(default_factory=list)
     pruned: list[Job] = field(default_factory=list)
     changes: list[StateChange] = field(default_factory=list)  # one per event

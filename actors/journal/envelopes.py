@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from events.v1 import events_pb2 as pb
-from pipelines.jobs import Job
+from pipelines.jobs import Job, Reference
 
 SCHEMA_VERSION = 1
 _FIELDS = {
@@ -37,6 +37,11 @@ def open_envelope(data: bytes) -> tuple[pb.Envelope, Any]:
     envelope = pb.Envelope.FromString(data)
     name = envelope.WhichOneof("data")
     return envelope, getattr(envelope, name) if name else None
+
+
+def context_of(fact: pb.JobSubmitted) -> tuple[Reference, ...]:
+    """The payloads of earlier turns that a job reads."""
+    return tuple(Reference(reference.hash, reference.size) for reference in fact.context)
 
 
 def page_after(events: Sequence[bytes], after: str | None, limit: int) -> list[bytes]:

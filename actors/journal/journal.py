@@ -16,23 +16,25 @@ from actors.coalescer import Coalescer
 from actors.crash_points import crash_point
 from actors.followers import Followers
 from actors.journal.effects import Effects
-from actors.journal.envelopes import page_after
 from actors.journal.errands import Errand
 from actors.journal.ledger import Ledger, Reply
 from actors.journal.limits import DEFAULT_LIMITS, Limits
-from actors.journal.protocol import DeadLetterQuery, Depth, Heartbeat, JobQuery, StoreInfo, Worker
-from actors.journal.retention import JOB_BYTES, size_of
+from actors.journal.protocol import Depth, Heartbeat, Session, StoreInfo, Worker
+from actors.journal.reads import Reads
+from actors.journal.retention import JOB_BYTES, UNSTORED_S, size_of
+from actors.journal.sessions import Sessions
 from actors.journal.store import Store
 from actors.journal.workers import Workers
-from actors.stores import StaleEpochError, read_from
+from actors.stores import StaleEpochError
 from actors.telemetry.story import tell_claims, tell_commit
 from pipelines.commands import (
-    INLINE_BYTES,
+    Abandon,
     Answer,
     Cancel,
     Claim,
     CloseErrands,
     Command,
+    Delete,
     Finish,
     MarkSealed,
     Orphan,
@@ -41,14 +43,14 @@ from pipelines.commands import (
     Submit,
     Tick,
 )
-from pipelines.jobs import ClaimedJob, DeadLetter, Job, Reference
+from pipelines.jobs import ClaimedJob
 from pipelines.ports import Ports
 
 T = TypeVar("T")
 COMING_S = 0.25  # how long a claim waits for a step whose predecessor is being worked on
 
 
-class Journal:
+class Journal(Reads):
     """Answers `JournalApi` on a store. `on_commit` hears of every committed batch, on the event loop."""
 
     def __init__(
@@ -61,8 +63,7 @@ class Journal:
         coming_s: float = COMING_S,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
-        self._store = store
-        self._ports = ports
+        super().__init__(store, ports)
         self._blob_folder = blob_folder
         self._shard = shard
         self._coming_s = coming_s
@@ -72,6 +73,7 @@ class Journal:
         self._commits: Coalescer[Command, Reply] = Coalescer(self._commit, name="journal", ports=ports)
         self._followers = Followers(ports.clock)
         self.workers = Workers(ports.clock)
+        self.sessions = Sessions(ports.clock)
         self.ready: Counter[str] = Counter()  # by topic
         self.waiting: Counter[str] = Counter()
         self.coming: Counter[str] = Counter()  # steps whose preceding step is claimed
@@ -97,6 +99,16 @@ class Journal:
         if self._replaced is not None:
             raise self._replaced
         return await self.workers.heartbeat(worker_id, wait_s)
+
+    async def session(self, session: Session) -> None:
+        """An ingestion session lives. Raises StaleEpochError where a newer journal has taken over."""
+        if self._replaced is not None:
+            raise self._replaced
+        self.sessions.see(session)
+
+    async def end_session(self, session_id: str) -> None:
+        """An ingestion session has ended."""
+        self.sessions.end(session_id)
 
     async def submit(self, batch: Sequence[Submit]) -> list[Answer]:
         """Accept jobs."""
@@ -125,13 +137,17 @@ class Journal:
         """End jobs."""
         return await self._answers(batch)
 
+    async def delete(self, batch: Sequence[Delete]) -> list[Answer]:
+        """Hide jobs and end them."""
+        return await self._answers(batch)
+
+    async def abandon(self, session_id: str, limit: int) -> int:
+        """Cancel what is attached to a session, at most so many; how many they were."""
+        return await self._number(Abandon(session=session_id, limit=limit))
+
     async def redrive(self, batch: Sequence[Redrive]) -> list[Answer]:
         """Do dead letters again."""
         return await self._answers(batch)
-
-    async def dead_letters(self, query: DeadLetterQuery) -> list[DeadLetter]:
-        """A page of dead letters."""
-        return await self._read(lambda: self._store.dead_letters(query))
 
     async def orphan(self, worker_id: str, *, crashed: bool) -> None:
         """A worker is gone: offer its claims again."""
@@ -149,43 +165,18 @@ class Journal:
     async def prune(self, limit: int) -> bool:
         """Remove finished jobs that are too old or too much, at most so many; whether there may be more."""
         until = self._ports.clock.now() - self._limits.retention.age_s
-        command = Prune(finished_until=until, surplus=self._limits.retention.surplus(self._kept), limit=limit)
-        (pruned,) = await self._commits.do([command])
-        return pruned == limit
-
-    async def errands(self, limit: int) -> list[Errand]:
-        """What is to be done elsewhere, as far as its time has come."""
-        now = self._ports.clock.now()
-        return await self._read(lambda: self._store.errands(now, limit))
+        command = Prune(
+            finished_until=until,
+            unstored_until=self._ports.clock.now() - UNSTORED_S,
+            surplus=self._limits.retention.surplus(self._kept),
+            limit=limit,
+        )
+        return await self._number(command) == limit
 
     async def close_errands(self, done: Sequence[Errand], postponed: Sequence[Errand], wait_s: float) -> None:
         """These errands were run; those others are due again after a while."""
         ids, later = (tuple(errand.id for errand in errands) for errands in (done, postponed))
         await self._answers([CloseErrands(done=ids, postponed=later, due_at=self._ports.clock.now() + wait_s)])
-
-    async def jobs(self, tenant: str, ids: Sequence[str]) -> list[Job | None]:
-        """Jobs by id."""
-        return await self._read(lambda: self._store.jobs(tenant, ids))
-
-    async def list_jobs(self, query: JobQuery) -> list[Job]:
-        """A page of jobs."""
-        return await self._read(lambda: self._store.list_jobs(query))
-
-    async def events(self, tenant: str, job_id: str, after: str | None, limit: int) -> list[bytes]:
-        """A job's events after a cursor."""
-        return page_after(await self._read(lambda: self._store.events(job_id, tenant)), after, limit)
-
-    async def blobs(self, tenant: str, references: Sequence[Reference]) -> list[bytes | None]:
-        """Small payloads; a large one is a file, and its row has only the count."""
-        found = await self._read(lambda: self._store.blobs(tenant, references))
-        return [
-            None if reference.size > INLINE_BYTES else data for reference, data in zip(references, found, strict=True)
-        ]
-
-    async def referred(self, tenant: str, digests: Sequence[str]) -> set[str]:
-        """Those of a tenant's payloads, by hash, to which any job refers, be they rows or files."""
-        found = await self._read(lambda: self._store.blobs(tenant, [Reference(digest, 0) for digest in digests]))
-        return {digest for digest, data in zip(digests, found, strict=True) if data is not None}
 
     async def follow(
         self, session: str, add: dict[str, int], remove: Sequence[str], wait_s: float
@@ -205,10 +196,6 @@ class Journal:
         topics = {worker.topic for worker in self.workers.registered()}
         return {topic: await self._depth(topic) for topic in sorted({*topics, *self.ready, *self.waiting})}
 
-    async def unsealed(self, limit: int) -> list[Job]:
-        """Terminal jobs whose logs are still to be sealed."""
-        return await self._read(lambda: self._store.unsealed(limit))
-
     def close(self) -> None:
         """Let go of the store."""
         self._store.close()
@@ -218,9 +205,6 @@ class Journal:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._coming_s):
                 await arrival.wait()
-
-    async def _read(self, read: Callable[[], T]) -> T:
-        return await read_from(self._store, read)
 
     async def _depth(self, topic: str) -> Depth:
         since = await self._read(lambda: self._store.next_ready(topic))
@@ -242,9 +226,16 @@ class Journal:
         self.coming.update(census.coming)
         self.workers.count(census.claimed)
         self.workers.expect({worker for _, worker in census.claimed})
+        self.sessions.expect(self._store.sessions())
         if self._limits.retention.bytes:
             jobs, payloads = self._store.finished_sizes()
             self._kept = jobs * JOB_BYTES + payloads
+
+    async def _number(self, command: Command) -> int:
+        (reply,) = await self._commits.do([command])
+        if not isinstance(reply, int):
+            raise TypeError("this command is answered with a number")
+        return reply
 
     async def _answers(self, commands: Sequence[Command]) -> list[Answer]:
         replies = await self._commits.do(commands)
@@ -286,6 +277,7 @@ class Journal:
         for topic in [name for name in self._arrivals if self.ready[name] > 0]:
             self._arrivals.pop(topic).set()
         self.workers.count(effects.claimed)
+        self.sessions.expect(effects.attached)
         for worker, job_id, fence in effects.revoked:
             self.workers.revoke(worker, job_id, fence)
         if effects.pruned:

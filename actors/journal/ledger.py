@@ -1,29 +1,29 @@
 """Applies commands to a store: the one place where the rules of the protocol meet the rows.
 
 A batch is one transaction: commands act in their order on the rows as the earlier ones left them, and each gets
-its own answer. What followers, dispatcher and workers must hear of is gathered in `Effects`, which counts
-only once the transaction has committed.
+its own answer.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from random import Random  # noqa: TID251 - a generator is handed in
 
 from actors.journal.budgets import Budgets
+from actors.journal.draft import Draft
 from actors.journal.effects import Effects
-from actors.journal.envelopes import seal_envelope
+from actors.journal.envelopes import context_of, open_envelope
 from actors.journal.handout import hand_out, offer
 from actors.journal.keys import Keys, replay
 from actors.journal.retention import prune
-from actors.journal.store import EventRow, Transaction
-from actors.telemetry.logs import StateChange
+from actors.journal.store import Transaction
 from pipelines import transitions
 from pipelines.commands import (
-    INLINE_BYTES,
+    Abandon,
     Answer,
     Cancel,
     Claim,
     CloseErrands,
     Command,
+    Delete,
     Failed,
     Finish,
     Generated,
@@ -37,10 +37,9 @@ from pipelines.commands import (
     Tick,
     Verdict,
 )
-from pipelines.jobs import ClaimedJob, DeadLetter, Job, Reference, StepState
-from pipelines.transitions import Change
+from pipelines.jobs import ClaimedJob, Reference, StepState
 
-Reply = Answer | list[ClaimedJob] | int  # the number of what was pruned
+Reply = Answer | list[ClaimedJob] | int  # the number of what was pruned, or abandoned
 
 
 class Ledger:
@@ -63,31 +62,34 @@ class Ledger:
         self._new_id = new_id  # by prefix
         self._testers = testers  # by topic: the worker that tries suspects
         self._room = room  # so many more jobs may be accepted
-        self._jobs: dict[str, Job] = {}  # as they are now
-        self._before: dict[str, Job | None] = {}  # as the store has them; None: not yet there
-        self._events: list[EventRow] = []
-        self._blobs: list[tuple[str, Reference, bytes]] = []
-        self._referred: list[tuple[str, Reference]] = []  # payloads that are there already
-        self._sealed: list[str] = []
         self._keys = Keys(transaction, now)
-        self._letters: list[DeadLetter] = []
-        self._dead: dict[str, DeadLetter] = {}  # those that this batch redrives
         self._budgets = Budgets(transaction, token_budgets)
-        self.effects = Effects()
+        self._draft = Draft(transaction, now=now, new_id=new_id, on_end=self._budgets.settle)
+        self._contexts: dict[str, tuple[Reference, ...]] = {}  # of the jobs that this batch redrives
+
+    @property
+    def effects(self) -> Effects:
+        """What the batch has changed, once it has committed."""
+        return self._draft.effects
 
     def apply(self, commands: Sequence[Command]) -> list[Reply]:
         """The answers, one for one."""
-        of_keys = self._keys.load([command for command in commands if isinstance(command, Submit)])
-        named = (command.job_id for command in commands if isinstance(command, (Submit, Finish, Cancel, Redrive)))
-        self._load(dict.fromkeys([*named, *of_keys]))
-        self._keys.keep_those_of(self._jobs)
-        redriven = [command.job_id for command in commands if isinstance(command, Redrive)]
-        self._dead = {letter.job_id: letter for letter in self._transaction.dead_letters(redriven)}
-        self._budgets.load(command.tenant for command in commands if isinstance(command, (Submit, Redrive)))
+        self._prepare(commands)
         replies = [self._apply(command) for command in commands]
         self._flush()
         self._budgets.flush()
         return replies
+
+    def _prepare(self, commands: Sequence[Command]) -> None:
+        """Read at once what the commands name."""
+        of_keys = self._keys.load([command for command in commands if isinstance(command, Submit)])
+        self._draft.load(dict.fromkeys([*_named(commands), *of_keys]))
+        self._forget_keys()
+        redriven = [command.job_id for command in commands if isinstance(command, Redrive)]
+        self._draft.letters.update((letter.job_id, letter) for letter in self._transaction.dead_letters(redriven))
+        for envelope, fact in map(open_envelope, self._transaction.first_events(redriven)):
+            self._contexts[envelope.job_id] = context_of(fact)
+        self._budgets.load(command.tenant for command in commands if isinstance(command, (Submit, Redrive)))
 
     def _apply(self, command: Command) -> Reply:  # noqa: C901, PLR0911 - one per command
         match command:
@@ -99,6 +101,10 @@ class Ledger:
                 return self._finish(command)
             case Cancel():
                 return self._cancel(command)
+            case Delete():
+                return self._delete(command)
+            case Abandon():
+                return self._abandon(command)
             case Redrive():
                 return self._redrive(command)
             case Orphan():
@@ -106,7 +112,7 @@ class Ledger:
             case Tick():
                 return self._tick(command)
             case MarkSealed():
-                self._sealed.extend(command.job_ids)
+                self._draft.seal(command.job_ids)
                 return Answer(Verdict.DONE)
             case Prune():
                 return self._prune(command)
@@ -116,22 +122,39 @@ class Ledger:
                 return Answer(Verdict.DONE)
 
     def _submit(self, command: Submit) -> Answer:
-        job = self._jobs.get(command.job_id)
+        job = self._draft.jobs.get(command.job_id)
         if job is not None:
             return Answer(Verdict.DONE, job.status)  # a repeat
         if used := self._keys.used(command):
-            return replay(used, command, self._jobs[used.job_id])
+            answer = replay(used, command, self._draft.jobs[used.job_id])
+            self._attach(answer, command.attached_to)
+            return answer
         if self._room <= 0:
             return Answer(Verdict.FULL)
+        if command.parent and (flaw := self._flaw_of(command.parent, command.tenant)):
+            return Answer(Verdict.PARENT, detail=flaw)
         reserved = self._budgets.reserve(command.tenant, command.max_output_tokens)
         if reserved is None:
             return Answer(Verdict.OVER_BUDGET)
         self._room -= 1
-        self._before[command.job_id] = None
-        self._keep(command.tenant, command.request)
-        job = self._change(transitions.submit(command, self._now, reserved=reserved))
+        self._draft.keep(command.tenant, command.request)
+        self._refer(command.tenant, command.context)
+        job = self._draft.add(transitions.submit(command, self._now, reserved=reserved))
         self._keys.put(command)
         return Answer(Verdict.DONE, job.status)
+
+    def _attach(self, answer: Answer, session: str) -> None:
+        """The earlier job of a key gets the session of the later use, where it had one and is open."""
+        job = self._draft.jobs.get(answer.job_id)
+        if job is not None and job.attached_to and session and not job.status.terminal:
+            self._draft.change(transitions.attach(job, session))
+
+    def _flaw_of(self, parent: str, tenant: str) -> str:
+        """Why no job can go on from this one; "" where one can."""
+        job = self._draft.jobs.get(parent)
+        if job is None or job.tenant != tenant or not job.stored:
+            return "unknown"
+        return "" if job.continuable else str(job.status)
 
     def _claim(self, command: Claim) -> list[ClaimedJob]:
         self._flush()  # the queries must see what this batch has done so far
@@ -143,11 +166,12 @@ class Ledger:
         if offered is None:
             return []  # its ticket stays out, so that the sweep brings the next one, not a busy loop
         self.effects.tickets[command.topic] += 1
-        claims = [self._change(transitions.claim(job, command, self._now)) for job in self._adopt(offered)]
+        adopted = self._draft.adopt(offered)
+        claims = [self._draft.change(transitions.claim(job, command, self._now)) for job in adopted]
         return hand_out(self._transaction, claims, [job.ready_at for job in offered], self._now)
 
     def _finish(self, command: Finish) -> Answer:
-        job = self._jobs.get(command.job_id)
+        job = self._draft.jobs.get(command.job_id)
         if job is None:
             return Answer(Verdict.UNKNOWN)
         if job.settled == command.fence:
@@ -156,126 +180,109 @@ class Ledger:
             return Answer(Verdict.STALE, job.status)
         match command.outcome:
             case Rendered(prompt=payload) | Generated(result=payload) | Failed(traceback=Payload() as payload):
-                self._keep(job.tenant, payload)
-        changed = self._change(transitions.settle(job, command.outcome, self._now, self._random))
+                self._draft.keep(job.tenant, payload)
+        changed = self._draft.change(transitions.settle(job, command.outcome, self._now, self._random))
         return Answer(Verdict.DONE, changed.status)
 
     def _cancel(self, command: Cancel) -> Answer:
-        job = self._jobs.get(command.job_id)
-        if job is None or job.tenant != command.tenant:
+        job = self._draft.jobs.get(command.job_id)
+        if job is None or job.tenant != command.tenant or job.deleted:
             return Answer(Verdict.UNKNOWN)
         if job.status.terminal:
             return Answer(Verdict.TERMINAL, job.status)
-        self._revoke(job)
-        return Answer(Verdict.DONE, self._change(transitions.cancel(job, self._now)).status)
+        if command.attached_to not in (None, job.attached_to):
+            return Answer(Verdict.STALE, job.status)
+        self._draft.revoke(job)
+        return Answer(Verdict.DONE, self._draft.change(transitions.cancel(job, self._now)).status)
+
+    def _delete(self, command: Delete) -> Answer:
+        job = self._draft.jobs.get(command.job_id)
+        if job is None or job.tenant != command.tenant:
+            return Answer(Verdict.UNKNOWN)
+        if not job.deleted:
+            self._draft.revoke(job)
+            job = self._draft.change(transitions.delete(job, self._now))
+            self._draft.hide(job.id)
+            self._forget_keys()
+        return Answer(Verdict.DONE, job.status)
+
+    def _abandon(self, command: Abandon) -> int:
+        self._flush()
+        left = self._draft.adopt(self._transaction.attached(command.session, command.limit))
+        for job in left:
+            self._draft.revoke(job)
+            self._draft.change(transitions.cancel(job, self._now))
+        return len(left)
 
     def _redrive(self, command: Redrive) -> Answer:
-        letter = self._dead.get(command.job_id)
+        letter = self._draft.letters.get(command.job_id)
         if letter is None or letter.tenant != command.tenant:
             return Answer(Verdict.UNKNOWN)
         if not letter.redriven_as:
-            dead = self._jobs[letter.job_id]
+            dead = self._draft.jobs[letter.job_id]
             reserved = self._budgets.reserve(dead.tenant, dead.reserved)
             if reserved is None:
                 return Answer(Verdict.OVER_BUDGET)
-            change = transitions.redrive(dead, command, self._new_id("resp"), self._now, reserved=reserved)
+            context = self._contexts.get(dead.id, ())
+            change = transitions.redrive(
+                dead, command, self._new_id("resp"), self._now, context=context, reserved=reserved
+            )
             letter.redriven_as = change.job.id
-            self._before[change.job.id] = None
-            self._keep(letter.tenant, Payload(change.job.request, None))
-            self._change(change)
-            self._letters.append(letter)
+            self._refer(dead.tenant, (change.job.request, *context))
+            self._draft.add(change)
+            self._draft.put_letter(letter)
         return Answer(Verdict.DONE, job_id=letter.redriven_as)
 
     def _orphan(self, command: Orphan) -> Answer:
         self._flush()
-        held = self._adopt(self._transaction.held(command.worker))
+        held = self._draft.adopt(self._transaction.held(command.worker))
         for job in held:
-            self._revoke(job)
+            self._draft.revoke(job)
         for change in transitions.orphan(held, command, self._now):
-            self._change(change)
+            self._draft.change(change)
         return Answer(Verdict.DONE)
 
     def _tick(self, command: Tick) -> Answer:
         self._flush()
-        for job in self._adopt(self._transaction.overdue(self._now, command.limit)):
-            self._revoke(job)
-            self._change(transitions.expire(job, self._now))
+        for job in self._draft.adopt(self._transaction.overdue(self._now, command.limit)):
+            self._draft.revoke(job)
+            self._draft.change(transitions.expire(job, self._now))
         self._flush()
-        for job in self._adopt(self._transaction.late(self._now, command.limit)):
-            self._revoke(job)
-            self._change(transitions.take_back(job, self._now, self._random))
+        for job in self._draft.adopt(self._transaction.late(self._now, command.limit)):
+            self._draft.revoke(job)
+            self._draft.change(transitions.take_back(job, self._now, self._random))
         self._flush()
-        for job in self._adopt(self._transaction.due(self._now, command.limit)):
-            self._change(transitions.wake(job, self._now))
+        for job in self._draft.adopt(self._transaction.due(self._now, command.limit)):
+            self._draft.change(transitions.wake(job, self._now))
         return Answer(Verdict.DONE)
 
     def _prune(self, command: Prune) -> int:
         self._flush()
         pruned = prune(self._transaction, command, self._now)
-        for job in pruned:
-            for known in (self._jobs, self._before, self._dead):
-                known.pop(job.id, None)
-        self._keys.keep_those_of(self._jobs)
-        self.effects.pruned.extend(pruned)
+        self._draft.forget(pruned)
+        self._forget_keys()
         return max(len(pruned), self._keys.drop_old(command.limit))
 
-    def _load(self, ids: Iterable[str]) -> None:
-        self._adopt(self._transaction.load(ids).values())
+    def _refer(self, tenant: str, references: Sequence[Reference]) -> None:
+        for reference in references:
+            self._draft.keep(tenant, Payload(reference, None))
 
-    def _adopt(self, jobs: Iterable[Job]) -> list[Job]:
-        adopted = list(jobs)
-        for job in adopted:
-            self._jobs[job.id] = self._before[job.id] = job
-        return adopted
-
-    def _change(self, change: Change) -> Job:
-        job = change.job
-        before = self._jobs.get(job.id, job)
-        attempt = job.attempt if job.step == before.step else before.attempt
-        for fact in change.facts:
-            event = seal_envelope(
-                job, fact, step=before.step, attempt=attempt, event_id=self._new_id("evt"), now=self._now
-            )
-            self._events.append(EventRow(job.id, job.tenant, event))
-            name = fact.DESCRIPTOR.name
-            self.effects.changes.append(StateChange(name, job.id, before.step, attempt, job.traceparent))
-        self._jobs[job.id] = job
-        if job.status.terminal and not before.status.terminal:
-            self._budgets.settle(job)
-        if change.dead_letter is not None:
-            self._letters.append(change.dead_letter)
-        return job
-
-    def _keep(self, tenant: str, payload: Payload) -> None:
-        """Count a reference. A large payload is a file: the table has only the count."""
-        if payload.data is not None or payload.reference.size > INLINE_BYTES:
-            self._blobs.append((tenant, payload.reference, payload.data or b""))
-        else:
-            self._referred.append((tenant, payload.reference))
-
-    def _revoke(self, job: Job) -> None:
-        if job.step_state is StepState.CLAIMED:
-            self.effects.revoked.append((job.worker, job.id, job.fence))
+    def _forget_keys(self) -> None:
+        """Only jobs that are there, and shown, have keys."""
+        self._keys.keep_those_of({job.id for job in self._draft.jobs.values() if not job.deleted})
 
     def _flush(self) -> None:
-        """Write what has changed since the last flush, and note the effects."""
-        changed = [(self._before[i], job) for i, job in self._jobs.items() if self._before[i] is not job]
-        if not changed and not self._sealed:
-            return
-        self._transaction.insert([job for before, job in changed if before is None])
-        self._transaction.update([job for before, job in changed if before is not None])
-        self._transaction.append(self._events)
-        self._transaction.put_blobs(self._blobs, self._now)
-        self._transaction.refer(self._referred)
+        self._draft.flush()
         self._keys.flush()
-        self._transaction.put_dead_letters(self._letters)
-        ended = [job for before, job in changed if job.status.terminal and not (before and before.status.terminal)]
-        self._transaction.open_seals(ended)
-        self._transaction.drop_seals(self._sealed)
-        for before, job in changed:
-            self.effects.count(before, -1)
-            self.effects.count(job, +1)
-        self.effects.ended.extend(ended)
-        self.effects.followed.update(dict.fromkeys(row.job_id for row in self._events))
-        self._before = dict(self._jobs)
-        self._events, self._blobs, self._referred, self._sealed, self._letters = [], [], [], [], []
+
+
+def _named(commands: Sequence[Command]) -> Iterator[str]:
+    """The jobs that commands name."""
+    for command in commands:
+        match command:
+            case Submit():
+                yield command.job_id
+                if command.parent:
+                    yield command.parent
+            case Finish() | Cancel() | Delete() | Redrive():
+                yield command.job_id

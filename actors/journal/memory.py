@@ -5,184 +5,17 @@ for nobody changes one in place.
 """
 
 import copy
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
 from actors.journal.disk import TABLES, Disk
 from actors.journal.errands import Errand
+from actors.journal.memory_transaction import MemoryTransaction
 from actors.journal.protocol import DeadLetterQuery, JobQuery
-from actors.journal.store import Budget, Census, CensusRow, EventRow, KeyRow, take_census
+from actors.journal.store import Census, CensusRow, take_census
 from actors.stores import StaleEpochError
-from pipelines.jobs import DeadLetter, Job, Reference, StepState
-
-
-class MemoryTransaction:
-    """See `store.Transaction`. Works on a copy of the disk that replaces it at the commit."""
-
-    def __init__(self, disk: Disk) -> None:
-        self.disk = disk
-
-    def load(self, ids: Iterable[str]) -> dict[str, Job]:
-        """Those of the jobs that exist."""
-        return {job_id: self.disk.jobs[job_id] for job_id in ids if job_id in self.disk.jobs}
-
-    def ready(self, topic: str, limit: int) -> list[Job]:
-        """Ready steps, best first."""
-        jobs = [job for job in self._in(StepState.READY) if job.topic == topic and not job.suspects]
-        return sorted(jobs, key=lambda job: (-job.priority, job.ready_at, job.id))[:limit]
-
-    def suspects(self, topic: str, limit: int) -> list[Job]:
-        """The group of suspects that is next."""
-        jobs = [job for job in self._in(StepState.READY) if job.topic == topic and job.suspects]
-        first = min((job.suspects for job in jobs), default="")
-        return sorted((job for job in jobs if job.suspects == first), key=lambda job: job.id)[:limit]
-
-    def on_trial(self, topic: str) -> bool:
-        """Whether a worker tries suspects."""
-        return any(job.topic == topic and job.suspects for job in self._in(StepState.CLAIMED))
-
-    def held(self, worker: str) -> list[Job]:
-        """What the worker has claimed."""
-        return [job for job in self._in(StepState.CLAIMED) if job.worker == worker]
-
-    def due(self, now: float, limit: int) -> list[Job]:
-        """Waiting steps whose time has come."""
-        jobs = [job for job in self._in(StepState.WAITING) if job.ready_at <= now]
-        return sorted(jobs, key=lambda job: job.ready_at)[:limit]
-
-    def overdue(self, now: float, limit: int) -> list[Job]:
-        """Jobs past their deadline."""
-        jobs = [job for job in self.disk.jobs.values() if job.deadline_at <= now and not job.status.terminal]
-        return sorted(jobs, key=lambda job: job.deadline_at)[:limit]
-
-    def late(self, now: float, limit: int) -> list[Job]:
-        """Claimed steps past the deadline of their attempt."""
-        ends = [(job.step_deadline_at, job) for job in self._in(StepState.CLAIMED) if job.step_deadline_at is not None]
-        return [job for end, job in sorted(ends, key=lambda pair: pair[0]) if end <= now][:limit]
-
-    def insert(self, jobs: Sequence[Job]) -> None:
-        """New rows."""
-        for job in jobs:
-            if job.id in self.disk.jobs:
-                raise ValueError(f"job {job.id} is there already")
-        self.update(jobs)
-
-    def update(self, jobs: Sequence[Job]) -> None:
-        """Rows that exist."""
-        self.disk.jobs.update({job.id: job for job in jobs})
-
-    def append(self, events: Sequence[EventRow]) -> None:
-        """Events, in this order."""
-        self.disk.events.extend(events)
-
-    def keys(self, names: Collection[str], since: float) -> list[KeyRow]:
-        """Those of the keys that are young enough."""
-        found = (self.disk.keys.get(name) for name in names)
-        return [key for key in found if key is not None and key.created_at >= since]
-
-    def put_keys(self, keys: Sequence[KeyRow]) -> None:
-        """New keys."""
-        self.disk.keys.update({key.name: key for key in keys})
-
-    def dead_letters(self, job_ids: Collection[str]) -> list[DeadLetter]:
-        """Those that exist."""
-        return [replace(self.disk.letters[job_id]) for job_id in job_ids if job_id in self.disk.letters]
-
-    def put_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
-        """New or redriven ones."""
-        self.disk.letters.update({letter.job_id: replace(letter) for letter in letters})
-
-    def budgets(self, tenants: Collection[str]) -> list[Budget]:
-        """Those that exist."""
-        return [self.disk.budgets[tenant] for tenant in tenants if tenant in self.disk.budgets]
-
-    def add_to_budgets(self, budgets: Sequence[Budget]) -> None:
-        """Add these figures."""
-        for tenant, reserved, spent in budgets:
-            before = self.disk.budgets.get(tenant, Budget(tenant))
-            self.disk.budgets[tenant] = Budget(tenant, before.reserved + reserved, before.spent + spent)
-
-    def put_blobs(self, blobs: Sequence[tuple[str, Reference, bytes]], now: float) -> None:
-        """Small payloads."""
-        del now  # nobody else puts any
-        for tenant, reference, data in blobs:
-            self.disk.blobs[tenant, reference.hash] = data
-            self.disk.refs[tenant, reference.hash] = self.disk.refs.get((tenant, reference.hash), 0) + 1
-
-    def refer(self, blobs: Sequence[tuple[str, Reference]]) -> None:
-        """One reference more to each."""
-        for tenant, reference in blobs:
-            if (tenant, reference.hash) in self.disk.refs:
-                self.disk.refs[tenant, reference.hash] += 1
-
-    def blobs(self, tenant: str, references: Sequence[Reference]) -> list[bytes | None]:
-        """Small payloads."""
-        return [self.disk.blobs.get((tenant, reference.hash)) for reference in references]
-
-    def open_seals(self, jobs: Sequence[Job]) -> None:
-        """Logs still to be sealed."""
-        self.disk.seals.update(dict.fromkeys(job.id for job in jobs))
-
-    def drop_seals(self, job_ids: Sequence[str]) -> None:
-        """Logs that are sealed."""
-        for job_id in job_ids:
-            self.disk.seals.pop(job_id, None)
-
-    def finished(self, until: float, limit: int) -> list[Job]:
-        """Sealed jobs, those first that finished first."""
-        ended = ((job.finished_at, job.id) for job in self.disk.jobs.values() if job.finished_at is not None)
-        oldest = sorted((at, job_id) for at, job_id in ended if at <= until and job_id not in self.disk.seals)
-        return [self.disk.jobs[job_id] for _, job_id in oldest[:limit]]
-
-    def remove_jobs(self, job_ids: Sequence[str]) -> list[tuple[str, bytes]]:
-        """Forget jobs; their events."""
-        gone = set(job_ids)
-        events = [(row.tenant, row.data) for row in self.disk.events if row.job_id in gone]
-        self.disk.events = [row for row in self.disk.events if row.job_id not in gone]
-        for job_id in gone:
-            self.disk.jobs.pop(job_id, None)
-            self.disk.letters.pop(job_id, None)
-        return events
-
-    def release(self, counts: Mapping[tuple[str, Reference], int]) -> list[tuple[str, Reference]]:
-        """So many references fewer; what goes with the last."""
-        gone = []
-        for (tenant, reference), number in counts.items():
-            name = (tenant, reference.hash)
-            if name in self.disk.refs:
-                self.disk.refs[name] -= number
-                if self.disk.refs[name] <= 0:
-                    del self.disk.refs[name], self.disk.blobs[name]
-                    gone.append((tenant, reference))
-        return gone
-
-    def drop_keys(self, before: float, limit: int) -> int:
-        """Forget old keys."""
-        old = [name for name, key in self.disk.keys.items() if key.created_at < before][:limit]
-        for name in old:
-            del self.disk.keys[name]
-        return len(old)
-
-    def put_errands(self, errands: Sequence[Errand], due_at: float) -> None:
-        """New errands."""
-        for errand in errands:
-            self.disk.errands += 1
-            self.disk.outbox[self.disk.errands] = (due_at, errand._replace(id=self.disk.errands))
-
-    def drop_errands(self, ids: Sequence[int]) -> None:
-        """Errands that were run."""
-        for errand_id in ids:
-            self.disk.outbox.pop(errand_id, None)
-
-    def postpone_errands(self, ids: Sequence[int], due_at: float) -> None:
-        """Errands for later."""
-        for errand_id in ids:
-            if errand_id in self.disk.outbox:
-                self.disk.outbox[errand_id] = (due_at, self.disk.outbox[errand_id][1])
-
-    def _in(self, state: StepState) -> Iterator[Job]:
-        return (job for job in self.disk.jobs.values() if job.step_state is state)
+from pipelines.jobs import DeadLetter, Job, Reference
 
 
 class MemoryStore:
@@ -211,7 +44,7 @@ class MemoryStore:
     def jobs(self, tenant: str, ids: Sequence[str]) -> list[Job | None]:
         """Committed jobs by id."""
         found = [self._disk.jobs.get(job_id) for job_id in ids]
-        return [job if job is not None and job.tenant == tenant else None for job in found]
+        return [job if job is not None and job.tenant == tenant and not job.deleted else None for job in found]
 
     def list_jobs(self, query: JobQuery) -> list[Job]:
         """A page of jobs."""
@@ -221,7 +54,7 @@ class MemoryStore:
         for job in sorted(self._disk.jobs.values(), key=lambda job: job.id, reverse=not query.ascending):
             after = query.after is None or (job.id > query.after if query.ascending else job.id < query.after)
             wanted = query.status in (None, job.status) and query.model in (None, job.model)
-            if job.tenant == query.tenant and after and wanted:
+            if job.tenant == query.tenant and not job.deleted and after and wanted:
                 page.append(job)
         return page[: query.limit]
 
@@ -240,7 +73,9 @@ class MemoryStore:
 
     def events(self, job_id: str, tenant: str | None = None) -> list[bytes]:
         """All committed events of a job."""
-        return [row.data for row in self._disk.events if row.job_id == job_id and tenant in (None, row.tenant)]
+        if tenant is not None and self.jobs(tenant, [job_id]) == [None]:
+            return []
+        return [row.data for row in self._disk.events if row.job_id == job_id]
 
     def blobs(self, tenant: str, references: Sequence[Reference]) -> list[bytes | None]:
         """Small payloads."""
@@ -255,6 +90,11 @@ class MemoryStore:
         return take_census(
             CensusRow(job.topic, job.step, job.model, job.step_state, job.worker, 1) for job in self._disk.jobs.values()
         )
+
+    def sessions(self) -> list[str]:
+        """The sessions of open jobs."""
+        jobs = self._disk.jobs.values()
+        return sorted({job.attached_to for job in jobs if job.attached_to and not job.status.terminal})
 
     def errands(self, now: float, limit: int) -> list[Errand]:
         """Errands whose time has come."""

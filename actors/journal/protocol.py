@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
-from pipelines.commands import Answer, Cancel, Claim, Finish, Redrive, Submit
+from pipelines.commands import Answer, Cancel, Claim, Delete, Finish, Redrive, Submit
 from pipelines.jobs import ClaimedJob, DeadLetter, Job, Reference, Status
 
 
@@ -25,8 +25,15 @@ class Worker:
     attempt_limit_s: float = 0.0
 
 
+class Session(NamedTuple):
+    """A process of ingestion whose clients wait for jobs. `handle` lets the journal ask whether it still lives."""
+
+    id: str
+    handle: Any = None
+
+
 class Death(StrEnum):
-    """How a worker's process has gone."""
+    """How a process has gone."""
 
     CRASH = "crash"  # alone: what it held may be to blame
     NODE = "node"  # with its node, which no job is to blame for
@@ -94,6 +101,15 @@ class JournalApi(Protocol):
     async def heartbeat(self, worker_id: str, wait_s: float) -> Heartbeat:
         """Long poll: answers after `wait_s` seconds, or at once when a job of this worker is revoked."""
 
+    async def session(self, session: Session) -> None:
+        """An ingestion session lives; to be said about every 5 s. After 15 s of silence it has ended.
+
+        5 s after its end, or its process's death, the open jobs that are attached to it are cancelled.
+        """
+
+    async def end_session(self, session_id: str) -> None:
+        """An ingestion session has ended."""
+
     async def submit(self, batch: Sequence[Submit]) -> list[Answer]:
         """Accept jobs. An answer means: on disk."""
 
@@ -105,6 +121,9 @@ class JournalApi(Protocol):
 
     async def cancel(self, batch: Sequence[Cancel]) -> list[Answer]:
         """End jobs."""
+
+    async def delete(self, batch: Sequence[Delete]) -> list[Answer]:
+        """Hide jobs for good from every call but `follow`, end those that are open, and remove them soon."""
 
     async def redrive(self, batch: Sequence[Redrive]) -> list[Answer]:
         """Do dead letters again. Each answer names the new job, or the one that an earlier redrive has made."""

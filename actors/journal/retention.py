@@ -1,22 +1,25 @@
 """How long what has ended is kept, and what goes with a job when it goes.
 
-Invariants: a job goes only once its log is sealed, oldest first; its events, dead letter and payloads go in the same
-transaction, and so does the note of all that must be done elsewhere. A payload stays while any job refers to it.
+Invariants: a job goes only once its log is sealed, what nobody keeps before all others and then the oldest; its events,
+dead letter and payloads go in the same transaction, and so does the note of all that must be done elsewhere. A payload
+stays while any job refers to it.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from actors.journal.envelopes import open_envelope
+from actors.journal.envelopes import context_of, open_envelope
 from actors.journal.errands import Errand, ErrandKind
 from actors.journal.store import Transaction
+from events.v1.events_pb2 import JobDeadLettered, JobFailed, JobRetried, JobSubmitted
 from pipelines.commands import INLINE_BYTES, Prune
 from pipelines.jobs import Job, Reference
 
 MONTH_S = 30 * 86400.0
 JOB_BYTES = 4096  # about what rows, events and indexes of one job take, without its payloads
-_FAULTS = (b"JobRetried", b"JobFailed", b"JobDeadLettered")  # events that may refer to a traceback
+UNSTORED_S = 60.0  # that a job which is not stored is kept after its end
+_REFERRING = (b"JobSubmitted", b"JobRetried", b"JobFailed", b"JobDeadLettered")  # to a context, or to a traceback
 
 
 class Retention(NamedTuple):
@@ -40,9 +43,14 @@ def size_of(job: Job) -> int:
 
 
 def prune(transaction: Transaction, command: Prune, now: float) -> list[Job]:
-    """Remove the oldest finished jobs that are too old or too much, with all that is theirs; returns them."""
+    """Remove what nobody keeps and the oldest jobs that are too old or too much, with all that is theirs."""
+    discarded = transaction.discarded(now, command.limit, deleted=True)
+    discarded += transaction.discarded(command.unstored_until, command.limit - len(discarded), deleted=False)
     newest = now if command.surplus > 0 else command.finished_until
-    jobs = list(_superfluous(transaction.finished(newest, command.limit), command))
+    known = {job.id for job in discarded}
+    others = [job for job in transaction.finished(newest, command.limit) if job.id not in known]
+    surplus = command.surplus - sum(map(size_of, discarded))
+    jobs = [*discarded, *_superfluous(others, command.finished_until, surplus)][: command.limit]
     if jobs:
         events = transaction.remove_jobs([job.id for job in jobs])
         gone = transaction.release(_references(jobs, events))
@@ -50,10 +58,9 @@ def prune(transaction: Transaction, command: Prune, now: float) -> list[Job]:
     return jobs
 
 
-def _superfluous(oldest: Sequence[Job], command: Prune) -> Iterator[Job]:
-    surplus = command.surplus
+def _superfluous(oldest: Sequence[Job], until: float, surplus: int) -> Iterator[Job]:
     for job in oldest:
-        if surplus <= 0 and (job.finished_at or 0.0) > command.finished_until:
+        if surplus <= 0 and (job.finished_at or 0.0) > until:
             return
         surplus -= size_of(job)
         yield job
@@ -65,12 +72,17 @@ def _references(jobs: Sequence[Job], events: Iterable[tuple[str, bytes]]) -> Cou
     for job in jobs:
         counts.update((job.tenant, reference) for reference in (job.request, job.rendered, job.result) if reference)
     for tenant, event in events:
-        if any(name in event for name in _FAULTS):
-            _, fact = open_envelope(event)
-            if fact is not None and fact.error.HasField("traceback"):
-                traceback = fact.error.traceback
-                counts[tenant, Reference(traceback.hash, traceback.size)] += 1
+        if any(name in event for name in _REFERRING):
+            counts.update((tenant, reference) for reference in _said(open_envelope(event)[1]))
     return counts
+
+
+def _said(fact: Any) -> Iterator[Reference]:
+    """The references of an event that stand in no column of its job."""
+    if isinstance(fact, JobSubmitted):
+        yield from context_of(fact)
+    elif isinstance(fact, (JobRetried, JobFailed, JobDeadLettered)) and fact.error.HasField("traceback"):
+        yield Reference(fact.error.traceback.hash, fact.error.traceback.size)
 
 
 def _forget(jobs: Sequence[Job]) -> Iterator[Errand]:

@@ -16,12 +16,13 @@ COLUMNS = (
     "created_at", "started_at", "finished_at", "fault", "request", "rendered",
     "result", "usage", "log_end", "reason", "traceparent",
     "failures", "crashes", "lone_crashes", "suspects", "redrive_of", "reserved", "step_deadline_at",
+    "attached_to", "conversation", "stored", "deleted",
 )  # fmt: skip
 CHANGING = (  # what never changes after the insert is left out, so the index on tenants is not touched
     "status", "step", "step_state", "topic", "ready_at", "attempt", "releases", "fence",
     "settled", "worker", "claim_id", "started_at", "finished_at", "fault", "rendered",
     "result", "usage", "log_end", "reason",
-    "failures", "crashes", "lone_crashes", "suspects", "step_deadline_at",
+    "failures", "crashes", "lone_crashes", "suspects", "step_deadline_at", "attached_to", "stored", "deleted",
 )  # fmt: skip
 FRAGMENTS = {  # what the braces in the queries stand for
     "job": ", ".join(COLUMNS),
@@ -38,6 +39,7 @@ def to_row(job: Job) -> tuple[Any, ...]:
         job.created_at, job.started_at, job.finished_at, _json(job.fault), str(job.request), _text(job.rendered),
         _text(job.result), _json(job.usage), job.end, job.reason, job.traceparent, job.failures, job.crashes,
         job.lone_crashes, job.suspects, job.redrive_of, job.reserved, job.step_deadline_at,
+        job.attached_to, job.conversation, int(job.stored), int(job.deleted),
     )  # fmt: skip
 
 
@@ -47,7 +49,7 @@ def to_changes(job: Job) -> tuple[Any, ...]:
         job.status, job.step, job.step_state, job.topic, job.ready_at, job.attempt, job.releases, job.fence,
         job.settled, job.worker, job.claim_id, job.started_at, job.finished_at, _json(job.fault), _text(job.rendered),
         _text(job.result), _json(job.usage), job.end, job.reason, job.failures, job.crashes, job.lone_crashes,
-        job.suspects, job.step_deadline_at, job.id,
+        job.suspects, job.step_deadline_at, job.attached_to, int(job.stored), int(job.deleted), job.id,
     )  # fmt: skip
 
 
@@ -57,7 +59,7 @@ def from_row(row: Sequence[Any]) -> Job:
         job_id, tenant, pipeline, model, status, step, step_state, topic, priority, ready_at, deadline_at, attempt,
         releases, fence, settled, worker, claim_id, created_at, started_at, finished_at, fault, request, rendered,
         result, usage, end, reason, traceparent, failures, crashes, lone_crashes, suspects, redrive_of,
-        reserved, step_deadline_at,
+        reserved, step_deadline_at, attached_to, conversation, stored, deleted,
     ) = row  # fmt: skip
     return Job(
         id=job_id,
@@ -95,6 +97,10 @@ def from_row(row: Sequence[Any]) -> Job:
         redrive_of=redrive_of,
         reserved=reserved,
         step_deadline_at=step_deadline_at,
+        attached_to=attached_to,
+        conversation=conversation,
+        stored=bool(stored),
+        deleted=bool(deleted),
     )
 
 

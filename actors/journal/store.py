@@ -109,6 +109,12 @@ class Transaction(Protocol):
     def late(self, now: float, limit: int) -> list[Job]:
         """Claimed steps past the deadline of their attempt."""
 
+    def attached(self, session: str, limit: int) -> list[Job]:
+        """Jobs that are not terminal and attached to this session."""
+
+    def first_events(self, job_ids: Collection[str]) -> list[bytes]:
+        """The first event of each of these jobs."""
+
     def insert(self, jobs: Sequence[Job]) -> None:
         """New rows."""
 
@@ -154,6 +160,12 @@ class Transaction(Protocol):
     def finished(self, until: float, limit: int) -> list[Job]:
         """Sealed jobs that finished at `until` or before, oldest first."""
 
+    def discarded(self, until: float, limit: int, *, deleted: bool) -> list[Job]:
+        """Sealed jobs that are not stored, be they deleted or not, and finished at `until` or before, oldest first."""
+
+    def remove_dead_letters(self, job_ids: Sequence[str]) -> None:
+        """Forget the dead letters of these jobs."""
+
     def remove_jobs(self, job_ids: Sequence[str]) -> list[tuple[str, bytes]]:
         """Forget these jobs, their dead letters and their events; the events, by tenant, in no order."""
 
@@ -184,16 +196,16 @@ class Store(Protocol):
         """A write transaction; raises StaleEpochError where a newer writer exists."""
 
     def jobs(self, tenant: str, ids: Sequence[str]) -> list[Job | None]:
-        """Committed jobs by id; None for unknown ones and another tenant's."""
+        """Committed jobs by id; None for unknown and deleted ones and another tenant's."""
 
     def list_jobs(self, query: JobQuery) -> list[Job]:
-        """A page. Raises LookupError where the cursor is unknown."""
+        """A page, without deleted jobs. Raises LookupError where the cursor is unknown."""
 
     def dead_letters(self, query: DeadLetterQuery) -> list[DeadLetter]:
         """A page."""
 
     def events(self, job_id: str, tenant: str | None = None) -> list[bytes]:
-        """All committed events of a job, in commit order; none where the tenant is given and another."""
+        """All committed events of a job, in commit order. Where a tenant is given, as `jobs` knows the job."""
 
     def blobs(self, tenant: str, references: Sequence[Reference]) -> list[bytes | None]:
         """Small payloads."""
@@ -203,6 +215,9 @@ class Store(Protocol):
 
     def census(self) -> Census:
         """Counts, for a journal that starts."""
+
+    def sessions(self) -> list[str]:
+        """The sessions to which open jobs are attached."""
 
     def errands(self, now: float, limit: int) -> list[Errand]:
         """Rows of the outbox whose time has come, oldest first."""

@@ -63,6 +63,14 @@ class TablesTransaction:
         """Claimed steps past the deadline of their attempt."""
         return self._jobs("late", now, limit)
 
+    def attached(self, session: str, limit: int) -> list[Job]:
+        """Open jobs of a session."""
+        return self._jobs("attached", session, limit)
+
+    def first_events(self, job_ids: Collection[str]) -> list[bytes]:
+        """The first event of each."""
+        return [data for (data,) in self._statements.rows("first_events", list(job_ids))] if job_ids else []
+
     def insert(self, jobs: Sequence[Job]) -> None:
         """New rows."""
         self._statements.many("insert_job", map(to_row, jobs))
@@ -124,10 +132,19 @@ class TablesTransaction:
         """Sealed jobs, those first that finished first."""
         return self._jobs("finished", until, limit)
 
+    def discarded(self, until: float, limit: int, *, deleted: bool) -> list[Job]:
+        """Sealed jobs that nobody keeps."""
+        return self._jobs("discarded", int(deleted), until, limit)
+
+    def remove_dead_letters(self, job_ids: Sequence[str]) -> None:
+        """Forget dead letters."""
+        if job_ids:
+            self._statements.rows("remove_dead_letters", list(job_ids))
+
     def remove_jobs(self, job_ids: Sequence[str]) -> list[tuple[str, bytes]]:
         """Forget jobs; their events."""
-        for name in ("remove_jobs", "remove_dead_letters"):
-            self._statements.rows(name, list(job_ids))
+        self._statements.rows("remove_jobs", list(job_ids))
+        self.remove_dead_letters(job_ids)
         return [(tenant, data) for tenant, data in self._statements.rows("remove_events", list(job_ids))]
 
     def release(self, counts: Mapping[tuple[str, Reference], int]) -> list[tuple[str, Reference]]:
@@ -183,7 +200,7 @@ class TablesStore:
         """Committed jobs by id."""
         found = _by_id(self._reader, ids)
         jobs = (found.get(job_id) for job_id in ids)
-        return [job if job is not None and job.tenant == tenant else None for job in jobs]
+        return [job if job is not None and job.tenant == tenant and not job.deleted else None for job in jobs]
 
     def list_jobs(self, query: JobQuery) -> list[Job]:
         """A page of jobs."""
@@ -202,8 +219,9 @@ class TablesStore:
 
     def events(self, job_id: str, tenant: str | None = None) -> list[bytes]:
         """All committed events of a job."""
-        rows = self._reader.rows("events", job_id)
-        return [data for data, owner in rows if tenant in (None, owner)]
+        if tenant is not None and self.jobs(tenant, [job_id]) == [None]:
+            return []
+        return [data for (data,) in self._reader.rows("events", job_id)]
 
     def blobs(self, tenant: str, references: Sequence[Reference]) -> list[bytes | None]:
         """Small payloads."""
@@ -220,6 +238,10 @@ class TablesStore:
             CensusRow(topic, step, model, StepState(state), worker, count)
             for topic, step, model, state, worker, count in rows
         )
+
+    def sessions(self) -> list[str]:
+        """The sessions of open jobs."""
+        return [session for (session,) in self._reader.rows("sessions")]
 
     def errands(self, now: float, limit: int) -> list[Errand]:
         """Errands whose time has come."""

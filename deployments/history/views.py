@@ -71,6 +71,8 @@ def _fields(message: Message) -> dict[str, Any]:
     for field in message.DESCRIPTOR.fields:
         if field.type != FieldDescriptor.TYPE_MESSAGE:
             view[field.name] = getattr(message, field.name)
+        elif field.is_repeated:
+            view[field.name] = [_fields(part) for part in getattr(message, field.name)]
         elif message.HasField(field.name):
             view[field.name] = _fields(getattr(message, field.name))
     return view

@@ -1,6 +1,7 @@
+from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Mapping as _Mapping
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
@@ -78,20 +79,22 @@ class Envelope(_message.Message):
     def __init__(self, id: _Optional[str] = ..., type: _Optional[str] = ..., job_id: _Optional[str] = ..., step: _Optional[str] = ..., attempt: _Optional[int] = ..., tenant: _Optional[str] = ..., time_us: _Optional[int] = ..., traceparent: _Optional[str] = ..., schema_version: _Optional[int] = ..., job_submitted: _Optional[_Union[JobSubmitted, _Mapping]] = ..., prompt_rendered: _Optional[_Union[PromptRendered, _Mapping]] = ..., inference_started: _Optional[_Union[InferenceStarted, _Mapping]] = ..., inference_completed: _Optional[_Union[InferenceCompleted, _Mapping]] = ..., result_stored: _Optional[_Union[ResultStored, _Mapping]] = ..., job_retried: _Optional[_Union[JobRetried, _Mapping]] = ..., job_failed: _Optional[_Union[JobFailed, _Mapping]] = ..., job_incomplete: _Optional[_Union[JobIncomplete, _Mapping]] = ..., job_cancelled: _Optional[_Union[JobCancelled, _Mapping]] = ..., job_dead_lettered: _Optional[_Union[JobDeadLettered, _Mapping]] = ...) -> None: ...
 
 class JobSubmitted(_message.Message):
-    __slots__ = ("pipeline", "model", "request", "deadline_us", "priority", "redrive_of")
+    __slots__ = ("pipeline", "model", "request", "deadline_us", "priority", "redrive_of", "context")
     PIPELINE_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     REQUEST_FIELD_NUMBER: _ClassVar[int]
     DEADLINE_US_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
     REDRIVE_OF_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_FIELD_NUMBER: _ClassVar[int]
     pipeline: str
     model: str
     request: Reference
     deadline_us: int
     priority: int
     redrive_of: str
-    def __init__(self, pipeline: _Optional[str] = ..., model: _Optional[str] = ..., request: _Optional[_Union[Reference, _Mapping]] = ..., deadline_us: _Optional[int] = ..., priority: _Optional[int] = ..., redrive_of: _Optional[str] = ...) -> None: ...
+    context: _containers.RepeatedCompositeFieldContainer[Reference]
+    def __init__(self, pipeline: _Optional[str] = ..., model: _Optional[str] = ..., request: _Optional[_Union[Reference, _Mapping]] = ..., deadline_us: _Optional[int] = ..., priority: _Optional[int] = ..., redrive_of: _Optional[str] = ..., context: _Optional[_Iterable[_Union[Reference, _Mapping]]] = ...) -> None: ...
 
 class PromptRendered(_message.Message):
     __slots__ = ("prompt", "input_tokens", "worker", "waited_us")

@@ -12,6 +12,7 @@ from pathlib import Path
 from actors.blobs import Blobs
 from actors.journal import memory as journal_memory
 from actors.journal.disk import TABLES, Disk
+from actors.journal.memory_transaction import MemoryTransaction
 from actors.journal.protocol import JournalApi
 from actors.stores import StaleEpochError
 from actors.token_log import memory as token_memory
@@ -30,11 +31,11 @@ class JournalStore(journal_memory.MemoryStore):
         self._process = process
 
     @contextmanager
-    def transaction(self) -> Iterator[journal_memory.MemoryTransaction]:
+    def transaction(self) -> Iterator[MemoryTransaction]:
         self._check_epoch()
         tables = {name: copy(getattr(self._disk, name)) for name in TABLES}
         draft = JournalDisk(uuid=self._disk.uuid, epoch=self._disk.epoch, **tables)
-        yield journal_memory.MemoryTransaction(draft)
+        yield MemoryTransaction(draft)
         self._process.thread.written.append(lambda: self._sync(draft))
 
     def _sync(self, draft: JournalDisk) -> None:

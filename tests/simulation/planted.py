@@ -11,7 +11,7 @@ from actors.journal.disk import TABLES
 from actors.journal.effects import Effects
 from actors.journal.keys import Keys
 from actors.journal.ledger import Ledger, Reply
-from actors.journal.memory import MemoryTransaction
+from actors.journal.memory_transaction import MemoryTransaction
 from actors.journal.store import EventRow
 from actors.token_log import ledger as log_ledger
 from actors.token_log.memory import Log
@@ -61,6 +61,23 @@ def _with_ledger(ledger: type[Ledger]) -> Kit:
     return Kit(journal=type("PlantedJournal", (_LedgerJournal,), {"ledger": ledger}))
 
 
+class _Changing(Ledger):
+    """Alters each change of a job."""
+
+    def apply(self, commands: Sequence[Command]) -> list[Reply]:
+        change = self._draft.change
+
+        def altered(wanted: Change) -> Job:
+            self.alter(wanted)
+            return change(wanted)
+
+        self._draft.change = altered  # type: ignore[assignment, method-assign]
+        return super().apply(commands)
+
+    def alter(self, change: Change) -> None:
+        raise NotImplementedError
+
+
 class Forgetful(Ledger):
     """Answers some submits and writes nothing."""
 
@@ -72,10 +89,10 @@ class Repetitive(Ledger):
     """Takes the repeat of an outcome for another one."""
 
     def _finish(self, command: Finish) -> Answer:
-        job = self._jobs.get(command.job_id)
+        job = self._draft.jobs.get(command.job_id)
         if job is not None and job.settled == command.fence and job.step_state is StepState.DONE:
             again = replace(job, step_state=StepState.CLAIMED, settled=0)
-            self._change(transitions.settle(again, command.outcome, self._now, self._random))
+            self._draft.change(transitions.settle(again, command.outcome, self._now, self._random))
         return super()._finish(command)
 
 
@@ -83,39 +100,37 @@ class Flipping(Ledger):
     """Cancels what has ended."""
 
     def _cancel(self, command: Cancel) -> Answer:
-        job = self._jobs.get(command.job_id)
+        job = self._draft.jobs.get(command.job_id)
         if job is not None and job.status.terminal:
-            return Answer(Verdict.DONE, self._change(transitions.cancel(job, self._now)).status)
+            return Answer(Verdict.DONE, self._draft.change(transitions.cancel(job, self._now)).status)
         return super()._cancel(command)
 
 
-class Uncounting(Ledger):
+class Uncounting(_Changing):
     """Forgets the failures of what is tried again."""
 
-    def _change(self, change: Change) -> Job:
+    def alter(self, change: Change) -> None:
         if any(fact.DESCRIPTOR.name == "JobRetried" for fact in change.facts):
             change.job.failures = 0
-        return super()._change(change)
 
 
-class Hoarding(Ledger):
+class Hoarding(_Changing):
     """Forgets what a job that is cancelled has reserved."""
 
-    def _change(self, change: Change) -> Job:
+    def alter(self, change: Change) -> None:
         if change.job.status is Status.CANCELLED:
             change.job.reserved = 0
-        return super()._change(change)
 
 
 class Fenceless(Ledger):
     """Takes an outcome under any fence, as long as the job is at that step."""
 
     def _finish(self, command: Finish) -> Answer:
-        job = self._jobs.get(command.job_id)
+        job = self._draft.jobs.get(command.job_id)
         if job is None or job.status.terminal or job.settled == command.fence:
             return super()._finish(command)
         if isinstance(command.outcome, Rendered) == (job.step == RENDER):
-            self._jobs[job.id] = replace(job, step_state=StepState.CLAIMED)
+            self._draft.jobs[job.id] = replace(job, step_state=StepState.CLAIMED)
             command = replace(command, fence=job.fence)
         return super()._finish(command)
 
@@ -140,18 +155,17 @@ class Redriving(Ledger):
     """Does a dead letter again whenever it is asked to."""
 
     def _redrive(self, command: Redrive) -> Answer:
-        if (letter := self._dead.get(command.job_id)) is not None:
+        if (letter := self._draft.letters.get(command.job_id)) is not None:
             letter.redriven_as = ""
         return super()._redrive(command)
 
 
-class Rash(Ledger):
+class Rash(_Changing):
     """Takes the second crash of a worker for proof against all that it held."""
 
-    def _change(self, change: Change) -> Job:
+    def alter(self, change: Change) -> None:
         if change.job.crashes:
             change.job.lone_crashes = MAX_LONE_CRASHES
-        return super()._change(change)
 
 
 class Unsynced(JournalStore):

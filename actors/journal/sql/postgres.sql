@@ -15,6 +15,11 @@ SELECT job_id, tenant, model, code, kind, created_at, redriven_as FROM dead_lett
 -- name: budgets
 SELECT tenant, reserved, spent FROM budgets WHERE tenant = ANY(?);
 
+-- name: first_events
+SELECT data FROM events WHERE position IN (
+    SELECT MIN(position) FROM events WHERE job_id = ANY(?) GROUP BY job_id
+);
+
 -- name: remove_jobs
 DELETE FROM jobs WHERE id = ANY(?) RETURNING 1;
 

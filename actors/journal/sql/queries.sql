@@ -34,7 +34,7 @@ SELECT {job} FROM jobs WHERE step_state = 'claimed' AND step_deadline_at <= ? OR
 INSERT INTO events (job_id, tenant, data) VALUES (?, ?, ?);
 
 -- name: events
-SELECT data, tenant FROM events WHERE job_id = ? ORDER BY position;
+SELECT data FROM events WHERE job_id = ? ORDER BY position;
 
 -- name: put_key
 INSERT INTO idempotency_keys (name, tenant, fingerprint, job_id, created_at) VALUES (?, ?, ?, ?, ?)
@@ -70,6 +70,17 @@ UPDATE blobs SET refs = refs - ? WHERE tenant = ? AND hash = ?;
 -- name: finished
 SELECT {job} FROM jobs WHERE finished_at <= ? AND NOT EXISTS (SELECT 1 FROM open_seals WHERE job_id = jobs.id)
 ORDER BY finished_at, id LIMIT ?;
+
+-- name: discarded
+SELECT {job} FROM jobs WHERE stored = 0 AND deleted = ? AND finished_at <= ?
+AND NOT EXISTS (SELECT 1 FROM open_seals WHERE job_id = jobs.id) ORDER BY finished_at, id LIMIT ?;
+
+-- name: attached
+SELECT {job} FROM jobs WHERE attached_to = ? AND attached_to <> '' AND status IN ('queued', 'in_progress')
+ORDER BY id LIMIT ?;
+
+-- name: sessions
+SELECT DISTINCT attached_to FROM jobs WHERE attached_to <> '' AND status IN ('queued', 'in_progress');
 
 -- name: drop_keys
 DELETE FROM idempotency_keys WHERE name IN (
@@ -112,10 +123,10 @@ SELECT ready_at FROM jobs WHERE step_state = 'ready' AND topic = ? ORDER BY prio
 
 -- name: newest_jobs
 SELECT {job} FROM jobs
-WHERE tenant = ?1 AND id < ?2 AND (CAST(?3 AS TEXT) IS NULL OR status = ?3) AND (CAST(?4 AS TEXT) IS NULL OR model = ?4)
+WHERE tenant = ?1 AND deleted = 0 AND id < ?2 AND (CAST(?3 AS TEXT) IS NULL OR status = ?3) AND (CAST(?4 AS TEXT) IS NULL OR model = ?4)
 ORDER BY id DESC LIMIT ?5;
 
 -- name: oldest_jobs
 SELECT {job} FROM jobs
-WHERE tenant = ?1 AND id > ?2 AND (CAST(?3 AS TEXT) IS NULL OR status = ?3) AND (CAST(?4 AS TEXT) IS NULL OR model = ?4)
+WHERE tenant = ?1 AND deleted = 0 AND id > ?2 AND (CAST(?3 AS TEXT) IS NULL OR status = ?3) AND (CAST(?4 AS TEXT) IS NULL OR model = ?4)
 ORDER BY id LIMIT ?5;

@@ -17,6 +17,11 @@ WHERE job_id IN (SELECT value FROM json_each(?));
 -- name: budgets
 SELECT tenant, reserved, spent FROM budgets WHERE tenant IN (SELECT value FROM json_each(?));
 
+-- name: first_events
+SELECT data FROM events WHERE position IN (
+    SELECT MIN(position) FROM events WHERE job_id IN (SELECT value FROM json_each(?)) GROUP BY job_id
+);
+
 -- name: remove_jobs
 DELETE FROM jobs WHERE id IN (SELECT value FROM json_each(?)) RETURNING 1;
 

@@ -1,0 +1,130 @@
+"""The rows as the commands of one batch have left them so far, and what they say; written at a flush.
+
+What followers, dispatcher and workers must hear of is gathered in `effects`, which counts only once the transaction
+has committed.
+"""
+
+from collections.abc import Callable, Iterable
+
+from actors.journal.effects import Effects
+from actors.journal.envelopes import seal_envelope
+from actors.journal.store import EventRow, Transaction
+from actors.telemetry.logs import StateChange
+from pipelines.commands import INLINE_BYTES, Payload
+from pipelines.jobs import DeadLetter, Job, Reference, StepState
+from pipelines.transitions import Change
+
+
+class Draft:
+    """One batch's. `on_end` hears of each job that becomes terminal, while the transaction is open."""
+
+    def __init__(
+        self, transaction: Transaction, *, now: float, new_id: Callable[[str], str], on_end: Callable[[Job], None]
+    ) -> None:
+        self._transaction = transaction
+        self._now = now
+        self._new_id = new_id  # by prefix
+        self._on_end = on_end
+        self.jobs: dict[str, Job] = {}  # as they are now
+        self._before: dict[str, Job | None] = {}  # as the store has them; None: not yet there
+        self._events: list[EventRow] = []
+        self._blobs: list[tuple[str, Reference, bytes]] = []
+        self._referred: list[tuple[str, Reference]] = []  # payloads that are there already
+        self._sealed: list[str] = []
+        self.letters: dict[str, DeadLetter] = {}  # those that this batch redrives
+        self._new_letters: list[DeadLetter] = []
+        self._hidden: list[str] = []  # jobs that are dead letters no more
+        self.effects = Effects()
+
+    def load(self, ids: Iterable[str]) -> None:
+        """Read these jobs."""
+        self.adopt(self._transaction.load(ids).values())
+
+    def adopt(self, jobs: Iterable[Job]) -> list[Job]:
+        """These were read."""
+        adopted = list(jobs)
+        for job in adopted:
+            self.jobs[job.id] = self._before[job.id] = job
+        return adopted
+
+    def add(self, change: Change) -> Job:
+        """A new job."""
+        self._before[change.job.id] = None
+        return self.change(change)
+
+    def change(self, change: Change) -> Job:
+        """A job is another now."""
+        job = change.job
+        before = self.jobs.get(job.id, job)
+        attempt = job.attempt if job.step == before.step else before.attempt
+        for fact in change.facts:
+            event = seal_envelope(
+                job, fact, step=before.step, attempt=attempt, event_id=self._new_id("evt"), now=self._now
+            )
+            self._events.append(EventRow(job.id, job.tenant, event))
+            name = fact.DESCRIPTOR.name
+            self.effects.changes.append(StateChange(name, job.id, before.step, attempt, job.traceparent))
+        self.jobs[job.id] = job
+        if job.status.terminal and not before.status.terminal:
+            self._on_end(job)
+        if change.dead_letter is not None:
+            self.put_letter(change.dead_letter)
+        return job
+
+    def put_letter(self, letter: DeadLetter) -> None:
+        """A dead letter is new, or was redriven."""
+        self._new_letters.append(letter)
+
+    def keep(self, tenant: str, payload: Payload) -> None:
+        """Count a reference. A large payload is a file: the table has only the count."""
+        if payload.data is not None or payload.reference.size > INLINE_BYTES:
+            self._blobs.append((tenant, payload.reference, payload.data or b""))
+        else:
+            self._referred.append((tenant, payload.reference))
+
+    def revoke(self, job: Job) -> None:
+        """Whoever holds the job's step holds it no more."""
+        if job.step_state is StepState.CLAIMED:
+            self.effects.revoked.append((job.worker, job.id, job.fence))
+
+    def seal(self, job_ids: Iterable[str]) -> None:
+        """The logs of these jobs are sealed."""
+        self._sealed.extend(job_ids)
+
+    def hide(self, job_id: str) -> None:
+        """The dead letter of this job, if it is one, is gone at once."""
+        self.letters.pop(job_id, None)
+        self._hidden.append(job_id)
+
+    def forget(self, jobs: Iterable[Job]) -> None:
+        """The transaction has removed these jobs."""
+        gone = list(jobs)
+        for job in gone:
+            for known in (self.jobs, self._before, self.letters):
+                known.pop(job.id, None)
+        self.effects.pruned.extend(gone)
+
+    def flush(self) -> None:
+        """Write what has changed since the last flush, and note the effects."""
+        changed = [(self._before[i], job) for i, job in self.jobs.items() if self._before[i] is not job]
+        if not changed and not self._sealed:
+            return
+        self._transaction.insert([job for before, job in changed if before is None])
+        self._transaction.update([job for before, job in changed if before is not None])
+        self._transaction.append(self._events)
+        self._transaction.put_blobs(self._blobs, self._now)
+        self._transaction.refer(self._referred)
+        self._transaction.put_dead_letters(self._new_letters)
+        self._transaction.remove_dead_letters(self._hidden)
+        ended = [job for before, job in changed if job.status.terminal and not (before and before.status.terminal)]
+        self._transaction.open_seals(ended)
+        self._transaction.drop_seals(self._sealed)
+        for before, job in changed:
+            self.effects.count(before, -1)
+            self.effects.count(job, +1)
+        self.effects.ended.extend(ended)
+        self.effects.attached.update(job.attached_to for _, job in changed if job.attached_to)
+        self.effects.followed.update(dict.fromkeys(row.job_id for row in self._events))
+        self._before = dict(self.jobs)
+        self._events, self._blobs, self._referred, self._sealed = [], [], [], []
+        self._new_letters, self._hidden = [], []

@@ -1,0 +1,63 @@
+"""What the journal tells of its store, as it was committed last."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from actors.journal.envelopes import page_after
+from actors.journal.errands import Errand
+from actors.journal.protocol import DeadLetterQuery, JobQuery
+from actors.journal.store import Store
+from actors.stores import read_from
+from pipelines.commands import INLINE_BYTES
+from pipelines.jobs import DeadLetter, Job, Reference
+from pipelines.ports import Ports
+
+T = TypeVar("T")
+
+
+class Reads:
+    """The reading half of a journal."""
+
+    def __init__(self, store: Store, ports: Ports) -> None:
+        self._store = store
+        self._ports = ports
+
+    async def dead_letters(self, query: DeadLetterQuery) -> list[DeadLetter]:
+        """A page of dead letters."""
+        return await self._read(lambda: self._store.dead_letters(query))
+
+    async def errands(self, limit: int) -> list[Errand]:
+        """What is to be done elsewhere, as far as its time has come."""
+        now = self._ports.clock.now()
+        return await self._read(lambda: self._store.errands(now, limit))
+
+    async def jobs(self, tenant: str, ids: Sequence[str]) -> list[Job | None]:
+        """Jobs by id."""
+        return await self._read(lambda: self._store.jobs(tenant, ids))
+
+    async def list_jobs(self, query: JobQuery) -> list[Job]:
+        """A page of jobs."""
+        return await self._read(lambda: self._store.list_jobs(query))
+
+    async def events(self, tenant: str, job_id: str, after: str | None, limit: int) -> list[bytes]:
+        """A job's events after a cursor."""
+        return page_after(await self._read(lambda: self._store.events(job_id, tenant)), after, limit)
+
+    async def blobs(self, tenant: str, references: Sequence[Reference]) -> list[bytes | None]:
+        """Small payloads; a large one is a file, and its row has only the count."""
+        found = await self._read(lambda: self._store.blobs(tenant, references))
+        return [
+            None if reference.size > INLINE_BYTES else data for reference, data in zip(references, found, strict=True)
+        ]
+
+    async def referred(self, tenant: str, digests: Sequence[str]) -> set[str]:
+        """Those of a tenant's payloads, by hash, to which any job refers, be they rows or files."""
+        found = await self._read(lambda: self._store.blobs(tenant, [Reference(digest, 0) for digest in digests]))
+        return {digest for digest, data in zip(digests, found, strict=True) if data is not None}
+
+    async def unsealed(self, limit: int) -> list[Job]:
+        """Terminal jobs whose logs are still to be sealed."""
+        return await self._read(lambda: self._store.unsealed(limit))
+
+    async def _read(self, read: Callable[[], T]) -> T:
+        return await read_from(self._store, read)

@@ -2,11 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from deployments.prompting.grammars import grammar_of
+from deployments.prompting.items import check_answers, messages_of
+from deployments.prompting.past import NO_PAST, Past, PastTurn
 from deployments.prompting.templates import Templates
 from deployments.prompting.tokenizers import Tokenizer
+from deployments.prompting.truncation import shortened
 from pipelines.errors import RejectError
-from pipelines.payloads import Message, Prompt, Request
+from pipelines.payloads import Message, Prompt, Request, Sampling, Tooling
+
+HERMES = "hermes"  # the form of calls for which a format can be kept to as well
+_COPIED = [*Sampling.model_fields, *Tooling.model_fields]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +24,7 @@ class PromptModel:
     context: int
     default_max_output_tokens: int
     tokenizer: Tokenizer
+    tool_parser: str = ""
 
 
 class PromptRenderer:
@@ -25,34 +34,65 @@ class PromptRenderer:
         self._templates = templates
         self._models = models
 
-    def messages(self, request: Request) -> list[Message]:
+    def messages(self, request: Request, past: Past = NO_PAST) -> list[Message]:
         """The conversation, instructions first. Raises RejectError for the template's reasons."""
-        if request.template is None:
-            messages = list(request.messages or [])
-        else:
-            messages = self._templates.render(request.template, request.variables)
-        if request.instructions:
-            messages.insert(0, Message(role="system", content=request.instructions))
-        return messages
+        messages = [Message(role="system", content=request.instructions)] if request.instructions else []
+        return messages + self._said(request, past)
 
     def check_length(self, request: Request) -> None:
-        """Raises RejectError where the prompt leaves no room. Slow: it counts tokens."""
+        """Raises RejectError where the prompt leaves no room. Slow: it counts tokens. Of the past it knows nothing."""
         self.prompt(request)
 
-    def prompt(self, request: Request) -> Prompt:
+    def count(self, request: Request, past: Past = NO_PAST) -> int:
+        """How many tokens the prompt has, were there room for it. Raises RejectError, and is slow, like `prompt`."""
+        return self._model(request.model).tokenizer.encode(self.messages(request, past), request).tokens
+
+    def prompt(self, request: Request, past: Past = NO_PAST) -> Prompt:
         """The prompt. Raises RejectError for all that is wrong with the request."""
         model = self._model(request.model)
-        messages = self.messages(request)
-        encoded = model.tokenizer.encode(messages)
+        messages = self.messages(request, past)
+        if len(past.turns) == len(request.context):
+            check_answers(messages)
+        encoded = model.tokenizer.encode(messages, request, past.token_ids())
+        if request.truncation == "auto" and not _fits(request, model, encoded.tokens):
+            messages = self._shortened(request, model, messages)
+            encoded = model.tokenizer.encode(messages, request)
         return Prompt(
+            **{name: getattr(request, name) for name in _COPIED},
             messages=messages,
             token_ids=encoded.token_ids,
             input_tokens=encoded.tokens,
             max_tokens=_max_tokens(request, model, encoded.tokens),
-            temperature=request.temperature,
-            top_p=request.top_p,
+            grammar=grammar_of(request, hermes=model.tool_parser == HERMES),
             priority=request.priority,
             metadata=request.metadata,
+        )
+
+    def _said(self, request: Request, past: Past) -> list[Message]:
+        """All turns but the instructions, which are never handed down."""
+        items = [item for turn in past.turns for item in self._turn(turn)]
+        if request.input is not None:
+            return messages_of([*items, *request.before, *request.input])
+        return messages_of([*items, *request.before]) + self._own(request)
+
+    def _own(self, request: Request) -> list[Message]:
+        if request.template is None:
+            return list(request.messages or [])
+        return self._templates.render(request.template, request.variables)
+
+    def _turn(self, turn: PastTurn) -> list[dict[str, Any]]:
+        """What was asked and answered, with what preceded it."""
+        asked = turn.request.input
+        if asked is None:
+            asked = [{"role": message.role, "content": message.content} for message in self._own(turn.request)]
+        return [*turn.request.before, *asked, *turn.result.output]
+
+    @staticmethod
+    def _shortened(request: Request, model: PromptModel, messages: list[Message]) -> list[Message]:
+        return shortened(
+            messages,
+            kept=1 if request.instructions else 0,
+            fits=lambda some: _fits(request, model, model.tokenizer.encode(some, request).tokens),
         )
 
     def _model(self, name: str) -> PromptModel:
@@ -60,6 +100,12 @@ class PromptRenderer:
         if model is None:
             raise RejectError(f"The model '{name}' does not exist.", code="model_not_found", param="model")
         return model
+
+
+def _fits(request: Request, model: PromptModel, used: int) -> bool:
+    """Whether an answer of ordinary length has room."""
+    wanted = request.max_output_tokens or min(model.default_max_output_tokens, model.context // 2)
+    return used + wanted <= model.context
 
 
 def _max_tokens(request: Request, model: PromptModel, used: int) -> int:

@@ -11,6 +11,7 @@ from actors.blobs import Blobs
 from actors.crash_points import crash_point
 from actors.journal.protocol import JournalApi
 from actors.stores import StoreUnavailableError
+from deployments.prompting.past import Past, fetch_pasts
 from deployments.prompting.renderer import PromptRenderer
 from deployments.reporting import report
 from pipelines.commands import Finish, Outcome, Rendered
@@ -21,6 +22,13 @@ from pipelines.ports import Ports
 
 log = logging.getLogger("heliograph")
 _QUICK_BYTES = 64 * 1024  # a batch with longer requests is rendered beside the event loop
+
+
+class _Order(NamedTuple):
+    """What is to be rendered."""
+
+    request: Request
+    past: Past
 
 
 class _Page(NamedTuple):
@@ -53,7 +61,7 @@ class PromptWorker:
         """Render and report the batch."""
         started = self._ports.clock.now()
         requests = await self._fetch(claims)
-        pages = await self._render_all(claims, requests)
+        pages = await self._render_all(claims, await self._with_pasts(claims, requests))
         outcomes = await self._outcomes(claims, pages)
         finishes = [
             Finish(job_id=claim.job_id, fence=claim.fence, outcome=outcome)
@@ -84,21 +92,42 @@ class PromptWorker:
                 return [error]
             return [found for claim in claims for found in await self._fetch([claim])]
 
-    async def _render_all(
+    async def _with_pasts(
         self, claims: Sequence[ClaimedJob], requests: Sequence[bytes | Exception]
+    ) -> list[_Order | Exception]:
+        """The requests with what came before them."""
+        parsed = [_parsed(request) for request in requests]
+        good = [
+            (claim.tenant, request)
+            for claim, request in zip(claims, parsed, strict=True)
+            if isinstance(request, Request)
+        ]
+        try:
+            pasts = iter(await fetch_pasts(self._blobs, good))
+        except Exception as error:  # noqa: BLE001 - it becomes the outcome
+            if len(claims) == 1:
+                return [error]
+            both = zip(claims, requests, strict=True)
+            return [order for claim, request in both for order in await self._with_pasts([claim], [request])]
+        return [_Order(request, next(pasts)) if isinstance(request, Request) else request for request in parsed]
+
+    async def _render_all(
+        self, claims: Sequence[ClaimedJob], orders: Sequence[_Order | Exception]
     ) -> list[_Page | Exception]:
-        if sum(claim.request.size for claim in claims) <= _QUICK_BYTES:
-            return [self._render(request) for request in requests]
+        size = sum(claim.request.size for claim in claims)
+        size += sum(order.past.size for order in orders if isinstance(order, _Order))
+        if size <= _QUICK_BYTES:
+            return [self._render(order) for order in orders]
         pages: list[_Page | Exception] = await self._ports.run_blocking(
-            lambda: [self._render(request) for request in requests]
+            lambda: [self._render(order) for order in orders]
         )
         return pages
 
-    def _render(self, request: bytes | Exception) -> _Page | Exception:
-        if isinstance(request, Exception):
-            return request
+    def _render(self, order: _Order | Exception) -> _Page | Exception:
+        if isinstance(order, Exception):
+            return order
         try:
-            prompt = self._renderer.prompt(Request.model_validate_json(request))
+            prompt = self._renderer.prompt(order.request, order.past)
             return _Page(prompt.encode(), prompt.input_tokens)
         except Exception as error:  # noqa: BLE001 - it becomes the outcome
             return error
@@ -126,6 +155,15 @@ class PromptWorker:
         for claim in claims:
             attributes: dict[str, str | int] = {"job": claim.job_id, "attempt": claim.attempt, "batch": len(claims)}
             self._ports.tracer.span("render", claim.traceparent, started, now, attributes)
+
+
+def _parsed(request: bytes | Exception) -> Request | Exception:
+    if isinstance(request, Exception):
+        return request
+    try:
+        return Request.model_validate_json(request)
+    except ValueError as error:
+        return error
 
 
 def _failed(claim: ClaimedJob, error: Exception) -> Outcome:

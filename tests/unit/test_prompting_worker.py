@@ -5,7 +5,8 @@ import pytest
 
 from pipelines.generate import INFER, RENDER
 from pipelines.jobs import Reference, Status, StepState
-from pipelines.payloads import Message, Prompt, Request
+from pipelines.payloads import Message, Prompt, Request, Turn
+from tests.factories import PROMPTING, claim, submit
 from tests.workers import CONTEXT, Workshop
 
 
@@ -71,3 +72,18 @@ async def test_a_rendered_job_is_generated(shop: Workshop) -> None:
     await shop.run(await shop.claim())
     assert (await shop.job()).status is Status.COMPLETED
     assert (await shop.result()).usage == (4, 16, 0)
+
+
+async def test_earlier_turns_are_fetched_for_the_whole_batch(shop: Workshop) -> None:
+    await shop.prompting.handle(await shop.submit(say("one"), greet()))
+    await shop.run(await shop.claim())
+    first, second = await shop.job(0), await shop.job(1)
+    contexts = [[Turn(request=str(job.request), result=str(job.result))] for job in (first, second)]
+    following = [say("two").model_copy(update={"context": turns}) for turns in contexts]
+    gone = say("three").model_copy(update={"context": [Turn(request=f"{0:064}:1", result=f"{0:064}:1")]})
+    payloads = await shop.blobs.pack_many([("default", request.encode()) for request in [*following, gone]])
+    await shop.journal.submit([submit(i, request=payload) for i, payload in enumerate(payloads, start=2)])
+    await shop.prompting.handle(await shop.journal.claim(claim(PROMPTING, claim_id="later")))
+    assert [message.content for message in (await rendered(shop, 2)).messages][::2] == ["one", "two"]
+    assert (await rendered(shop, 3)).messages[1].content == "Greet Ada."
+    assert (await shop.job(4)).step_state is StepState.WAITING

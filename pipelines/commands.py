@@ -82,7 +82,7 @@ class Generated:
     result: Payload
     status: Status
     usage: Usage
-    finish_reason: str  # stop, length
+    finish_reason: str  # stop, length, content_filter
     end: int  # last sequence number in the token log
 
 

@@ -218,7 +218,7 @@ def _generated(job: Job, outcome: Generated, now: float) -> Change:
     )
     if outcome.status is Status.COMPLETED:
         return Change(job, [completed, pb.ResultStored(result=reference, usage=usage)])
-    job.reason = "max_output_tokens"
+    job.reason = "content_filter" if outcome.finish_reason == "content_filter" else "max_output_tokens"
     return Change(job, [completed, pb.JobIncomplete(result=reference, usage=usage, reason=job.reason)])
 
 

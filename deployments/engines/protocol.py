@@ -32,6 +32,7 @@ class Tokens(NamedTuple):
     """New token ids since the last one; `finish_reason` (stop or length) comes with the last.
 
     An engine without token ids of its own says `pieces` instead, and counts for itself: `usage` comes with the last.
+    Its server may also have withheld what the model said: `content_filter`.
     """
 
     ids: list[int]

@@ -3,6 +3,7 @@
 Invariants:
 - A log that has a finish reason is completed without the engine. Any other goes on after its last token id, and
   only on the weights and the tokenizer that it began with.
+- Where the engine cannot go on in the middle, a job begins again only while it has shown nothing, and fails otherwise.
 """
 
 from contextlib import aclosing
@@ -39,25 +40,42 @@ class Generator:
         transcript = Transcript(
             claim, state, engine=self._engine, interpreter=self._interpreters.make(prompt), writer=self._writer
         )
-        pace = Pace(claim, self._ports)
-        async with aclosing(self._engine.generate(_generation(claim, prompt, state))) as batches:
+        try:
+            await self._fill(transcript, _generation(claim, prompt, state), Pace(claim, self._ports))
+        except Exception as error:
+            if self._engine.can_continue or not transcript.shown or isinstance(error, RejectError):
+                raise
+            raise _broken_off(str(error) or type(error).__name__) from error
+        return transcript.output()
+
+    async def _fill(self, transcript: Transcript, generation: Generation, pace: Pace) -> None:
+        async with aclosing(self._engine.generate(generation)) as batches:
             async for tokens in batches:
-                pace.count(len(tokens.ids))
+                pace.count(len(tokens.ids) + len(tokens.pieces))  # a piece is mostly one token
                 transcript.add(tokens)
                 if transcript.finished:
                     break  # at a stop string the engine would go on
         pace.end()
-        return transcript.output()
 
     def _check(self, state: LogState) -> None:
-        if (state.token_ids or state.items) and not (self._engine.can_continue and self._made(state)):
+        if not state.token_ids and not state.items:  # nothing was shown
+            return
+        if not self._made(state):
             raise RejectError(
                 "The generation began on another engine, and this one cannot go on with it.", code="engine_changed"
             )
+        if not self._engine.can_continue:
+            raise _broken_off("its worker was lost")
 
     def _made(self, state: LogState) -> bool:
         """Whether an engine like this one made the log."""
         return state.engine_fingerprint == self._engine.fingerprint
+
+
+def _broken_off(reason: str) -> RejectError:
+    return RejectError(
+        f"The generation broke off, and its engine cannot go on in the middle: {reason}", code="engine_interrupted"
+    )
 
 
 def _generation(claim: ClaimedJob, prompt: Prompt, state: LogState) -> Generation:

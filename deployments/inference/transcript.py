@@ -33,7 +33,7 @@ class Output:
 
     @property
     def status(self) -> Status:
-        """Incomplete where the limit cut it short."""
+        """Incomplete where the limit, or a filter, cut it short."""
         return status_of(self.finish_reason)
 
 
@@ -66,6 +66,11 @@ class Transcript:
     def finished(self) -> bool:
         """Whether nothing more is wanted of the engine."""
         return self._output is not None
+
+    @property
+    def shown(self) -> bool:
+        """Whether readers have seen the beginning of an item."""
+        return self._composer.open is not None or bool(self._composer.items)
 
     def add(self, tokens: Tokens) -> None:
         """What the engine has just made."""
@@ -138,4 +143,4 @@ def logged_output(state: LogState, interpreter: Interpreter | None) -> Output:
 
 def status_of(finish_reason: str) -> Status:
     """What a job is that ended so."""
-    return Status.INCOMPLETE if finish_reason == "length" else Status.COMPLETED
+    return Status.INCOMPLETE if finish_reason in {"length", "content_filter"} else Status.COMPLETED

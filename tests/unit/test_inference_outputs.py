@@ -140,10 +140,10 @@ async def test_what_an_engine_without_tokens_has_shown_is_not_begun_again(tmp_pa
 
     shop = shop_of(tmp_path, Stumbling())
     await shop.run(await shop.prompts(prompt()))
-    await shop.run(await shop.claim_again())
     job = await shop.job()
     assert job.fault is not None
-    assert job.fault.code == "engine_changed"
+    assert job.fault.code == "engine_interrupted"
+    assert job.fault.message.endswith("ConnectionError")
 
 
 def test_a_parser_that_is_not_built_in_is_refused() -> None:

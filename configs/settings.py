@@ -34,8 +34,11 @@ class ModelProfile(Settings):
     """One model, as `configs/models/NAME.yaml` describes it."""
 
     name: str
-    engine: Literal["vllm", "scripted"]
-    source: str = ""  # a folder, a hub's name, or the name of the packaged model; "" for `scripted`
+    engine: Literal["vllm", "scripted", "openai", "anthropic"]
+    # A folder, a hub's name, or the name of the packaged model; `openai`, `anthropic`: the model's name at the server.
+    source: str = ""
+    endpoint: str = Field(default="", pattern=r"^(https?://.+)?$")  # that server's base URL; "": the hosted service
+    api_key_env: str = ""  # the environment variable with its key; "": see `endpoint_key`
     context: int = 2048  # tokens, prompt and output together
     default_max_output_tokens: int = 512
     slots: int = 64  # generations at once per replica
@@ -143,6 +146,19 @@ def model_folder(profile: ModelProfile) -> Path:
     """The folder with the model's files, whether or not it is there yet."""
     source = Path(profile.source).expanduser()
     return source if source.is_dir() else model_cache() / profile.name
+
+
+def endpoint_key(profile: ModelProfile) -> str:
+    """The key of a profile's server. Raises LookupError where the variable that should hold it is empty.
+
+    The hosted services have variables of their own, OPENAI_API_KEY and ANTHROPIC_API_KEY. Any other server gets a key
+    only where the profile names its variable, so that no key goes to whom it was not made for.
+    """
+    name = profile.api_key_env or ("" if profile.endpoint else f"{profile.engine.upper()}_API_KEY")
+    key = os.environ.get(name, "") if name else ""
+    if name and not key:
+        raise LookupError(f"the model {profile.name} needs its server's key in the environment variable {name}")
+    return key
 
 
 def prompts_folder() -> Path:

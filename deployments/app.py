@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import Container, Iterable
 from pathlib import Path
+from typing import Any
 
 from starlette.types import ASGIApp
 
@@ -25,7 +26,15 @@ from actors.telemetry.metrics import PrometheusMetrics
 from actors.telemetry.setup import process_telemetry
 from actors.token_log.protocol import TokenLogApi
 from actors.topics.in_process import InProcessTopic
-from configs.settings import ModelProfile, MonolithSettings, PlaneSettings, load_profile, model_folder, prompts_folder
+from configs.settings import (
+    ModelProfile,
+    MonolithSettings,
+    PlaneSettings,
+    endpoint_key,
+    load_profile,
+    model_folder,
+    prompts_folder,
+)
 from deployments.engines.protocol import Engine
 from deployments.engines.scripted import ScriptedEngine
 from deployments.history.history import History, HistoryApi
@@ -45,9 +54,35 @@ PROMPTING_LIMIT_S = 60.0  # for a batch of prompts
 
 
 def make_engine(profile: ModelProfile) -> Engine:
-    """The engine that a profile asks for. Raises FileNotFoundError where the model's files are missing."""
-    if profile.engine == "scripted":
-        return ScriptedEngine(context=profile.context, default_tokens=profile.default_max_output_tokens)
+    """The engine that a profile asks for. Raises LookupError where a key, FileNotFoundError where files are missing."""
+    match profile.engine:
+        case "scripted":
+            return ScriptedEngine(context=profile.context, default_tokens=profile.default_max_output_tokens)
+        case "vllm":
+            return _vllm_engine(profile)
+        case _:
+            return _remote_engine(profile)
+
+
+def _remote_engine(profile: ModelProfile) -> Engine:
+    arguments: dict[str, Any] = {
+        "url": profile.endpoint,
+        "model": profile.source or profile.name,
+        "key": endpoint_key(profile),
+        "context": profile.context,
+        "slots": profile.slots,
+    }
+    # Each SDK takes a second to import, and only its own workers need it.
+    if profile.engine == "openai":
+        from deployments.engines.openai import OpenAIEngine  # noqa: PLC0415
+
+        return OpenAIEngine(**arguments)
+    from deployments.engines.anthropic import AnthropicEngine  # noqa: PLC0415
+
+    return AnthropicEngine(**arguments)
+
+
+def _vllm_engine(profile: ModelProfile) -> Engine:
     folder = model_folder(profile)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is missing: run `heliograph model add {profile.name}`")
@@ -125,7 +160,7 @@ def _prompt_model(profile: ModelProfile) -> PromptModel:
     return PromptModel(
         context=profile.context,
         default_max_output_tokens=profile.default_max_output_tokens,
-        tokenizer=WordCounter() if profile.engine == "scripted" else ChatTokenizer(model_folder(profile)),
+        tokenizer=ChatTokenizer(model_folder(profile)) if profile.engine == "vllm" else WordCounter(),
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from importlib.metadata import distribution
 from pathlib import Path
 
-from configs.settings import load_profile, model_cache
+from configs.settings import CONFIGS, ModelProfile, endpoint_key, load_profile, model_cache, model_folder
 
 Progress = Callable[[str], None]
 
@@ -46,11 +46,32 @@ def add_model(name: str, source: str | None = None, *, progress: Progress = prin
     return target
 
 
+def all_profiles() -> list[ModelProfile]:
+    """The models that have a profile, by name."""
+    return [load_profile(path.stem) for path in sorted((CONFIGS / "models").glob("*.yaml"))]
+
+
+def lack(profile: ModelProfile) -> str:
+    """What a model lacks on this machine, and how to give it; "" for nothing."""
+    match profile.engine:
+        case "vllm" if not model_folder(profile).is_dir():
+            return f"the model {profile.name} is not there: run `heliograph model add {profile.name}`"
+        case "openai" | "anthropic":
+            try:
+                endpoint_key(profile)
+            except LookupError as error:
+                return str(error.args[0])
+    return ""
+
+
 def _profile_source(name: str) -> str:
     try:
-        return load_profile(name).source or name
+        profile = load_profile(name)
     except FileNotFoundError:
         return name
+    if profile.engine in {"openai", "anthropic"}:
+        raise ModelSourceError(f"the model {name} is at another server: there is nothing to add")
+    return profile.source or name
 
 
 def _filler(source: str, progress: Progress) -> Callable[[Path], None]:

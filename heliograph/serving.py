@@ -14,11 +14,12 @@ from typing import Any
 import httpx
 import yaml
 
-from configs.settings import load_profile, model_folder
+from configs.settings import load_profile
 from heliograph.data_lock import hold
 from heliograph.errors import StartError
 from heliograph.haproxy import ingress, is_free
 from heliograph.local_ray import end_descendants, local_ray
+from heliograph.models import lack
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,13 +101,12 @@ def _place(server: Server, options: dict[str, Any]) -> str:
 
 
 def _require_models(document: dict[str, Any]) -> None:
-    """A missing model is cheaper to notice now than after a minute in a replica."""
+    """A missing model, or a missing key, is cheaper to notice now than after a minute in a replica."""
     arguments = [application.get("args", {}) for application in document.get("applications", [document])]
     names = {name for args in arguments for name in [*args.get("models", []), *filter(None, [args.get("model")])]}
     for name in sorted(names):
-        profile = load_profile(name)
-        if profile.engine == "vllm" and not model_folder(profile).is_dir():
-            raise StartError(f"the model {name} is not there: run `heliograph model add {name}`")
+        if missing := lack(load_profile(name)):
+            raise StartError(missing)
 
 
 def _interrupt(*_: object) -> None:

@@ -32,7 +32,7 @@ class Tokenizer(Protocol):
 
 
 class WordCounter:
-    """For the engine `scripted`, which has no tokens: a word counts as one."""
+    """For engines without a tokenizer here: a word counts as one."""
 
     def encode(self, messages: Sequence[Message], tooling: Tooling = _NO_TOOLS, start: Sequence[int] = ()) -> Encoded:
         """No ids."""

@@ -4,14 +4,9 @@ from typing import Annotated
 
 import typer
 
-from heliograph.cli.console import Json, err, failing_on, out, print_json
+from heliograph.cli.console import Json, err, failing_on, out, print_json, print_table
 
 app = typer.Typer(help="Manage the models on this machine.", no_args_is_help=True)
-
-
-@app.callback()
-def model() -> None:
-    """Keep `add` a command of its own while it is the only one."""
 
 
 @app.command()
@@ -32,3 +27,15 @@ def add(
         print_json({"model": name, "folder": str(folder)})
     else:
         out.print(str(folder), markup=False)
+
+
+@app.command("list")
+def list_(*, json: Json = False) -> None:
+    """Show the models that have a profile, and what each lacks on this machine."""
+    from heliograph.models import all_profiles, lack  # noqa: PLC0415 - slow to import
+
+    rows = [(profile.name, profile.engine, lack(profile)) for profile in all_profiles()]
+    if json:
+        print_json([{"model": name, "engine": engine, "lacks": missing or None} for name, engine, missing in rows])
+    else:
+        print_table([("MODEL", "ENGINE", "LACKS"), *rows])

@@ -100,6 +100,23 @@ def test_a_submit_that_contradicts_itself_is_a_usage_error(arguments: list[str])
     assert result.exit_code == 2
 
 
+def test_the_list_of_models_says_what_each_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HELIOGRAPH_MODELS", str(tmp_path))
+    monkeypatch.setenv("OPENAI_API_KEY", "a key")
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    listed = json.loads(CliRunner().invoke(app, ["model", "list", "--json"]).stdout)
+    lacks = {row["model"]: row["lacks"] for row in listed}
+    assert "model add" in lacks["smollm2-135m-instruct"]
+    assert "ANTHROPIC_API_KEY" in lacks["anthropic"]
+    assert (lacks["openai"], lacks["scripted"]) == (None, None)
+    assert "ANTHROPIC_API_KEY" in CliRunner().invoke(app, ["model", "list"]).stdout
+
+
+def test_a_model_at_another_server_is_not_added() -> None:
+    result = CliRunner().invoke(app, ["model", "add", "openai"])
+    assert (result.exit_code, "another server" in result.stderr) == (1, True)
+
+
 def test_adding_a_model_prints_its_folder_for_machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HELIOGRAPH_MODELS", str(tmp_path / "cache"))
     (tmp_path / "config.json").write_text("{}")

@@ -19,6 +19,7 @@ import pytest  # noqa: E402
 from configs.settings import CONFIGS  # noqa: E402
 from tests.postgres import PostgresServer  # noqa: E402
 from tests.servers import ServerProcess  # noqa: E402
+from tests.vllm_server import VllmServer  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +32,17 @@ def event_driven(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerPro
 def monolith(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """`configs/monolith.yaml`."""
     yield from _serve("monolith.yaml", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def vllm_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer]:
+    """vLLM's own server around SmolLM2."""
+    server = VllmServer(tmp_path_factory.mktemp("vllm") / "server.log")
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -38,31 +38,36 @@ ERROR_CODES = frozenset(
     }
 )  # the closed set that strict clients accept
 _DEFAULTS: dict[str, Any] = {
-    "background": True,
+    "object": "response",
     "completed_at": None,
-    "conversation": None,
     "error": None,
-    "frequency_penalty": 0.0,
     "incomplete_details": None,
     "max_tool_calls": None,
-    "object": "response",
-    "parallel_tool_calls": True,
-    "presence_penalty": 0.0,
-    "previous_response_id": None,
-    "prompt": None,
+    "output": [],
     "prompt_cache_key": None,
-    "reasoning": None,
     "safety_identifier": None,
     "service_tier": "default",
-    "store": True,
-    "text": {"format": {"type": "text"}},
-    "tool_choice": "auto",
-    "tools": [],
-    "top_logprobs": 0,
-    "truncation": "disabled",
     "usage": None,
     "user": None,
 }
+_REPEATED = (
+    "background",
+    "frequency_penalty",
+    "instructions",
+    "max_output_tokens",
+    "metadata",
+    "model",
+    "parallel_tool_calls",
+    "presence_penalty",
+    "previous_response_id",
+    "prompt",
+    "reasoning",
+    "temperature",
+    "tool_choice",
+    "tools",
+    "top_p",
+    "truncation",
+)  # fields that the Response and the request have alike
 
 
 def skeleton(job_id: str, request: Request) -> dict[str, Any]:
@@ -70,15 +75,13 @@ def skeleton(job_id: str, request: Request) -> dict[str, Any]:
     return {
         "id": job_id,
         "created_at": milliseconds_of(job_id) // 1000,
-        "status": Status.QUEUED.value,
+        "status": (Status.QUEUED if request.background else Status.IN_PROGRESS).value,
         **_DEFAULTS,
-        "instructions": request.instructions,
-        "max_output_tokens": request.max_output_tokens,
-        "metadata": dict(request.metadata),
-        "model": request.model,
-        "output": [],
-        "temperature": request.temperature,
-        "top_p": request.top_p,
+        **{name: getattr(request, name) for name in _REPEATED},
+        "conversation": {"id": request.conversation} if request.conversation else None,
+        "store": request.stored,
+        "text": {"format": request.format or {"type": "text"}},
+        "top_logprobs": request.top_logprobs or 0,
         **request.echo,
     }
 

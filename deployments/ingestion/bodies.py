@@ -177,3 +177,8 @@ class ResponsesBody(Sampling):
 def turns(messages: list[InputMessage]) -> list[Message]:
     """The messages as payloads have them."""
     return [Message(role=m.role, content=m.content) for m in messages]
+
+
+def refusal(code: str, message: str, param: str) -> PydanticCustomError:
+    """What a validator raises whose complaint is about a parameter deeper down."""
+    return PydanticCustomError(code, "{message}", {"message": message, "param": param})

@@ -1,5 +1,6 @@
 """Errors as clients see them: OpenAI's shape, always with all four keys, and the status that its SDK acts on."""
 
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from math import ceil
@@ -16,8 +17,11 @@ from starlette.responses import Response
 from deployments.history.history import UnknownJobError
 from pipelines.errors import HeliographError, RejectError, TransientError
 
-OWN_CODES = frozenset({"invalid_type", "invalid_value", "missing_required_parameter", "unsupported_parameter"})
+OWN_CODES = frozenset(
+    {"invalid_json_schema", "invalid_type", "invalid_value", "missing_required_parameter", "unsupported_parameter"}
+)
 _NOT_FOUND = frozenset({"template_not_found", "model_not_found"})
+_TAG = re.compile("<[a-z_]+>")
 RETRY_AFTER_S = 1  # where nobody knows better; HTTP has whole seconds
 INSUFFICIENT_QUOTA = "insufficient_quota"  # a code that is a type of its own
 
@@ -125,17 +129,17 @@ def _invalid(problem: Any) -> ApiError:
     if kind == "missing":
         return ApiError(400, f"Missing required parameter: '{param}'.", "missing_required_parameter", param)
     if kind in OWN_CODES:
-        return ApiError(400, problem["msg"], kind, param)
+        return ApiError(400, problem["msg"], kind, problem.get("ctx", {}).get("param", param))
     code = "invalid_type" if kind.endswith(("_type", "_parsing", "int_from_float")) else "invalid_value"
     return ApiError(400, f"Invalid {code.removeprefix('invalid_')}{where}: {problem['msg']}.", code, param)
 
 
 def _param(location: tuple[int | str, ...]) -> str | None:
-    """`messages[0].content` of ("body", "messages", 0, "content")."""
+    """`messages[0].content` of ("messages", 0, "<tag of a union>", "content")."""
     path = ""
     for part in location[1:] if location[:1] in (("query",), ("path",)) else location:
         if isinstance(part, int):
             path += f"[{part}]"
-        else:
+        elif not _TAG.fullmatch(part):
             path += f".{part}" if path else part
     return path or None

@@ -20,6 +20,7 @@ FIELDS = (
     "attempt",
     "trace",
     "fence",
+    "session",
     "worker",
     "topic",
     "model",

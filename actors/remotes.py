@@ -17,6 +17,7 @@ from actors.naming import NAMESPACE
 from actors.stores import StoreUnavailableError
 from actors.token_log.protocol import Append, AppendVerdict, Logged, SealRequest
 from pipelines.commands import Answer, Cancel, Claim, Delete, Finish, Redrive, Submit
+from pipelines.edits import Conversation, Edit, Entry, Template, TemplateVersion
 from pipelines.errors import TransientError
 from pipelines.jobs import ClaimedJob, DeadLetter, Job, Reference
 from pipelines.ports import Ports
@@ -131,6 +132,27 @@ class RemoteJournal:
     async def redrive(self, batch: Sequence[Redrive]) -> list[Answer]:
         """Do dead letters again."""
         return cast("list[Answer]", await self._remote.call("redrive", batch))
+
+    async def edit(self, batch: Sequence[Edit]) -> list[Answer]:
+        """Change conversations and templates."""
+        return cast("list[Answer]", await self._remote.call("edit", batch))
+
+    async def conversation(self, tenant: str, conversation: str) -> Conversation | None:
+        """A conversation."""
+        return cast("Conversation | None", await self._remote.call("conversation", tenant, conversation))
+
+    async def entries(self, tenant: str, conversation: str) -> list[Entry]:
+        """Its entries."""
+        return cast("list[Entry]", await self._remote.call("entries", tenant, conversation))
+
+    async def templates(self, tenant: str, after: str, limit: int) -> list[Template]:
+        """A page of templates."""
+        return cast("list[Template]", await self._remote.call("templates", tenant, after, limit))
+
+    async def template(self, tenant: str, template: str) -> tuple[Template, list[TemplateVersion]] | None:
+        """A template."""
+        answer = await self._remote.call("template", tenant, template)
+        return cast("tuple[Template, list[TemplateVersion]] | None", answer)
 
     async def dead_letters(self, query: DeadLetterQuery) -> list[DeadLetter]:
         """A page of dead letters."""

@@ -28,6 +28,7 @@ from actors.telemetry.setup import process_telemetry
 from actors.token_log.protocol import Append, AppendVerdict, Logged, SealRequest
 from actors.topics.ray_queue import RayTopic
 from pipelines.commands import Answer, Cancel, Claim, Delete, Finish, Redrive, Submit
+from pipelines.edits import Conversation, Edit, Entry, Template, TemplateVersion
 from pipelines.jobs import ClaimedJob, DeadLetter, Job, Reference
 
 log = logging.getLogger("heliograph")
@@ -151,6 +152,31 @@ class JournalActor(Shell):
     async def redrive(self, batch: Sequence[Redrive]) -> list[Answer]:
         """Do dead letters again."""
         return await self._journal.redrive(batch)
+
+    @served
+    async def edit(self, batch: Sequence[Edit]) -> list[Answer]:
+        """Change conversations and templates."""
+        return await self._journal.edit(batch)
+
+    @served
+    async def conversation(self, tenant: str, conversation: str) -> Conversation | None:
+        """A conversation."""
+        return await self._journal.conversation(tenant, conversation)
+
+    @served
+    async def entries(self, tenant: str, conversation: str) -> list[Entry]:
+        """Its entries."""
+        return await self._journal.entries(tenant, conversation)
+
+    @served
+    async def templates(self, tenant: str, after: str, limit: int) -> list[Template]:
+        """A page of templates."""
+        return await self._journal.templates(tenant, after, limit)
+
+    @served
+    async def template(self, tenant: str, template: str) -> tuple[Template, list[TemplateVersion]] | None:
+        """A template."""
+        return await self._journal.template(tenant, template)
 
     @served
     async def dead_letters(self, query: DeadLetterQuery) -> list[DeadLetter]:

@@ -210,11 +210,12 @@ class Verdict(StrEnum):
 
     DONE = "done"
     STALE = "stale"  # the fence is no longer the job's, or it is attached to somebody else
-    UNKNOWN = "unknown"  # no such job
+    UNKNOWN = "unknown"  # no such job, conversation or template
     TERMINAL = "terminal"  # the job has ended another way
     FULL = "full"  # too many jobs are open; nothing was written
     OVER_BUDGET = "over_budget"  # the tenant's token budget does not allow it; nothing was written
     CONFLICT = "conflict"  # the key was used for something else
+    LOCKED = "locked"  # another job adds to that conversation; nothing was written
     PARENT = "parent"  # nothing can go on from that parent; nothing was written
     ERROR = "error"  # this row alone failed; nothing was written
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from actors.journal.errands import Errand
 from actors.journal.store import Budget, EventRow, KeyRow
+from pipelines.edits import Conversation, Entry, Template, TemplateVersion
 from pipelines.jobs import DeadLetter, Job
 
 
@@ -23,7 +24,14 @@ class Disk:
     outbox: dict[int, tuple[float, Errand]] = field(default_factory=dict)  # when each is due
     errands: int = 0  # that were ever put
     budgets: dict[str, Budget] = field(default_factory=dict)
+    conversations: dict[str, Conversation] = field(default_factory=dict)
+    entries: dict[str, tuple[Entry, ...]] = field(default_factory=dict)  # by conversation
+    templates: dict[str, Template] = field(default_factory=dict)
+    versions: dict[str, tuple[TemplateVersion, ...]] = field(default_factory=dict)  # by template
     schemas: bytes | None = None
 
 
-TABLES = ("jobs", "events", "blobs", "refs", "seals", "keys", "letters", "outbox", "errands", "budgets")
+TABLES = (
+    *("jobs", "events", "blobs", "refs", "seals", "keys", "letters", "outbox", "errands", "budgets"),
+    *("conversations", "entries", "templates", "versions"),
+)

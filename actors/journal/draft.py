@@ -82,6 +82,11 @@ class Draft:
         else:
             self._referred.append((tenant, payload.reference))
 
+    def refer(self, tenant: str, references: Iterable[Reference]) -> None:
+        """Count references to payloads that are there."""
+        for reference in references:
+            self.keep(tenant, Payload(reference, None))
+
     def revoke(self, job: Job) -> None:
         """Whoever holds the job's step holds it no more."""
         if job.step_state is StepState.CLAIMED:
@@ -107,7 +112,7 @@ class Draft:
     def flush(self) -> None:
         """Write what has changed since the last flush, and note the effects."""
         changed = [(self._before[i], job) for i, job in self.jobs.items() if self._before[i] is not job]
-        if not changed and not self._sealed:
+        if not (changed or self._sealed or self._blobs or self._referred):
             return
         self._transaction.insert([job for before, job in changed if before is None])
         self._transaction.update([job for before, job in changed if before is not None])

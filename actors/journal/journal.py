@@ -43,6 +43,7 @@ from pipelines.commands import (
     Submit,
     Tick,
 )
+from pipelines.edits import Edit
 from pipelines.jobs import ClaimedJob
 from pipelines.ports import Ports
 
@@ -70,7 +71,7 @@ class Journal(Reads):
         self._limits = limits
         self._kept = 0  # bytes of the jobs that have ended, where they are limited
         self._replaced: StaleEpochError | None = None
-        self._commits: Coalescer[Command, Reply] = Coalescer(self._commit, name="journal", ports=ports)
+        self._commits: Coalescer[Command | Edit, Reply] = Coalescer(self._commit, name="journal", ports=ports)
         self._followers = Followers(ports.clock)
         self.workers = Workers(ports.clock)
         self.sessions = Sessions(ports.clock)
@@ -147,6 +148,10 @@ class Journal(Reads):
 
     async def redrive(self, batch: Sequence[Redrive]) -> list[Answer]:
         """Do dead letters again."""
+        return await self._answers(batch)
+
+    async def edit(self, batch: Sequence[Edit]) -> list[Answer]:
+        """Make, change and forget conversations and templates."""
         return await self._answers(batch)
 
     async def orphan(self, worker_id: str, *, crashed: bool) -> None:
@@ -237,11 +242,11 @@ class Journal(Reads):
             raise TypeError("this command is answered with a number")
         return reply
 
-    async def _answers(self, commands: Sequence[Command]) -> list[Answer]:
+    async def _answers(self, commands: Sequence[Command | Edit]) -> list[Answer]:
         replies = await self._commits.do(commands)
         return [reply for reply in replies if isinstance(reply, Answer)]
 
-    async def _commit(self, commands: list[Command]) -> list[Reply]:
+    async def _commit(self, commands: list[Command | Edit]) -> list[Reply]:
         started = self._ports.clock.monotonic()
         testers, room = self.workers.testers(), self._limits.backlog - self._open_jobs()
         try:
@@ -254,7 +259,7 @@ class Journal(Reads):
         tell_commit(effects.changes, effects.ended, took_s=took_s, ports=self._ports)
         return replies  # type: ignore[no-any-return]  # run_blocking gives what the call gave
 
-    def _write(self, commands: list[Command], testers: dict[str, str], room: int) -> tuple[list[Reply], Effects]:
+    def _write(self, commands: list[Command | Edit], testers: dict[str, str], room: int) -> tuple[list[Reply], Effects]:
         with self._store.transaction() as transaction:
             ledger = Ledger(
                 transaction,

@@ -6,8 +6,10 @@ its own answer.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from random import Random  # noqa: TID251 - a generator is handed in
+from typing import Any, get_args
 
 from actors.journal.budgets import Budgets
+from actors.journal.conversations import Conversations
 from actors.journal.draft import Draft
 from actors.journal.effects import Effects
 from actors.journal.envelopes import context_of, open_envelope
@@ -15,6 +17,7 @@ from actors.journal.handout import hand_out, offer
 from actors.journal.keys import Keys, replay
 from actors.journal.retention import prune
 from actors.journal.store import Transaction
+from actors.journal.templates import edit_template
 from pipelines import transitions
 from pipelines.commands import (
     Abandon,
@@ -37,7 +40,8 @@ from pipelines.commands import (
     Tick,
     Verdict,
 )
-from pipelines.jobs import ClaimedJob, Reference, StepState
+from pipelines.edits import ConversationEdit, Edit, TemplateEdit
+from pipelines.jobs import ClaimedJob, Job, Reference, StepState
 
 Reply = Answer | list[ClaimedJob] | int  # the number of what was pruned, or abandoned
 
@@ -64,23 +68,40 @@ class Ledger:
         self._room = room  # so many more jobs may be accepted
         self._keys = Keys(transaction, now)
         self._budgets = Budgets(transaction, token_budgets)
-        self._draft = Draft(transaction, now=now, new_id=new_id, on_end=self._budgets.settle)
+        self._conversations = Conversations(transaction, now)
+        self._draft = Draft(transaction, now=now, new_id=new_id, on_end=self._settle)
         self._contexts: dict[str, tuple[Reference, ...]] = {}  # of the jobs that this batch redrives
+        self._handlers: dict[type, Callable[[Any], Reply]] = {
+            Submit: self._submit,
+            Claim: self._claim,
+            Finish: self._finish,
+            Cancel: self._cancel,
+            Delete: self._delete,
+            Abandon: self._abandon,
+            Redrive: self._redrive,
+            Orphan: self._orphan,
+            Tick: self._tick,
+            MarkSealed: self._mark_sealed,
+            Prune: self._prune,
+            CloseErrands: self._close_errands,
+            **dict.fromkeys(get_args(ConversationEdit), lambda edit: self._conversations.edit(edit, self._draft)),
+            **dict.fromkeys(get_args(TemplateEdit), lambda edit: edit_template(transaction.templates, edit, now)),
+        }
 
     @property
     def effects(self) -> Effects:
         """What the batch has changed, once it has committed."""
         return self._draft.effects
 
-    def apply(self, commands: Sequence[Command]) -> list[Reply]:
+    def apply(self, commands: Sequence[Command | Edit]) -> list[Reply]:
         """The answers, one for one."""
         self._prepare(commands)
-        replies = [self._apply(command) for command in commands]
+        replies = [self._handlers[type(command)](command) for command in commands]
         self._flush()
         self._budgets.flush()
         return replies
 
-    def _prepare(self, commands: Sequence[Command]) -> None:
+    def _prepare(self, commands: Sequence[Command | Edit]) -> None:
         """Read at once what the commands name."""
         of_keys = self._keys.load([command for command in commands if isinstance(command, Submit)])
         self._draft.load(dict.fromkeys([*_named(commands), *of_keys]))
@@ -91,36 +112,6 @@ class Ledger:
             self._contexts[envelope.job_id] = context_of(fact)
         self._budgets.load(command.tenant for command in commands if isinstance(command, (Submit, Redrive)))
 
-    def _apply(self, command: Command) -> Reply:  # noqa: C901, PLR0911 - one per command
-        match command:
-            case Submit():
-                return self._submit(command)
-            case Claim():
-                return self._claim(command)
-            case Finish():
-                return self._finish(command)
-            case Cancel():
-                return self._cancel(command)
-            case Delete():
-                return self._delete(command)
-            case Abandon():
-                return self._abandon(command)
-            case Redrive():
-                return self._redrive(command)
-            case Orphan():
-                return self._orphan(command)
-            case Tick():
-                return self._tick(command)
-            case MarkSealed():
-                self._draft.seal(command.job_ids)
-                return Answer(Verdict.DONE)
-            case Prune():
-                return self._prune(command)
-            case CloseErrands():
-                self._transaction.drop_errands(command.done)
-                self._transaction.postpone_errands(command.postponed, command.due_at)
-                return Answer(Verdict.DONE)
-
     def _submit(self, command: Submit) -> Answer:
         job = self._draft.jobs.get(command.job_id)
         if job is not None:
@@ -129,19 +120,27 @@ class Ledger:
             answer = replay(used, command, self._draft.jobs[used.job_id])
             self._attach(answer, command.attached_to)
             return answer
-        if self._room <= 0:
-            return Answer(Verdict.FULL)
-        if command.parent and (flaw := self._flaw_of(command.parent, command.tenant)):
-            return Answer(Verdict.PARENT, detail=flaw)
+        if refusal := self._refusal(command):
+            return refusal
         reserved = self._budgets.reserve(command.tenant, command.max_output_tokens)
         if reserved is None:
             return Answer(Verdict.OVER_BUDGET)
         self._room -= 1
         self._draft.keep(command.tenant, command.request)
-        self._refer(command.tenant, command.context)
+        self._draft.refer(command.tenant, command.context)
         job = self._draft.add(transitions.submit(command, self._now, reserved=reserved))
+        self._conversations.hold(job)
         self._keys.put(command)
         return Answer(Verdict.DONE, job.status)
+
+    def _refusal(self, command: Submit) -> Answer | None:
+        """Why the job is not taken, its budget aside."""
+        if self._room <= 0:
+            return Answer(Verdict.FULL)
+        if command.parent and (flaw := self._flaw_of(command.parent, command.tenant)):
+            return Answer(Verdict.PARENT, detail=flaw)
+        verdict = self._conversations.refusal(command.conversation, command.tenant) if command.conversation else None
+        return Answer(verdict) if verdict else None
 
     def _attach(self, answer: Answer, session: str) -> None:
         """The earlier job of a key gets the session of the later use, where it had one and is open."""
@@ -220,6 +219,8 @@ class Ledger:
             return Answer(Verdict.UNKNOWN)
         if not letter.redriven_as:
             dead = self._draft.jobs[letter.job_id]
+            if dead.conversation and self._conversations.refusal(dead.conversation, dead.tenant) is Verdict.LOCKED:
+                return Answer(Verdict.LOCKED)
             reserved = self._budgets.reserve(dead.tenant, dead.reserved)
             if reserved is None:
                 return Answer(Verdict.OVER_BUDGET)
@@ -228,8 +229,8 @@ class Ledger:
                 dead, command, self._new_id("resp"), self._now, context=context, reserved=reserved
             )
             letter.redriven_as = change.job.id
-            self._refer(dead.tenant, (change.job.request, *context))
-            self._draft.add(change)
+            self._draft.refer(dead.tenant, (change.job.request, *context))
+            self._conversations.hold(self._draft.add(change))
             self._draft.put_letter(letter)
         return Answer(Verdict.DONE, job_id=letter.redriven_as)
 
@@ -263,9 +264,19 @@ class Ledger:
         self._forget_keys()
         return max(len(pruned), self._keys.drop_old(command.limit))
 
-    def _refer(self, tenant: str, references: Sequence[Reference]) -> None:
-        for reference in references:
-            self._draft.keep(tenant, Payload(reference, None))
+    def _mark_sealed(self, command: MarkSealed) -> Answer:
+        self._draft.seal(command.job_ids)
+        return Answer(Verdict.DONE)
+
+    def _close_errands(self, command: CloseErrands) -> Answer:
+        self._transaction.drop_errands(command.done)
+        self._transaction.postpone_errands(command.postponed, command.due_at)
+        return Answer(Verdict.DONE)
+
+    def _settle(self, job: Job) -> None:
+        """The job has just ended."""
+        self._budgets.settle(job)
+        self._conversations.settle(job, self._draft)
 
     def _forget_keys(self) -> None:
         """Only jobs that are there, and shown, have keys."""
@@ -276,7 +287,7 @@ class Ledger:
         self._keys.flush()
 
 
-def _named(commands: Sequence[Command]) -> Iterator[str]:
+def _named(commands: Sequence[Command | Edit]) -> Iterator[str]:
     """The jobs that commands name."""
     for command in commands:
         match command:

@@ -3,9 +3,11 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from actors.journal.conversation_table import ConversationTable, MemoryConversations
 from actors.journal.disk import Disk
 from actors.journal.errands import Errand
 from actors.journal.store import Budget, EventRow, KeyRow
+from actors.journal.template_table import MemoryTemplates, TemplateTable
 from pipelines.jobs import DeadLetter, Job, Reference, StepState
 
 
@@ -14,6 +16,8 @@ class MemoryTransaction:
 
     def __init__(self, disk: Disk) -> None:
         self.disk = disk
+        self.conversations: ConversationTable = MemoryConversations(disk)
+        self.templates: TemplateTable = MemoryTemplates(disk)
 
     def load(self, ids: Iterable[str]) -> dict[str, Job]:
         """Those of the jobs that exist."""

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
 from pipelines.commands import Answer, Cancel, Claim, Delete, Finish, Redrive, Submit
+from pipelines.edits import Conversation, Edit, Entry, Template, TemplateVersion
 from pipelines.jobs import ClaimedJob, DeadLetter, Job, Reference, Status
 
 
@@ -127,6 +128,21 @@ class JournalApi(Protocol):
 
     async def redrive(self, batch: Sequence[Redrive]) -> list[Answer]:
         """Do dead letters again. Each answer names the new job, or the one that an earlier redrive has made."""
+
+    async def edit(self, batch: Sequence[Edit]) -> list[Answer]:
+        """Make, change and forget conversations and templates."""
+
+    async def conversation(self, tenant: str, conversation: str) -> Conversation | None:
+        """A conversation by id; None for an unknown one and another tenant's."""
+
+    async def entries(self, tenant: str, conversation: str) -> list[Entry]:
+        """All that was added to a conversation, oldest first."""
+
+    async def templates(self, tenant: str, after: str, limit: int) -> list[Template]:
+        """A page of a tenant's templates, newest first, behind the id `after` where one is given."""
+
+    async def template(self, tenant: str, template: str) -> tuple[Template, list[TemplateVersion]] | None:
+        """A template with its versions; None for an unknown one and another tenant's."""
 
     async def dead_letters(self, query: DeadLetterQuery) -> list[DeadLetter]:
         """At most `limit` dead letters after the cursor."""

@@ -9,6 +9,7 @@ from actors.journal.protocol import DeadLetterQuery, JobQuery
 from actors.journal.store import Store
 from actors.stores import read_from
 from pipelines.commands import INLINE_BYTES
+from pipelines.edits import Conversation, Entry, Template, TemplateVersion
 from pipelines.jobs import DeadLetter, Job, Reference
 from pipelines.ports import Ports
 
@@ -42,6 +43,28 @@ class Reads:
     async def events(self, tenant: str, job_id: str, after: str | None, limit: int) -> list[bytes]:
         """A job's events after a cursor."""
         return page_after(await self._read(lambda: self._store.events(job_id, tenant)), after, limit)
+
+    async def conversation(self, tenant: str, conversation: str) -> Conversation | None:
+        """A conversation by id; None for an unknown one and another tenant's."""
+        row = await self._read(lambda: self._store.conversations.load(conversation))
+        return row if row is not None and row.tenant == tenant else None
+
+    async def entries(self, tenant: str, conversation: str) -> list[Entry]:
+        """All that was added to a conversation, oldest first."""
+        if await self.conversation(tenant, conversation) is None:
+            return []
+        return await self._read(lambda: self._store.conversations.entries(conversation))
+
+    async def templates(self, tenant: str, after: str, limit: int) -> list[Template]:
+        """A page of a tenant's templates, newest first."""
+        return await self._read(lambda: self._store.templates.of(tenant, after, limit))
+
+    async def template(self, tenant: str, template: str) -> tuple[Template, list[TemplateVersion]] | None:
+        """A template with its versions; None for an unknown one and another tenant's."""
+        row = await self._read(lambda: self._store.templates.load(template))
+        if row is None or row.tenant != tenant:
+            return None
+        return row, await self._read(lambda: self._store.templates.versions(template))
 
     async def blobs(self, tenant: str, references: Sequence[Reference]) -> list[bytes | None]:
         """Small payloads; a large one is a file, and its row has only the count."""

@@ -54,7 +54,7 @@ def prune(transaction: Transaction, command: Prune, now: float) -> list[Job]:
     if jobs:
         events = transaction.remove_jobs([job.id for job in jobs])
         gone = transaction.release(_references(jobs, events))
-        transaction.put_errands([*_forget(jobs), *_unlink(gone)], now)
+        transaction.put_errands([*_forget(jobs), *unlink(gone)], now)
     return jobs
 
 
@@ -89,7 +89,7 @@ def _forget(jobs: Sequence[Job]) -> Iterator[Errand]:
     return (Errand(ErrandKind.FORGET_LOG, job.tenant, job.id) for job in jobs)
 
 
-def _unlink(gone: Iterable[tuple[str, Reference]]) -> Iterator[Errand]:
-    """Only what is too large for the table is a file."""
+def unlink(gone: Iterable[tuple[str, Reference]]) -> Iterator[Errand]:
+    """What is to be done about payloads that nothing refers to: only what is too large for the table is a file."""
     files = ((tenant, reference) for tenant, reference in gone if reference.size > INLINE_BYTES)
     return (Errand(ErrandKind.UNLINK_BLOB, tenant, reference.hash) for tenant, reference in files)

@@ -7,12 +7,16 @@ has a tenant; a store object of an older epoch can never write again.
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from actors.journal.errands import Errand
 from actors.journal.protocol import DeadLetterQuery, JobQuery
 from pipelines.generate import next_step
 from pipelines.jobs import DeadLetter, Job, Reference, StepState
+
+if TYPE_CHECKING:  # they are made on the memory store's disk, which is made of the rows below
+    from actors.journal.conversation_table import ConversationReader, ConversationTable
+    from actors.journal.template_table import TemplateReader, TemplateTable
 
 
 class EventRow(NamedTuple):
@@ -84,6 +88,9 @@ def take_census(rows: Iterable[CensusRow]) -> Census:
 
 class Transaction(Protocol):
     """One write transaction. Later reads in it see its earlier writes."""
+
+    conversations: "ConversationTable"
+    templates: "TemplateTable"
 
     def load(self, ids: Iterable[str]) -> dict[str, Job]:
         """Those of the jobs that exist."""
@@ -191,6 +198,8 @@ class Store(Protocol):
     uuid: str
     epoch: int
     remote: bool  # across a network: a read may take long
+    conversations: "ConversationReader"
+    templates: "TemplateReader"
 
     def transaction(self) -> AbstractContextManager[Transaction]:
         """A write transaction; raises StaleEpochError where a newer writer exists."""

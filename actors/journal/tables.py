@@ -9,10 +9,17 @@ from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any
 
+from actors.journal.conversation_table import (
+    ConversationReader,
+    ConversationTable,
+    SqlConversationReader,
+    SqlConversations,
+)
 from actors.journal.errands import Errand, ErrandKind
 from actors.journal.protocol import DeadLetterQuery, JobQuery
 from actors.journal.rows import FRAGMENTS, from_row, to_changes, to_row
 from actors.journal.store import Budget, Census, CensusRow, EventRow, KeyRow, take_census
+from actors.journal.template_table import SqlTemplateReader, SqlTemplates, TemplateReader, TemplateTable
 from actors.stores import Database, Reader, Statements, load_queries
 from pipelines.jobs import DeadLetter, Job, Reference, StepState
 
@@ -22,7 +29,8 @@ _LAST = "\U0010ffff"  # sorts behind every id
 
 def queries(dialect: str) -> dict[str, str]:
     """Every statement of the journal in this dialect."""
-    return load_queries(HERE / "sql" / "queries.sql", HERE / "sql" / f"{dialect}.sql", fragments=FRAGMENTS)
+    names = ("queries", "conversations", "templates", dialect)
+    return load_queries(*(HERE / "sql" / f"{name}.sql" for name in names), fragments=FRAGMENTS)
 
 
 class TablesTransaction:
@@ -30,6 +38,8 @@ class TablesTransaction:
 
     def __init__(self, statements: Statements) -> None:
         self._statements = statements
+        self.conversations: ConversationTable = SqlConversations(statements)
+        self.templates: TemplateTable = SqlTemplates(statements)
 
     def load(self, ids: Iterable[str]) -> dict[str, Job]:
         """Those of the jobs that exist."""
@@ -189,6 +199,8 @@ class TablesStore:
         self.uuid = database.uuid
         self.epoch = database.epoch
         self.remote = database.remote
+        self.conversations: ConversationReader = SqlConversationReader(database.reader)
+        self.templates: TemplateReader = SqlTemplateReader(database.reader)
 
     @contextmanager
     def transaction(self) -> Iterator[TablesTransaction]:

@@ -22,6 +22,7 @@ from deployments.engines.scripted import ScriptedEngine
 from deployments.inference.worker import InferenceWorker
 from deployments.prompting.worker import PromptWorker
 from pipelines.commands import Command
+from pipelines.edits import Edit
 from pipelines.generate import PROMPTING_TOPIC, inference_topic
 from pipelines.payloads import Message
 from tests.ingestion_house import renderer
@@ -43,7 +44,7 @@ class WatchedJournal(Journal):
     watcher: JournalWatcher
     process: Process
 
-    def _write(self, commands: list[Command], testers: dict[str, str], room: int) -> tuple[list[Reply], Effects]:
+    def _write(self, commands: list[Command | Edit], testers: dict[str, str], room: int) -> tuple[list[Reply], Effects]:
         replies, effects = self._decide(commands, testers, room)
         written = self.process.thread.written
         sync = written.pop()
@@ -55,7 +56,9 @@ class WatchedJournal(Journal):
         written.append(sync_and_tell)
         return replies, effects
 
-    def _decide(self, commands: list[Command], testers: dict[str, str], room: int) -> tuple[list[Reply], Effects]:
+    def _decide(
+        self, commands: list[Command | Edit], testers: dict[str, str], room: int
+    ) -> tuple[list[Reply], Effects]:
         return super()._write(commands, testers, room)
 
 

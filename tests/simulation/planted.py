@@ -20,6 +20,7 @@ from actors.token_log.store import Head
 from actors.token_log.token_log import TokenLog
 from pipelines import transitions
 from pipelines.commands import Answer, Cancel, Command, Finish, Redrive, Rendered, Submit, Verdict
+from pipelines.edits import Edit
 from pipelines.generate import RENDER
 from pipelines.jobs import Job, Status, StepState
 from pipelines.suspects import MAX_LONE_CRASHES
@@ -42,7 +43,9 @@ class _LedgerJournal(WatchedJournal):
 
     ledger: type[Ledger]
 
-    def _decide(self, commands: list[Command], testers: dict[str, str], room: int) -> tuple[list[Reply], Effects]:
+    def _decide(
+        self, commands: list[Command | Edit], testers: dict[str, str], room: int
+    ) -> tuple[list[Reply], Effects]:
         with self._store.transaction() as transaction:
             ports = self._ports
             ledger = self.ledger(
@@ -64,7 +67,7 @@ def _with_ledger(ledger: type[Ledger]) -> Kit:
 class _Changing(Ledger):
     """Alters each change of a job."""
 
-    def apply(self, commands: Sequence[Command]) -> list[Reply]:
+    def apply(self, commands: Sequence[Command | Edit]) -> list[Reply]:
         change = self._draft.change
 
         def altered(wanted: Change) -> Job:
@@ -146,7 +149,7 @@ class _Unread(Keys):
 class Keyless(Ledger):
     """Knows the keys of its own batch only."""
 
-    def apply(self, commands: Sequence[Command]) -> list[Reply]:
+    def apply(self, commands: Sequence[Command | Edit]) -> list[Reply]:
         self._keys = _Unread(self._transaction, self._now)
         return super().apply(commands)
 

@@ -6,7 +6,8 @@ from typing import NamedTuple
 from actors.journal.ledger import Reply
 from actors.token_log.memory import Log
 from events.v1.tokens_pb2 import Chunk, Operation, Seal
-from pipelines.commands import Answer, Cancel, Claim, Command, Finish, Key, Orphan, Submit, Tick, Verdict
+from pipelines.commands import Answer, Cancel, Claim, Command, Delete, Finish, Key, Orphan, Submit, Tick, Verdict
+from pipelines.edits import Edit
 from pipelines.jobs import Job, StepState
 from tests.simulation.disks import JournalDisk
 from tests.simulation.trace import Trace
@@ -35,7 +36,7 @@ class JournalWatcher:
         self._in_force: dict[str, tuple[int, str]] = {}  # fence and worker of the claim that may report
         self._taken: set[tuple[str, int]] = set()
 
-    def commit(self, commands: Sequence[Command], replies: Sequence[Reply], time: float) -> None:
+    def commit(self, commands: Sequence[Command | Edit], replies: Sequence[Reply], time: float) -> None:
         """A batch is on disk."""
         for command, reply in zip(commands, replies, strict=True):
             self._follow(command, reply)
@@ -46,13 +47,13 @@ class JournalWatcher:
         """Note a violation."""
         self.violations.append(Violation(kind, detail))
 
-    def _follow(self, command: Command, reply: Reply) -> None:
+    def _follow(self, command: Command | Edit, reply: Reply) -> None:
         match command, reply:
             case Claim(worker=worker), list():
                 self._in_force.update({claimed.job_id: (claimed.fence, worker) for claimed in reply})
             case Finish(), Answer(verdict=Verdict.DONE):
                 self._finish(command)
-            case Cancel(job_id=job_id), Answer(verdict=Verdict.DONE):
+            case ((Cancel(job_id=job_id) | Delete(job_id=job_id)), Answer(verdict=Verdict.DONE)):
                 self._in_force.pop(job_id, None)
             case Submit(key=Key(word=word)), Answer(verdict=Verdict.DONE):
                 self.keyed.setdefault(word, set()).add(reply.job_id or command.job_id)

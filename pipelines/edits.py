@@ -1,0 +1,142 @@
+"""What can be asked of the things that outlive jobs: conversations, and templates of prompts.
+
+An edit may be repeated, as every command: what it makes has an id that its caller chose.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from pipelines.commands import Payload
+from pipelines.jobs import Reference
+
+
+class Conversation(NamedTuple):
+    """A conversation's row. `holder` is the one open job that adds to it, "" while there is none."""
+
+    id: str
+    tenant: str
+    created_at: float
+    metadata: str  # JSON
+    holder: str = ""
+
+
+class Entry(NamedTuple):
+    """What was added to a conversation at once: items that a client gave, or the turn of a job, by whose id it goes.
+
+    Of a turn `request` and `result` are the job's payloads; of items `request` is a JSON list of them.
+    """
+
+    id: str
+    request: Reference
+    result: Reference | None = None
+    removed: tuple[str, ...] = ()  # the ids of its items that are there no more
+
+
+class Template(NamedTuple):
+    """A template of prompts. Its versions are numbered from 1."""
+
+    id: str
+    tenant: str
+    name: str
+    default: int
+    latest: int
+    created_at: float
+
+
+class TemplateVersion(NamedTuple):
+    """One version; never changes. `id` is its maker's, so that a repeat is known."""
+
+    template: str
+    number: int
+    id: str
+    body: str  # JSON
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateConversation:
+    """Begin a conversation, with items or without."""
+
+    conversation: str
+    tenant: str
+    metadata: str
+    items: Payload | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateConversation:
+    """Give it other metadata."""
+
+    conversation: str
+    tenant: str
+    metadata: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteConversation:
+    """Forget it and all its items. A job that is open goes on."""
+
+    conversation: str
+    tenant: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddItems:
+    """Add items at its end."""
+
+    conversation: str
+    tenant: str
+    entry: str
+    items: Payload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveItem:
+    """Take one item out of an entry."""
+
+    conversation: str
+    tenant: str
+    entry: str
+    item: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateTemplate:
+    """A template with its first version."""
+
+    template: str
+    tenant: str
+    name: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddVersion:
+    """One version more; the answer's detail is its number."""
+
+    template: str
+    tenant: str
+    version_id: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetDefault:
+    """Which version serves who names none."""
+
+    template: str
+    tenant: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteTemplate:
+    """Forget a template with all versions."""
+
+    template: str
+    tenant: str
+
+
+ConversationEdit = CreateConversation | UpdateConversation | DeleteConversation | AddItems | RemoveItem
+TemplateEdit = CreateTemplate | AddVersion | SetDefault | DeleteTemplate
+Edit = ConversationEdit | TemplateEdit

@@ -124,6 +124,12 @@ def make_inference_worker(
     )
 
 
+def make_history(*, journal: JournalApi, token_log: TokenLogApi, blobs: Blobs, ports: Ports) -> History:
+    """What answers for jobs, conversations and templates; those of the configuration are built in."""
+    templates = Templates(prompts_folder())
+    return History(journal=journal, token_log=token_log, blobs=blobs, ports=ports, templates=templates)
+
+
 def make_ingestion(
     models: Iterable[str],
     *,
@@ -227,7 +233,9 @@ class Monolith:
             journal=self._journal,
             token_log=self._token_log,
             blobs=self._blobs,
-            history=History(journal=self._journal, token_log=self._token_log, blobs=self._blobs, ports=self._ports),
+            history=make_history(
+                journal=self._journal, token_log=self._token_log, blobs=self._blobs, ports=self._ports
+            ),
             ports=self._new_ports(),
         )
         metrics = self._telemetry["metrics"]

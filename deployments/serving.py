@@ -4,7 +4,8 @@ Every application waits for the shared actors that `plane` makes. A replica's pu
 constructor; Serve tells a replica that it must leave by calling `__del__`.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,7 +19,7 @@ from starlette.types import ASGIApp
 from actors.blobs import Blobs
 from actors.deaths import Home
 from actors.heart import ThreadHeart
-from actors.journal.protocol import DeadLetterQuery, JobQuery, Worker
+from actors.journal.protocol import Worker
 from actors.naming import TOPIC_SIZE, journal_name, token_log_name
 from actors.puller import Handler, Puller
 from actors.remotes import RemoteJournal, RemoteTokenLog
@@ -39,13 +40,14 @@ from deployments.app import (
     inference_seat,
     limits_of,
     make_engine,
+    make_history,
     make_inference_worker,
     make_ingestion,
     make_prompt_worker,
     prompting_seat,
 )
 from deployments.autoscaling import scaling_options
-from deployments.history.history import History
+from deployments.history.history import HistoryApi
 from deployments.inference.placement import replica_options
 from deployments.ingestion.app import create_app
 from pipelines.errors import TransientError
@@ -140,70 +142,39 @@ class HistoryService(Replica):
     async def __init__(self, settings: HistorySettings) -> None:  # type: ignore[misc]  # Serve awaits it
         super().__init__("history", settings.telemetry)
         blobs = await self._find_blobs()
-        self._history = History(journal=self._journal, token_log=self._token_log, blobs=blobs, ports=self._ports)
+        self._history = make_history(journal=self._journal, token_log=self._token_log, blobs=blobs, ports=self._ports)
 
-    async def job(self, tenant: str, job_id: str) -> dict[str, Any]:
-        """See `HistoryApi`, as for all that follow."""
-        return await self._history.job(tenant, job_id)
-
-    async def response(self, tenant: str, job_id: str) -> dict[str, Any]:
-        """The Response of a job."""
-        return await self._history.response(tenant, job_id)
-
-    async def jobs(self, query: JobQuery) -> dict[str, Any]:
-        """A page of jobs."""
-        return await self._history.jobs(query)
-
-    async def events(self, tenant: str, job_id: str, after: str | None, limit: int) -> dict[str, Any]:
-        """A page of events."""
-        return await self._history.events(tenant, job_id, after, limit)
-
-    async def dead_letters(self, query: DeadLetterQuery) -> dict[str, Any]:
-        """A page of dead letters."""
-        return await self._history.dead_letters(query)
-
-    async def dead_letter(self, tenant: str, job_id: str) -> dict[str, Any]:
-        """A dead letter."""
-        return await self._history.dead_letter(tenant, job_id)
+    async def ask(self, question: str, *arguments: Any, **named: Any) -> Any:
+        """What the method `question` of `HistoryApi` answers."""
+        return await getattr(self._history, question)(*arguments, **named)
 
 
-class RemoteHistory:
-    """The handle to the history service; answers `HistoryApi`."""
+class _Asking:
+    """Every question of `HistoryApi`, put to the service."""
 
     def __init__(self) -> None:
         self._handle = serve.get_deployment_handle("history", "history")
 
-    async def job(self, tenant: str, job_id: str) -> dict[str, Any]:
-        """The view of a job."""
-        return cast("dict[str, Any]", await self._call("job", tenant, job_id))
+    def __getattr__(self, question: str) -> Callable[..., Awaitable[Any]]:
+        if question not in QUESTIONS:
+            raise AttributeError(question)
+        return partial(self._ask, question)
 
-    async def response(self, tenant: str, job_id: str) -> dict[str, Any]:
-        """The Response of a job."""
-        return cast("dict[str, Any]", await self._call("response", tenant, job_id))
-
-    async def jobs(self, query: JobQuery) -> dict[str, Any]:
-        """A page of jobs."""
-        return cast("dict[str, Any]", await self._call("jobs", query))
-
-    async def events(self, tenant: str, job_id: str, after: str | None, limit: int) -> dict[str, Any]:
-        """A page of events."""
-        return cast("dict[str, Any]", await self._call("events", tenant, job_id, after, limit))
-
-    async def dead_letters(self, query: DeadLetterQuery) -> dict[str, Any]:
-        """A page of dead letters."""
-        return cast("dict[str, Any]", await self._call("dead_letters", query))
-
-    async def dead_letter(self, tenant: str, job_id: str) -> dict[str, Any]:
-        """A dead letter."""
-        return cast("dict[str, Any]", await self._call("dead_letter", tenant, job_id))
-
-    async def _call(self, method: str, *arguments: Any) -> Any:
+    async def _ask(self, question: str, *arguments: Any, **named: Any) -> Any:
         try:
-            return await getattr(self._handle, method).remote(*arguments)
+            return await self._handle.ask.remote(question, *arguments, **named)
         except RayTaskError as error:
             raise error.cause from None  # what the service raised, without Ray's wrapping
         except (RayActorError, BackPressureError) as error:
             raise TransientError("history is not reachable", retry_after_s=1.0) from error
+
+
+QUESTIONS = frozenset(name for name in dir(HistoryApi) if not name.startswith("_"))
+
+
+def remote_history() -> HistoryApi:
+    """The history service, by its handle."""
+    return cast("HistoryApi", _Asking())
 
 
 @serve.ingress()
@@ -218,7 +189,7 @@ class Ingestion(Replica):
             journal=self._journal,
             token_log=self._token_log,
             blobs=await self._find_blobs(),
-            history=RemoteHistory(),
+            history=remote_history(),
             on_demand=settings.on_demand,
             ports=self._ports,
         )

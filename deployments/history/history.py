@@ -1,4 +1,4 @@
-"""Answers what has become of a job. Reads the journal, the blobs and the token log; writes nothing of its own.
+"""Answers what has become of a job. Reads the journal, the blobs and the token log; what it changes, it asks for.
 
 Invariants: another tenant's job looks like one that does not exist (UnknownJobError); what is shown of a terminal job
 never changes, because its output comes from the result blob or from the sealed log.
@@ -13,12 +13,17 @@ from actors.coalescer import Coalescer
 from actors.journal.envelopes import open_envelope
 from actors.journal.protocol import DeadLetterQuery, JobQuery, JournalApi
 from actors.token_log.protocol import TokenLogApi
+from deployments.history.conversations import Conversations, ConversationsApi
 from deployments.history.dead_letters import attempt_view, dead_letter_view, inspection
+from deployments.history.prompts import Prompts, PromptsApi
 from deployments.history.responses import response_object
 from deployments.history.sealed_log import sealed_output
+from deployments.history.turns import EarlierTurn, Item, earlier_turn, input_of
 from deployments.history.views import event_view, job_view, page
+from deployments.prompting.templates import NO_TEMPLATES, Templates
 from events.ids import is_id
 from events.v1.events_pb2 import Error, JobDeadLettered, JobRetried
+from pipelines.commands import Delete, Verdict
 from pipelines.jobs import Job, Reference, Status
 from pipelines.payloads import Request, Result
 from pipelines.ports import Ports
@@ -32,7 +37,7 @@ class UnknownJobError(LookupError):
     """There is no such job, or it is another tenant's."""
 
 
-class HistoryApi(Protocol):
+class HistoryApi(ConversationsApi, PromptsApi, Protocol):
     """What ingestion asks: the plain `History`, or the handle to its service. See there for the errors."""
 
     async def job(self, tenant: str, job_id: str) -> dict[str, Any]:
@@ -40,6 +45,15 @@ class HistoryApi(Protocol):
 
     async def response(self, tenant: str, job_id: str) -> dict[str, Any]:
         """The job as OpenAI's Response object."""
+
+    async def turn(self, tenant: str, response_id: str) -> EarlierTurn:
+        """A stored job as a parent."""
+
+    async def input_items(self, tenant: str, response_id: str) -> list[Item]:
+        """The items that a stored job was given, oldest first."""
+
+    async def delete(self, tenant: str, response_id: str) -> None:
+        """Forget a stored job; one that is open is cancelled."""
 
     async def jobs(self, query: JobQuery) -> dict[str, Any]:
         """A page of a tenant's jobs."""
@@ -54,13 +68,21 @@ class HistoryApi(Protocol):
         """A dead letter with all that is known of it."""
 
 
-class History:
-    """The views of jobs, for one process. Raises UnknownJobError, and LookupError for an unknown cursor of a list."""
+class History(Conversations, Prompts):
+    """All views, for one process. Raises UnknownJobError, and LookupError for an unknown cursor of a list."""
 
-    def __init__(self, *, journal: JournalApi, token_log: TokenLogApi, blobs: Blobs, ports: Ports) -> None:
-        self._journal = journal
+    def __init__(
+        self,
+        *,
+        journal: JournalApi,
+        token_log: TokenLogApi,
+        blobs: Blobs,
+        ports: Ports,
+        templates: Templates = NO_TEMPLATES,
+    ) -> None:
+        Conversations.__init__(self, journal=journal, blobs=blobs, ports=ports)
+        Prompts.__init__(self, templates, journal=journal, ports=ports)
         self._token_log = token_log
-        self._blobs = blobs
         self._rows: Coalescer[tuple[str, str], Job | None] = Coalescer(self._read_rows, name="history", ports=ports)
 
     async def row(self, tenant: str, job_id: str) -> Job:
@@ -86,6 +108,22 @@ class History:
         if job.status.terminal:
             return response_object(job, request, await sealed_output(self._token_log, job))
         return response_object(job, request)
+
+    async def turn(self, tenant: str, response_id: str) -> EarlierTurn:
+        """A stored job as a parent."""
+        return earlier_turn(*await self._stored(tenant, response_id))
+
+    async def input_items(self, tenant: str, response_id: str) -> list[Item]:
+        """The items that a stored job was given."""
+        _, request = await self._stored(tenant, response_id)
+        return input_of(response_id, request)
+
+    async def delete(self, tenant: str, response_id: str) -> None:
+        """Forget a stored job."""
+        await self._stored_row(tenant, response_id)
+        (answer,) = await self._journal.delete([Delete(job_id=response_id, tenant=tenant)])
+        if answer.verdict is not Verdict.DONE:
+            raise UnknownJobError(response_id)
 
     async def jobs(self, query: JobQuery) -> dict[str, Any]:
         """A page of a tenant's jobs."""
@@ -113,6 +151,17 @@ class History:
         shown = failed[-MOST_ATTEMPTS:]
         texts = await self._tracebacks(tenant, [fact.error for _, fact in shown])
         return inspection(job, [attempt_view(*item, text) for item, text in zip(shown, texts, strict=True)])
+
+    async def _stored_row(self, tenant: str, job_id: str) -> Job:
+        job = await self.row(tenant, job_id)
+        if not job.stored:
+            raise UnknownJobError(job_id)
+        return job
+
+    async def _stored(self, tenant: str, job_id: str) -> tuple[Job, Request]:
+        job = await self._stored_row(tenant, job_id)
+        (data,) = await self._blobs.get_many([(tenant, job.request, None)])
+        return job, Request.model_validate_json(data)
 
     async def _tracebacks(self, tenant: str, errors: Sequence[Error]) -> list[str | None]:
         """The text of each error, None where there was no exception."""

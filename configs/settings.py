@@ -43,6 +43,8 @@ class ModelProfile(Settings):
     default_max_output_tokens: int = 512
     slots: int = 64  # generations at once per replica
     attempt_limit_s: float = Field(default=3600.0, ge=0)  # a generation that takes longer is tried again; 0: no limit
+    tool_parser: str = ""  # how the model writes calls: `hermes`, with engine `vllm` also any name that vLLM knows
+    reasoning_parser: str = ""  # how it marks its reasoning: `think`, or as above; "": neither is looked for
     num_gpus: float = 0
     num_cpus: float = 1
     engine_args: dict[str, Any] = Field(default_factory=dict)  # handed to vLLM's AsyncEngineArgs

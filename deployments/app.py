@@ -38,6 +38,7 @@ from configs.settings import (
 from deployments.engines.protocol import Engine
 from deployments.engines.scripted import ScriptedEngine
 from deployments.history.history import History, HistoryApi
+from deployments.inference.language import EngineLanguage, Interpreters, Language
 from deployments.inference.worker import InferenceWorker
 from deployments.ingestion.app import create_app
 from deployments.ingestion.service import IngestionService, ModelCard
@@ -121,6 +122,7 @@ def make_inference_worker(
         blobs=blobs,
         ports=ports,
         on_engine_death=end_process,
+        interpreters=Interpreters(_language(profile, engine)),
     )
 
 
@@ -162,11 +164,21 @@ def make_ingestion(
     )
 
 
+def _language(profile: ModelProfile, engine: Engine) -> Language:
+    parsers = {"tool_parser": profile.tool_parser, "reasoning_parser": profile.reasoning_parser}
+    if profile.engine != "vllm":
+        return EngineLanguage(engine, **parsers)
+    from deployments.engines.vllm.parsers import VllmLanguage  # noqa: PLC0415 - as above
+
+    return VllmLanguage(model_folder(profile), **parsers)
+
+
 def _prompt_model(profile: ModelProfile) -> PromptModel:
     return PromptModel(
         context=profile.context,
         default_max_output_tokens=profile.default_max_output_tokens,
         tokenizer=ChatTokenizer(model_folder(profile)) if profile.engine == "vllm" else WordCounter(),
+        tool_parser=profile.tool_parser,
     )
 
 

@@ -28,11 +28,14 @@ class Interpreter:
         spell: Callable[[TokenLogprob], Logprob],
         stop: Sequence[str] = (),
         reader: Reader | None = None,
+        most_calls: int | None = None,
     ) -> None:
         self._detokenizer = Detokenizer(decode)
         self._spell = spell
         self._stop = StopStrings(stop) if stop else None
         self._reader = reader
+        self._calls_left = most_calls
+        self._enough = False
         self._ids: list[int] = []  # whose text is not yet whole
         self._logprobs: list[Logprob] = []  # of these
         self._kind: Kind | None = None  # of the item that is open
@@ -41,13 +44,13 @@ class Interpreter:
 
     @property
     def stopped(self) -> bool:
-        """Whether a stop string was met: nothing after it counts, and the ids behind it are not read."""
-        return self._stop is not None and self._stop.stopped
+        """Whether a stop string was met, or a call too many: nothing more counts, and no further ids are read."""
+        return self._enough or (self._stop is not None and self._stop.stopped)
 
     @property
     def settled(self) -> bool:
         """Whether no likelihood is held back, which the ids alone would not bring back."""
-        held = self._stop.held if self._stop is not None and not self.stopped else ()
+        held = self._stop.held if self._stop is not None and not self._stop.stopped else ()
         return not self._logprobs and not any(unit.logprobs for unit in held)
 
     def push(self, ids: Sequence[int], logprobs: Sequence[TokenLogprob] | None = None) -> list[Piece]:
@@ -103,6 +106,9 @@ class Interpreter:
     def _trim(self, pieces: Iterable[Piece]) -> list[Piece]:
         trimmed = []
         for piece in pieces:
+            self._enough = self._enough or (piece.opens and not self._may_call())
+            if self._enough:
+                break
             text = piece.text
             if piece.kind is not self._kind and piece.kind is not Kind.FUNCTION_CALL:
                 text = text.lstrip()
@@ -111,6 +117,13 @@ class Interpreter:
             self._kind = piece.kind
             trimmed.append(piece if text is piece.text else replace(piece, text=text))
         return trimmed
+
+    def _may_call(self) -> bool:
+        """Whether another call may begin, which is one less then."""
+        if self._calls_left is None:
+            return True
+        self._calls_left -= 1
+        return self._calls_left >= 0
 
 
 def merged(pieces: Iterable[Piece]) -> list[Piece]:

@@ -61,7 +61,8 @@ class Interpreters:
         """For an output of this prompt."""
         reader = self._language.reader(prompt)
         decode = self._language.decode if reader is None else self._language.decode_marked
-        return Interpreter(decode=decode, spell=self._speller.spell, stop=prompt.stop, reader=reader)
+        most = None if prompt.parallel_tool_calls else 1
+        return Interpreter(decode=decode, spell=self._speller.spell, stop=prompt.stop, reader=reader, most_calls=most)
 
 
 def calls_reader(prompt: Prompt, auto: Callable[[], Reader] | None) -> Reader | None:
@@ -69,7 +70,7 @@ def calls_reader(prompt: Prompt, auto: Callable[[], Reader] | None) -> Reader | 
     choice = tool_choice(prompt)
     if choice.must:
         return ForcedCall(choice.name) if choice.name else ForcedCalls()
-    return auto() if auto and choice.functions and prompt.grammar is None else None
+    return auto() if auto and choice.functions else None
 
 
 def chain(reasoning: Reader | None, calls: Reader | None) -> Reader | None:

@@ -107,6 +107,17 @@ async def test_who_must_call_says_nothing_else(tmp_path: Path, choice: Any, text
     assert (call["type"], call["name"], json.loads(call["arguments"])) == ("function_call", "look", {"at": 1})
 
 
+@pytest.mark.parametrize("parallel", [True, False])
+async def test_calls_that_are_not_parallel_end_with_the_first(tmp_path: Path, parallel: bool) -> None:
+    call = '<tool_call>{"name": "look", "arguments": {}}</tool_call>'
+    engine = Speaker(f"{call}{call} and so on")
+    shop = shop_of(tmp_path, engine, tool_parser="hermes")
+    await shop.run(await shop.prompts(prompt(tools=[TOOL], parallel_tool_calls=parallel)))
+    kinds_said = [item["type"] for item in (await shop.result()).output]
+    assert kinds_said == (["function_call", "function_call", "message"] if parallel else ["function_call"])
+    assert (engine.letters < len(call) * 2) is not parallel
+
+
 async def test_likelihoods_stand_at_the_text(tmp_path: Path) -> None:
     shop = shop_of(tmp_path, Speaker("é!"))
     await shop.run(await shop.prompts(prompt(top_logprobs=1)))

@@ -2,20 +2,19 @@
 
 import asyncio
 import multiprocessing
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 import pytest_asyncio
 
-from deployments.engines.protocol import Engine, EngineDeadError, Generation, Tokens
+from deployments.engines.protocol import Engine, EngineDeadError, Tokens
 from deployments.engines.scripted import ScriptedEngine
-from deployments.prompting.tokenizers import ChatTokenizer
 from heliograph.models import add_model
-from pipelines.payloads import Message, Prompt
+from pipelines.errors import RejectError
 from tests.contract.engine_house import EngineHouse
+from tests.contract.engine_subject import QUESTION, STORY, Subject, encoder, ids_of, logprobs_of, run, run_all
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -25,43 +24,12 @@ SLOTS = 4
 MODEL = "smollm2-135m-instruct"
 BLOCK_BYTES = 128 * 30 * 2 * 3 * 64 * 4  # tokens of a block, layers, keys and values, heads, their width, float32
 BLOCKS = 17  # vLLM keeps one for itself; the others hold the model's context of 2048 tokens
-STORY = "Tell me a story about a lighthouse keeper."
-QUESTION = "What is the capital of France?"  # SmolLM2 answers it in a sentence
-
-
-class Subject(NamedTuple):
-    engine: Engine
-    encode: Callable[[str], list[int]]  # no ids for an engine that works on text
-
-    def ask(self, request_id: str, text: str = STORY, *, logged_ids: Sequence[int] = (), **changes: Any) -> Generation:
-        fields = {"max_tokens": 40, "temperature": 0, "top_p": 1, "metadata": {"scripted": '{"tokens": 100}'}}
-        prompt = Prompt(
-            messages=[Message(role="user", content=text)], token_ids=self.encode(text) or None, **{**fields, **changes}
-        )
-        return Generation(request_id=request_id, prompt=prompt, logged_ids=list(logged_ids))
-
-    def endless(self, request_id: str) -> AsyncGenerator[Tokens, None]:
-        script = {"scripted": '{"tokens": 100000, "delay_ms": 20}'}
-        return self.engine.generate(self.ask(request_id, max_tokens=1500, metadata=script))
-
-
-async def run(subject: Subject, generation: Generation) -> list[Tokens]:
-    return await run_all(subject.engine.generate(generation))
-
-
-async def run_all(generating: AsyncGenerator[Tokens, None]) -> list[Tokens]:
-    async with aclosing(generating) as batches:
-        return [batch async for batch in batches]
 
 
 async def until(check: Callable[[], bool]) -> None:
     async with asyncio.timeout(60):
         while not check():
             await asyncio.sleep(0.005)
-
-
-def ids_of(batches: list[Tokens]) -> list[int]:
-    return [token for batch in batches for token in batch.ids]
 
 
 @pytest.fixture(scope="session")
@@ -85,11 +53,6 @@ def parts(engine_name: str, request: pytest.FixtureRequest) -> tuple[Engine, Cal
     settings["kv_cache_memory_bytes"] = BLOCKS * BLOCK_BYTES
     engine = VllmEngine(folder=folder, context=2048, slots=SLOTS, engine_args=settings)
     return engine, encoder(folder)
-
-
-def encoder(folder: Path) -> Callable[[str], list[int]]:
-    tokenizer = ChatTokenizer(folder)
-    return lambda text: tokenizer.encode([Message(role="user", content=text)]).token_ids or []
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -119,6 +82,12 @@ async def test_generating_stops_by_itself(subject: Subject) -> None:
     assert len(ids_of(batches)) < 600
 
 
+async def test_a_log_that_had_come_to_its_end_gets_no_further_token(subject: Subject) -> None:
+    whole = ids_of(await run(subject, subject.ask("whole", QUESTION, max_tokens=600)))
+    batches = await run(subject, subject.ask("ended", QUESTION, max_tokens=600, logged_ids=whole))
+    assert batches == [Tokens([], "stop")]
+
+
 @pytest.mark.parametrize("cut", range(0, 40, 8))
 async def test_continuing_from_any_cut_equals_the_undisturbed_run(
     subject: Subject, undisturbed: list[Tokens], cut: int
@@ -132,6 +101,37 @@ async def test_continuing_from_any_cut_equals_the_undisturbed_run(
 async def test_a_spent_budget_ends_with_no_further_token(subject: Subject, undisturbed: list[Tokens]) -> None:
     batches = await run(subject, subject.ask("spent", logged_ids=ids_of(undisturbed)))
     assert batches == [Tokens([], "length")]
+
+
+async def test_likelihoods_come_with_each_token_where_they_are_asked_for(
+    subject: Subject, undisturbed: list[Tokens]
+) -> None:
+    assert [batch.logprobs for batch in undisturbed] == [None] * len(undisturbed)
+    batches = await run(subject, subject.ask("likely", top_logprobs=3))
+    assert ids_of(batches) == ids_of(undisturbed)
+    told = logprobs_of(batches)
+    assert [one.id for one in told] == ids_of(batches)
+    for one in told:
+        likelihoods = [logprob for _, logprob in one.top]
+        assert len(one.top) == 3
+        assert likelihoods == sorted(likelihoods, reverse=True)
+        assert one.top[0] == (one.id, one.logprob)  # the likeliest was chosen
+        assert one.logprob <= 0
+
+
+async def test_likelihoods_without_alternatives_are_the_tokens_own(subject: Subject) -> None:
+    told = logprobs_of(await run(subject, subject.ask("own", top_logprobs=0, max_tokens=5)))
+    assert [one.top for one in told] == [[]] * 5
+
+
+async def test_a_continuation_tells_the_same_likelihoods(subject: Subject) -> None:
+    whole = await run(subject, subject.ask("all", top_logprobs=2))
+    rest = logprobs_of(await run(subject, subject.ask("rest", top_logprobs=2, logged_ids=ids_of(whole)[:13])))
+    expected = logprobs_of(whole)[13:]
+    assert [(one.id, [other for other, _ in one.top]) for one in rest] == [
+        (one.id, [other for other, _ in one.top]) for one in expected
+    ]
+    assert [one.logprob for one in rest] == pytest.approx([one.logprob for one in expected], abs=1e-3)
 
 
 async def test_generations_side_by_side_do_not_mix(subject: Subject, undisturbed: list[Tokens]) -> None:
@@ -164,6 +164,17 @@ async def test_cancelling_the_consumer_frees_the_slot(subject: Subject) -> None:
         assert (await run(subject, subject.ask("again", max_tokens=2)))[-1].finish_reason == "length"
 
 
+async def test_cancelling_before_the_first_token_frees_the_slot(subject: Subject) -> None:
+    held = [subject.endless(f"early-{i}") for i in range(SLOTS)]
+    firsts = [asyncio.ensure_future(anext(generation)) for generation in held]
+    await asyncio.sleep(0)  # they have begun, none has a token
+    for first in firsts:
+        first.cancel()
+    await asyncio.gather(*firsts, return_exceptions=True)
+    async with asyncio.timeout(20):
+        assert (await run(subject, subject.ask("next", max_tokens=2)))[-1].finish_reason == "length"
+
+
 async def test_an_idle_engine_has_room(subject: Subject) -> None:
     await run(subject, subject.ask("room", max_tokens=2))
     assert subject.engine.has_room()
@@ -184,6 +195,37 @@ async def test_an_engine_says_what_it_is(subject: Subject) -> None:
 
 
 only_vllm = pytest.mark.parametrize("engine_name", [pytest.param("vllm", marks=pytest.mark.vllm)], indirect=True)
+
+
+@only_vllm
+async def test_the_stop_token_is_logged_and_not_shown(subject: Subject) -> None:
+    ids = ids_of(await run(subject, subject.ask("stop-token", QUESTION, max_tokens=600)))
+    assert subject.engine.decode(ids[-1:]) == ""
+    assert subject.engine.decode(ids[-2:]) != ""
+
+
+@only_vllm
+async def test_the_first_tokens_tell_how_much_of_the_prompt_was_cached(subject: Subject) -> None:
+    text = STORY * 20
+    runs = [await run(subject, subject.ask(f"cached-{i}", text, max_tokens=2)) for i in range(2)]
+    assert [[batch.cached_tokens for batch in batches] for batches in runs] == [[0, 0], [128, 0]]
+
+
+@only_vllm
+@pytest.mark.parametrize(
+    ("kind", "value", "code"),
+    [
+        ("json_schema", '{"type": "lamp"}', "invalid_json_schema"),
+        ("json_schema", "{", "invalid_json_schema"),
+        ("json_schema", '{"type": "integer", "multipleOf": 3}', "invalid_json_schema"),  # beyond xgrammar's means
+        ("regex", "(a", "invalid_value"),
+        ("structural_tag", "{}", "invalid_value"),
+    ],
+)
+async def test_a_grammar_that_is_none_is_rejected(subject: Subject, kind: str, value: str, code: str) -> None:
+    with pytest.raises(RejectError) as caught:
+        await run(subject, subject.ask("grammar", grammar={"kind": kind, "value": value}))
+    assert caught.value.code == code
 
 
 @only_vllm

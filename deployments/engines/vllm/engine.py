@@ -1,9 +1,9 @@
 """vLLM's `AsyncLLM`, driven with token ids.
 
 - It runs without detokenising: text, stop strings and usage belong to the worker, which rebuilds them after a crash.
-- A continuation sends prompt and logged tokens as the prompt. With temperature 0 in float32 that gives the
-  tokens of the undisturbed run; otherwise a valid continuation.
-- No seed is passed: on CPU a seeded request whose prompt is prefilled in chunks ends the engine for all.
+- A continuation goes on as if nothing had happened (`resume.py`): in float32 it gives the tokens of the undisturbed
+  run, whatever its grammar, penalties and seed; otherwise a valid continuation.
+- What the log has completed already never reaches vLLM, which would sample one token more.
 """
 
 from collections.abc import AsyncGenerator
@@ -12,19 +12,25 @@ from pathlib import Path
 from typing import Any
 
 from vllm import AsyncEngineArgs, RequestOutput, SamplingParams
+from vllm.config import StructuredOutputsConfig
 from vllm.exceptions import VLLMClientError
 from vllm.platforms import current_platform
-from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError as VllmEngineDeadError
 
 from deployments.engines.protocol import EngineDeadError, Generation, Tokens
+from deployments.engines.vllm import resume
 from deployments.engines.vllm.fingerprint import folder_fingerprint
+from deployments.engines.vllm.grammars import check_nesting, grammar_error
 from deployments.engines.vllm.load import Load
+from deployments.engines.vllm.sampling import sampling_params, structured_outputs, token_logprobs
 from pipelines.errors import RejectError
+from pipelines.payloads import Grammar
 
 _CPU_KV_CACHE_BYTES = 1 << 30  # vLLM's own default takes most of the machine's memory
-_LEAST_TOP_P = 1e-6  # clients may ask for 0, the likeliest token alone; vLLM refuses it
+# Fixed, as with vLLM's own choice the first schema decides for all later ones, on each replica differently, and a
+# continuation needs the backend that its log was written with.
+_GRAMMAR_BACKEND = "xgrammar"
 
 
 def engine_arguments(*, folder: Path, context: int, slots: int, engine_args: dict[str, Any]) -> AsyncEngineArgs:
@@ -36,10 +42,13 @@ def engine_arguments(*, folder: Path, context: int, slots: int, engine_args: dic
         "max_num_seqs": slots,
         "scheduling_policy": "priority",
         "disable_log_stats": True,  # vLLM's own loggers; ours is passed beside them
+        "scheduler_cls": f"{resume.__name__}.{resume.scheduler.__name__}",
+        "worker_extension_cls": f"{resume.__name__}.{resume.WorkerExtension.__name__}",
         **memory,
         **engine_args,
     }
-    return AsyncEngineArgs(**arguments)
+    grammars = {"backend": _GRAMMAR_BACKEND, **arguments.pop("structured_outputs_config", {})}
+    return AsyncEngineArgs(**arguments, structured_outputs_config=StructuredOutputsConfig(**grammars))
 
 
 class VllmEngine:
@@ -57,20 +66,22 @@ class VllmEngine:
     async def start(self) -> None:
         """Load the model. Blocks the event loop while it does."""
         self._llm = AsyncLLM.from_engine_args(self._arguments, stat_loggers=[self._load.logger])
+        await self._llm.collective_rpc(resume.WorkerExtension.resume_requests.__name__)
         self._tokenizer = self._llm.get_tokenizer()
+        self._stop_ids = self._find_stop_ids()
 
     async def generate(self, generation: Generation) -> AsyncGenerator[Tokens, None]:
         """The tokens after `logged_ids`."""
-        remaining = generation.prompt.max_tokens - len(generation.logged_ids)
-        if remaining <= 0:  # asked for nothing, vLLM would still sample one token
-            yield Tokens([], "length")
+        if reason := self._ended(generation):
+            yield Tokens([], reason)
             return
         self._running += 1
         try:
-            async with aclosing(self._outputs(generation, remaining)) as outputs:  # closing aborts what still runs
+            async with aclosing(self._outputs(generation)) as outputs:  # closing aborts what still runs
+                first = True
                 async for output in outputs:
-                    completion = output.outputs[0]
-                    yield Tokens(list(completion.token_ids), _finish_reason(completion.finish_reason))
+                    yield _tokens(generation, output, first=first)
+                    first = False
         except VllmEngineDeadError as error:
             raise EngineDeadError(str(error)) from error
         except VLLMClientError as error:
@@ -90,22 +101,52 @@ class VllmEngine:
         """End vLLM's processes."""
         self._llm.shutdown()
 
-    def _outputs(self, generation: Generation, max_tokens: int) -> AsyncGenerator[RequestOutput, None]:
-        prompt = generation.prompt
-        sampling = SamplingParams(
-            temperature=prompt.temperature,
-            top_p=max(prompt.top_p, _LEAST_TOP_P),
-            max_tokens=max_tokens,
-            detokenize=False,
-            output_kind=RequestOutputKind.DELTA,
-        )
+    def _ended(self, generation: Generation) -> str | None:
+        """Why the log needs no further token; in the order in which vLLM asks itself."""
+        prompt, logged = generation.prompt, generation.logged_ids
+        if logged and logged[-1] in self._stop_ids:
+            return "stop"
+        full = len(prompt.token_ids or []) + len(logged) >= self.context
+        return "length" if full or len(logged) >= prompt.max_tokens else None
+
+    def _outputs(self, generation: Generation) -> AsyncGenerator[RequestOutput, None]:
+        if generation.prompt.grammar is not None:
+            self._check_grammar(generation.prompt.grammar)
         outputs: AsyncGenerator[RequestOutput, None] = self._llm.generate(
-            {"prompt_token_ids": (prompt.token_ids or []) + generation.logged_ids},
-            sampling,
+            {"prompt_token_ids": generation.prompt.token_ids or []},
+            sampling_params(generation),
             generation.request_id,
-            priority=-prompt.priority,  # vLLM serves the lowest first
+            priority=-generation.prompt.priority,  # vLLM serves the lowest first
         )
         return outputs
+
+    def _check_grammar(self, grammar: Grammar) -> None:
+        """Done by vLLM once more, but a refusal of its own does not say what it refuses."""
+        check_nesting(grammar)
+        config = self._llm.vllm_config
+        try:
+            SamplingParams(structured_outputs=structured_outputs(grammar)).verify(
+                config.model_config, config.speculative_config, config.structured_outputs_config, self._tokenizer
+            )
+        except (VLLMClientError, ValueError) as error:
+            raise grammar_error(grammar, error) from error
+
+    def _find_stop_ids(self) -> frozenset[int]:
+        sampling = SamplingParams()
+        fields = self._llm.vllm_config.model_config.try_get_generation_config()
+        sampling.update_from_generation_config(fields, self._tokenizer.eos_token_id)
+        return frozenset(sampling.all_stop_token_ids)
+
+
+def _tokens(generation: Generation, output: RequestOutput, *, first: bool) -> Tokens:
+    completion, count = output.outputs[0], generation.prompt.top_logprobs
+    ids = list(completion.token_ids)
+    return Tokens(
+        ids,
+        _finish_reason(completion.finish_reason),
+        logprobs=None if count is None else token_logprobs(ids, completion.logprobs or [], count),
+        cached_tokens=(output.num_cached_tokens or 0) if first else 0,
+    )
 
 
 def _finish_reason(reason: str | None) -> str | None:

@@ -41,7 +41,8 @@ from deployments.history.history import History, HistoryApi
 from deployments.inference.language import EngineLanguage, Interpreters, Language
 from deployments.inference.worker import InferenceWorker
 from deployments.ingestion.app import create_app
-from deployments.ingestion.service import IngestionService, ModelCard
+from deployments.ingestion.cards import ModelCard
+from deployments.ingestion.service import IngestionService
 from deployments.prompting.renderer import PromptModel, PromptRenderer
 from deployments.prompting.templates import Templates
 from deployments.prompting.tokenizers import ChatTokenizer, WordCounter
@@ -141,8 +142,9 @@ def make_ingestion(
     history: HistoryApi,
     on_demand: Container[str] = (),
     ports: Ports,
+    handle: object = None,
 ) -> IngestionService:
-    """What accepts jobs for these models; those `on_demand` need no worker to be ready."""
+    """What accepts jobs for these models; those `on_demand` need no worker to be ready. `handle`: of this process."""
     profiles = [load_profile(name) for name in models]
     cards = [
         ModelCard(
@@ -161,6 +163,7 @@ def make_ingestion(
         renderer=make_renderer(profile.name for profile in profiles),
         models={card.name: card for card in cards},
         ports=ports,
+        handle=handle,
     )
 
 

@@ -192,7 +192,11 @@ class Ingestion(Replica):
             history=remote_history(),
             on_demand=settings.on_demand,
             ports=self._ports,
+            handle=replica_identity()[1],
         )
+
+    async def __del__(self) -> None:
+        await self._service.close()
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """The routes."""

@@ -11,20 +11,32 @@ PATIENCE_S = 60
 
 
 class AsgiStream:
-    """One request. Leaving the block disconnects. Nothing is sent beyond what `room` chunks allow (None: all)."""
+    """One request, a POST where it has a body. Leaving the block disconnects.
 
-    def __init__(self, app: ASGIApp, url: str = "/", *, room: int | None = None) -> None:
+    Nothing is sent beyond what `room` chunks allow (None: all).
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        url: str = "/",
+        *,
+        body: bytes | None = None,
+        headers: dict[str, str] | None = None,
+        room: int | None = None,
+    ) -> None:
         parts = urlsplit(url)
         self._app = app
         self._scope: Scope = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
             "http_version": "1.1",
-            "method": "GET",
+            "method": "GET" if body is None else "POST",
             "path": parts.path,
             "query_string": parts.query.encode(),
-            "headers": [],
+            "headers": [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()],
         }
+        self._body = body or b""
         self._left = asyncio.Event()
         self._asked = False
         self._sent: asyncio.Queue[Message | None] = asyncio.Queue()
@@ -81,7 +93,7 @@ class AsgiStream:
             await self._left.wait()
             return {"type": "http.disconnect"}
         self._asked = True
-        return {"type": "http.request", "body": b"", "more_body": False}
+        return {"type": "http.request", "body": self._body, "more_body": False}
 
     async def _send(self, message: Message) -> None:
         if self._room is not None and message["type"] == "http.response.body":

@@ -1,5 +1,6 @@
 """Ingestion on in-memory parts, and a hand that moves its jobs on, for tests."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,9 @@ from actors.token_log.token_log import TokenLog
 from deployments.history.history import History
 from deployments.history.responses import item_object
 from deployments.ingestion.app import create_app
-from deployments.ingestion.service import IngestionService, ModelCard
+from deployments.ingestion.cards import ModelCard
+from deployments.ingestion.door import Call
+from deployments.ingestion.service import IngestionService
 from deployments.prompting.renderer import PromptModel, PromptRenderer
 from deployments.prompting.templates import Templates
 from deployments.prompting.tokenizers import WordCounter
@@ -35,6 +38,7 @@ from tests.token_logs import TextComposer
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 CONTEXT = 1000
+PATIENCE_S = 10
 
 
 def renderer() -> PromptRenderer:
@@ -86,7 +90,7 @@ class House:
     async def accept(self, *, background: bool = True) -> str:
         """Submit without HTTP; the job's id."""
         request = Request(model="scripted", messages=[Message(role="user", content="Hi")], background=background)
-        return (await self.service.accept(request, "default", size=2)).job_id
+        return (await self.service.accept(request, Call(tenant="default", size=2))).job_id
 
     async def render(self) -> None:
         """Take all jobs through their first step."""
@@ -98,6 +102,15 @@ class House:
         await self.render()
         (job,) = await self._claim(INFERENCE)
         return job
+
+    async def next_job(self) -> ClaimedJob:
+        """The same once there is one: while its client waits for the response."""
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                await self.render()
+                if jobs := await self._claim(INFERENCE):
+                    return jobs[0]
+                await asyncio.sleep(0)
 
     async def write(self, job: ClaimedJob, texts: Sequence[str]) -> None:
         """Log some text, each piece a token."""

@@ -6,12 +6,13 @@ from fastapi import FastAPI
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from deployments.ingestion import errors
+from deployments.ingestion import document, errors
 from deployments.ingestion.dead_letters import dead_letter_routes
 from deployments.ingestion.jobs import generate_route, job_routes
 from deployments.ingestion.middleware import Authentication, BodyLimit, Identity
 from deployments.ingestion.openai import openai_routes
 from deployments.ingestion.probes import probe_routes
+from deployments.ingestion.responses import response_routes
 from deployments.ingestion.service import IngestionService
 from deployments.ingestion.stream import stream_route
 from pipelines.ports import Ports
@@ -30,10 +31,11 @@ def create_app(
     """All routes. `tenants` is {bearer token: name}; `exposition` gives the metrics' text where we serve it."""
     hot: list[BaseRoute] = [generate_route(service)]  # routes are tried in their order
     app = FastAPI(title="Heliograph", redirect_slashes=False, routes=hot)
-    for router in (job_routes(service), dead_letter_routes(service), stream_route(service), openai_routes(service)):
-        app.include_router(router)
+    for routes in (job_routes, dead_letter_routes, stream_route, response_routes, openai_routes):
+        app.include_router(routes(service))
     app.include_router(probe_routes(service, exposition))
     errors.install(app)
+    document.install(app)
     app.add_middleware(BodyLimit, limit=body_limit)
     app.add_middleware(Authentication, tenants=tenants or {})
     app.add_middleware(Identity, ports=ports)  # the last one is the outermost

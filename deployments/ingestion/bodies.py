@@ -25,13 +25,6 @@ def _text(content: Any) -> Any:
     return "".join(part["text"] for part in content)
 
 
-def _items(value: Any) -> Any:
-    """A lone text is what the user said."""
-    if value == "":
-        raise PydanticCustomError("invalid_value", "The input is empty.")
-    return [{"role": "user", "content": value}] if isinstance(value, str) else value
-
-
 class Body(BaseModel):
     """Base: types are taken as they are, never converted."""
 
@@ -106,72 +99,6 @@ class GenerateBody(Sampling):
         if self.prompt is not None:
             return [Message(role="user", content=self.prompt)]
         return turns(self.messages) if self.messages else None
-
-
-class ResponsesBody(Sampling):
-    """`POST /v1/responses`. Fields that we cannot serve yet are refused by name; inert ones are repeated."""
-
-    input: Annotated[list[InputMessage], Field(min_length=1), BeforeValidator(_items)]
-    instructions: str | None = None
-    max_output_tokens: int | None = Field(default=None, ge=16, lt=2**31)
-    background: bool | None = None
-    stream: bool | None = None
-    store: bool | None = None
-    tools: list[Any] | None = None
-    tool_choice: Any = None
-    text: dict[str, Any] | None = None
-    truncation: Literal["auto", "disabled"] | None = None
-    previous_response_id: str | None = None
-    conversation: Any = None
-    prompt: Any = None
-    top_logprobs: int | None = Field(default=None, ge=0, le=20)
-    max_tool_calls: int | None = Field(default=None, ge=1, lt=2**31)
-    parallel_tool_calls: bool | None = None
-    reasoning: dict[str, Any] | None = None
-    service_tier: Literal["auto", "default", "flex", "scale", "priority", "fast", "ultrafast"] | None = None
-    include: list[str] | None = None
-    safety_identifier: str | None = Field(default=None, max_length=128)
-    prompt_cache_key: str | None = None
-    user: str | None = None
-
-    def unsupported(self) -> str | None:
-        """The first parameter that asks for what we cannot do yet."""
-        wanted = {
-            "background": not self.background,
-            "stream": self.stream,
-            "store": self.store is False,
-            "tools": self.tools,
-            "tool_choice": self.tool_choice not in (None, "auto", "none"),
-            "text": self.text is not None and self.text.get("format", {"type": "text"}) != {"type": "text"},
-            "truncation": self.truncation == "auto",
-            "previous_response_id": self.previous_response_id,
-            "conversation": self.conversation,
-            "prompt": self.prompt,
-            "top_logprobs": self.top_logprobs,
-        }
-        return next((name for name, asked in wanted.items() if asked), None)
-
-    def request(self) -> Request:
-        """What the job's payload says."""
-        return Request(
-            **self.sampling(),
-            messages=turns(self.input),
-            instructions=self.instructions,
-            max_output_tokens=self.max_output_tokens,
-            echo=self._echo(),
-        )
-
-    def _echo(self) -> dict[str, Any]:
-        inert = (
-            "max_tool_calls",
-            "parallel_tool_calls",
-            "prompt_cache_key",
-            "reasoning",
-            "safety_identifier",
-            "tool_choice",
-            "user",
-        )
-        return {name: value for name in inert if (value := getattr(self, name)) is not None}
 
 
 def turns(messages: list[InputMessage]) -> list[Message]:

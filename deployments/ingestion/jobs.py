@@ -13,8 +13,9 @@ from actors.journal.protocol import JobQuery
 from deployments.history.history import UnknownJobError
 from deployments.history.views import links
 from deployments.ingestion.bodies import GenerateBody
-from deployments.ingestion.errors import ApiError
+from deployments.ingestion.door import Call
 from deployments.ingestion.idempotency import HEADER, REPLAYED, idempotency_key
+from deployments.ingestion.lists import unknown_cursor
 from deployments.ingestion.middleware import tenant_of
 from deployments.ingestion.service import GENERATE_PATH, IngestionService
 from pipelines.jobs import Status
@@ -29,14 +30,14 @@ def generate_route(service: IngestionService) -> Route:
     async def generate(request: Request) -> Response:
         raw = await request.body()
         body = GenerateBody.model_validate_json(raw)
-        accepted = await service.accept(
-            body.request(),
-            tenant_of(request.scope),
+        call = Call(
+            tenant=tenant_of(request.scope),
             size=len(raw),
             traceparent=request.headers.get("traceparent", ""),
             deadline_s=body.deadline_s,
             key=idempotency_key(GENERATE_PATH, request.headers.get(HEADER, ""), raw),
         )
+        accepted = await service.accept(body.request(), call)
         if accepted.replayed:
             reply = {"job_id": accepted.job_id, "status": accepted.status, "links": links(accepted.job_id)}
             return json_reply(reply, 202, REPLAYED)
@@ -93,8 +94,3 @@ def job_routes(service: IngestionService) -> APIRouter:
 def json_reply(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A reply that is encoded once."""
     return Response(to_json(content), status, headers, media_type="application/json")
-
-
-def unknown_cursor(after: str | None) -> ApiError:
-    """A list never starts again from its beginning for want of a cursor."""
-    return ApiError(400, f"Unknown cursor: '{after}'.", "invalid_value", "after")

@@ -7,8 +7,9 @@ from typing import Any
 
 from actors.token_log.protocol import TokenLogApi
 from deployments.history.history import History, UnknownJobError
+from deployments.ingestion.cards import ModelCard
 from deployments.ingestion.middleware import DEFAULT_TENANT
-from deployments.ingestion.service import IngestionService, ModelCard
+from deployments.ingestion.service import IngestionService
 from pipelines.jobs import Status
 from tests.ingestion_house import CONTEXT, renderer
 from tests.simulation.network import Handle, Network

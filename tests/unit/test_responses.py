@@ -1,6 +1,5 @@
 """The Response object as the real SDK reads it, and the routes that give it."""
 
-from collections.abc import AsyncIterator
 from typing import Any, get_args
 
 import openai
@@ -16,18 +15,6 @@ from tests.factories import job_id
 from tests.ingestion_house import House
 
 GOOD: dict[str, Any] = {"model": "scripted", "input": "Hi", "background": True}
-
-
-@pytest.fixture
-async def sdk(house: House) -> AsyncIterator[AsyncOpenAI]:
-    async with AsyncOpenAI(
-        base_url="http://house/v1",
-        api_key="none",
-        http_client=house.client,  # type: ignore[arg-type]  # the SDK names its own copy of httpx
-        max_retries=0,
-        _strict_response_validation=True,
-    ) as client:
-        yield client
 
 
 async def test_a_background_response_goes_from_queued_to_completed(house: House, sdk: AsyncOpenAI) -> None:
@@ -114,47 +101,6 @@ async def test_the_models_are_listed(sdk: AsyncOpenAI) -> None:
     with pytest.raises(openai.NotFoundError) as caught:
         await sdk.models.retrieve("some/body")
     assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
-
-
-@pytest.mark.parametrize(
-    ("change", "code", "param"),
-    [
-        ({"background": None}, "unsupported_parameter", "background"),
-        ({"background": False}, "unsupported_parameter", "background"),
-        ({"stream": True}, "unsupported_parameter", "stream"),
-        ({"store": False}, "unsupported_parameter", "store"),
-        ({"tools": [{"type": "web_search"}]}, "unsupported_parameter", "tools"),
-        ({"tool_choice": "required"}, "unsupported_parameter", "tool_choice"),
-        ({"text": {"format": {"type": "json_object"}}}, "unsupported_parameter", "text"),
-        ({"truncation": "auto"}, "unsupported_parameter", "truncation"),
-        ({"previous_response_id": "resp_1"}, "unsupported_parameter", "previous_response_id"),
-        ({"conversation": "conv_1"}, "unsupported_parameter", "conversation"),
-        ({"prompt": {"id": "pmpt_1"}}, "unsupported_parameter", "prompt"),
-        ({"top_logprobs": 5}, "unsupported_parameter", "top_logprobs"),
-        ({"top_logprobs": 21}, "invalid_value", "top_logprobs"),
-        ({"max_output_tokens": 15}, "invalid_value", "max_output_tokens"),
-        ({"temperature": -1}, "invalid_value", "temperature"),
-        ({"top_p": 1.1}, "invalid_value", "top_p"),
-        ({"top_p": "1"}, "invalid_type", "top_p"),
-        ({"metadata": {"k" * 65: ""}}, "invalid_value", "metadata"),
-        ({"service_tier": "gold"}, "invalid_value", "service_tier"),
-        ({"safety_identifier": "x" * 129}, "invalid_value", "safety_identifier"),
-        ({"input": ""}, "invalid_value", "input"),
-        ({"input": []}, "invalid_value", "input"),
-        ({"input": 5}, "invalid_type", "input"),
-        ({"input": [{"type": "function_call"}]}, "invalid_value", "input[0].type"),
-        ({"input": [{"role": "user", "content": [{"type": "input_image"}]}]}, "invalid_value", "input[0].content"),
-        ({"instructions": ["Be brief."]}, "invalid_type", "instructions"),
-    ],
-)
-async def test_what_cannot_be_served_is_refused_by_name(
-    house: House, change: dict[str, Any], code: str, param: str
-) -> None:
-    reply = await house.client.post("/v1/responses", json=GOOD | change)
-    error = reply.json()["error"]
-    assert (reply.status_code, error["code"]) == (400, code), error
-    assert error["param"].startswith(param)
-    assert (await house.client.get("/jobs")).json()["data"] == []
 
 
 async def test_an_unknown_model_is_not_found(sdk: AsyncOpenAI) -> None:

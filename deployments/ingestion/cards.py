@@ -1,0 +1,30 @@
+"""What ingestion knows of the models that it offers, and of how prompting would render for them."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from pipelines.payloads import Message, Request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCard:
+    """A model that can be asked for. `context` is in tokens, `created` in Unix seconds."""
+
+    name: str
+    context: int
+    default_max_output_tokens: int
+    created: int = 0
+    scales_to_zero: bool = False
+
+
+class Renderer(Protocol):
+    """What prompting can tell about a request before it is accepted. All raise RejectError."""
+
+    def messages(self, request: Request) -> list[Message]:
+        """The messages, rendered."""
+
+    def check_length(self, request: Request) -> None:
+        """Whether the prompt fits into the model's context. Slow: it counts tokens."""
+
+    def count(self, request: Request) -> int:
+        """How many tokens the prompt has, whether it fits or not. Slow."""

@@ -1,0 +1,151 @@
+"""Where jobs come in: a request is checked, its payload put away, and the job submitted.
+
+Invariants: an id is returned only after its event is on disk; nothing is enqueued for a request that is refused.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from actors.blobs import Blobs
+from actors.coalescer import Coalescer
+from actors.crash_points import crash_point
+from actors.journal.protocol import JournalApi
+from actors.telemetry.tracing import new_traceparent
+from deployments.ingestion.bodies import DEFAULT_DEADLINE_S
+from deployments.ingestion.cards import ModelCard, Renderer
+from deployments.ingestion.errors import ApiError, over_budget
+from pipelines.commands import INLINE_BYTES, Answer, Key, Payload, Submit, Verdict
+from pipelines.jobs import Reference, Status, parse_reference
+from pipelines.payloads import Request
+from pipelines.ports import Ports
+
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """Who asks and how. `size` is that of the body in bytes; `parent` a job whose result is gone on from."""
+
+    tenant: str
+    size: int
+    traceparent: str = ""
+    key: Key | None = None
+    deadline_s: float = DEFAULT_DEADLINE_S
+    attached_to: str = ""
+    parent: str = ""
+
+
+class Accepted(NamedTuple):
+    """A job that is on disk; `replayed` where an earlier request with the same idempotency key had made it."""
+
+    job_id: str
+    status: Status
+    replayed: bool = False
+
+
+class Door:
+    """Accepts jobs. Raises ApiError, RejectError, TransientError."""
+
+    def __init__(
+        self,
+        *,
+        journal: JournalApi,
+        blobs: Blobs,
+        renderer: Renderer,
+        models: Mapping[str, ModelCard],
+        ports: Ports,
+        shard: int = 0,
+    ) -> None:
+        self._models = models
+        self._blobs = blobs
+        self._renderer = renderer
+        self._ports = ports
+        self._shard = shard
+        self._files: Coalescer[tuple[str, bytes], Payload] = Coalescer(blobs.pack_many, name="blobs", ports=ports)
+        self._submits: Coalescer[Submit, Answer] = Coalescer(journal.submit, name="submit", ports=ports)
+
+    async def accept(self, request: Request, call: Call) -> Accepted:
+        """Check a request, then submit it. Returns once the job is on disk."""
+        started = self._ports.clock.now()
+        await self._check(request, call.size)
+        command = await self._submit(request, call)
+        crash_point("ingestion.submit.before")
+        (answer,) = await self._submits.do([command])
+        crash_point("ingestion.submit.after")
+        refuse(answer)
+        if answer.verdict is not Verdict.DONE or answer.status is None:
+            raise RuntimeError(f"the journal refused {command.job_id}: {answer.verdict} {answer.detail}")
+        if self._ports.tracer.enabled:
+            self._trace(command, started, root=command.traceparent != call.traceparent)
+        return Accepted(answer.job_id or command.job_id, answer.status, replayed=bool(answer.job_id))
+
+    async def _submit(self, request: Request, call: Call) -> Submit:
+        return Submit(
+            job_id=self._ports.ids.new("resp", self._shard),
+            tenant=call.tenant,
+            pipeline="generate",
+            model=request.model,
+            request=await self._pack(call.tenant, request.encode()),
+            deadline_s=call.deadline_s,
+            priority=request.priority,
+            traceparent=self._traceparent(call.traceparent),
+            key=call.key,
+            max_output_tokens=self._reservation(request),
+            attached_to=call.attached_to,
+            stored=request.stored,
+            parent=call.parent,
+            context=_references(request),
+            conversation=request.conversation or "",
+        )
+
+    async def _check(self, request: Request, size: int) -> None:
+        card = self._models.get(request.model)
+        if card is None:
+            raise unknown_model(request.model)
+        if request.template is not None:
+            size = sum(len(message.content.encode()) for message in self._renderer.messages(request))
+        if size + (request.max_output_tokens or 1) > card.context:  # a token has at least one byte
+            await self._ports.run_blocking(lambda: self._renderer.check_length(request))
+
+    def _reservation(self, request: Request) -> int:
+        """What a budget must have left for it: the most that it may generate."""
+        return request.max_output_tokens or self._models[request.model].default_max_output_tokens
+
+    async def _pack(self, tenant: str, data: bytes) -> Payload:
+        if len(data) > INLINE_BYTES:
+            return (await self._files.do([(tenant, data)]))[0]
+        return (await self._blobs.pack_many([(tenant, data)]))[0]
+
+    def _traceparent(self, given: str) -> str:
+        return given if _TRACEPARENT.fullmatch(given) else new_traceparent(self._ports.random)
+
+    def _trace(self, command: Submit, started: float, *, root: bool) -> None:
+        now = self._ports.clock.now()
+        self._ports.tracer.span("submit", command.traceparent, started, now, {"job": command.job_id}, root=root)
+
+
+def refuse(answer: Answer) -> None:
+    """Raise ApiError where the journal did not accept a job."""
+    match answer.verdict:
+        case Verdict.FULL:
+            raise ApiError(429, "Too many jobs are waiting. Please try again later.", "rate_limit_exceeded")
+        case Verdict.OVER_BUDGET:
+            raise over_budget()
+        case Verdict.CONFLICT:
+            raise ApiError(409, "This Idempotency-Key was used for another request.", "idempotency_conflict")
+        case Verdict.PARENT:
+            message = "The previous response is no longer there."
+            raise ApiError(400, message, "previous_response_not_found", "previous_response_id")
+
+
+def unknown_model(name: str) -> ApiError:
+    """There is no such model."""
+    return ApiError(404, f"The model '{name}' does not exist.", "model_not_found", "model")
+
+
+def _references(request: Request) -> tuple[Reference, ...]:
+    """The payloads of the earlier turns, which must stay as long as this job."""
+    texts = [text for turn in request.context for text in (turn.request, turn.result)]
+    return tuple(dict.fromkeys(map(parse_reference, texts)))

@@ -1,0 +1,40 @@
+"""This process's session with the journal: while it lives, the jobs attached to it have somebody who waits for them.
+
+Invariant: from its first use until it is closed the journal hears of it; so jobs of a process that died are cancelled.
+"""
+
+from typing import Any
+
+from actors.journal.protocol import JournalApi, Session
+from actors.supervision import supervise
+from pipelines.ports import Ports, Task
+
+BEAT_S = 5.0  # a third of the silence that the journal takes for an end
+
+
+class OwnSession:
+    """Beats from its first use on. `handle` lets the journal notice the death of this process."""
+
+    def __init__(self, journal: JournalApi, *, ports: Ports, handle: Any = None) -> None:
+        self.id = ports.ids.new("ses")
+        self._session = Session(self.id, handle)
+        self._journal = journal
+        self._ports = ports
+        self._beating: Task | None = None
+
+    def begin(self) -> str:
+        """Beat, if it does not yet; its id."""
+        if self._beating is None:
+            self._beating = supervise(self._beat, name="session", ports=self._ports)
+        return self.id
+
+    async def close(self) -> None:
+        """Say that nobody waits any more."""
+        if self._beating is not None:
+            self._beating.cancel()
+            self._beating = None
+            await self._journal.end_session(self.id)
+
+    async def _beat(self) -> None:
+        await self._journal.session(self._session)
+        await self._ports.sleep(BEAT_S)

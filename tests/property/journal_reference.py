@@ -39,6 +39,8 @@ class Row:
     claim_id: str = ""
     step_deadline_at: float = inf
     sealed: bool = False
+    session: str = ""
+    deleted: bool = False
     reserved: int = 0
     used: int = 0
     ended_at: float | None = None
@@ -90,7 +92,7 @@ class Reference:
             if sum(self.budget()) + command.max_output_tokens > BUDGET:
                 return Verdict.OVER_BUDGET, None
             row = Row(command.job_id, command.priority, now, now + command.deadline_s)
-            row.reserved = command.max_output_tokens
+            row.reserved, row.session = command.max_output_tokens, command.attached_to
             self.rows[row.id] = row
         return Verdict.DONE, self.rows[command.job_id].status
 
@@ -142,12 +144,27 @@ class Reference:
 
     def cancel(self, command: Cancel) -> tuple[Verdict, str | None]:
         row = self.rows.get(command.job_id)
-        if row is None or command.tenant != "default":
+        if row is None or row.deleted or command.tenant != "default":
             return Verdict.UNKNOWN, None
         if row.terminal:
             return Verdict.TERMINAL, row.status
         row.end("cancelled", "JobCancelled")
         return Verdict.DONE, row.status
+
+    def delete(self, job: str) -> tuple[Verdict, str | None]:
+        row = self.rows.get(job)
+        if row is None:
+            return Verdict.UNKNOWN, None
+        if not row.terminal:
+            row.end("cancelled", "JobCancelled")
+        row.deleted = True
+        return Verdict.DONE, row.status
+
+    def abandon(self, session: str, limit: int) -> int:
+        left = sorted(row.id for row in self.rows.values() if row.session == session and not row.terminal)[:limit]
+        for job in left:
+            self.rows[job].end("cancelled", "JobCancelled")
+        return len(left)
 
     def orphan(self, command: Orphan, now: float) -> None:
         orphaned(self.held(command.worker), now, crashed=command.crashed)
@@ -168,10 +185,11 @@ class Reference:
                 row.ended_at = now
 
     def prune(self, until: float, limit: int) -> bool:
-        """The oldest go, with all that is theirs; the rest is as it was."""
-        ended = ((row.ended_at, row.id) for row in self.rows.values() if row.sealed and row.ended_at is not None)
-        old = sorted(name for name in ended if name[0] <= until)[:limit]
-        for _, job in old:
+        """The deleted and then the oldest go, with all that is theirs; the rest is as it was."""
+        sealed = (row for row in self.rows.values() if row.sealed and row.ended_at is not None)
+        ended = ((not row.deleted, row.ended_at, row.id) for row in sealed)
+        old = sorted(name for name in ended if not name[0] or name[1] <= until)[:limit]
+        for _, _, job in old:
             self.forgotten += self.rows.pop(job).used
         return len(old) == limit
 

@@ -17,12 +17,25 @@ from actors.journal.retention import Retention
 from actors.journal.store import Budget
 from actors.journal.workers import LEASE_S
 from actors.stores import StaleEpochError
-from pipelines.commands import Answer, Cancel, Claim, Failed, Finish, Orphan, Outcome, Released, Remedy, Submit, Verdict
+from pipelines.commands import (
+    Answer,
+    Cancel,
+    Claim,
+    Delete,
+    Failed,
+    Finish,
+    Orphan,
+    Outcome,
+    Released,
+    Remedy,
+    Submit,
+    Verdict,
+)
 from pipelines.jobs import ClaimedJob, Fault, Status
 from tests.contract.journal_stores import KINDS
 from tests.contract.store_kind import Server, StoreKind
 from tests.factories import INFERENCE, PROMPTING, ManualClock, generated, job_id, make_ports, rendered, submit
-from tests.property.journal_reference import BUDGET, CHANCE, Claimed, Reference, Row
+from tests.property.journal_reference import BUDGET, CHANCE, Reference, Row
 from tests.property.runs import run
 
 NUMBERS = st.integers(0, 7)
@@ -95,10 +108,15 @@ class JournalMachine(RuleBasedStateMachine):
         priority=st.integers(0, 1),
         deadline_s=st.sampled_from([10.0, 5000.0, 5000.0]),
         tokens=st.sampled_from([0, 16, 40]),
+        session=st.sampled_from(["", "", "s1"]),
         batched=BATCHED,
     )
-    def submits(self, number: int, priority: int, deadline_s: float, tokens: int, *, batched: bool) -> None:
-        command = submit(number, priority=priority, deadline_s=deadline_s, max_output_tokens=tokens)
+    def submits(
+        self, number: int, priority: int, deadline_s: float, tokens: int, session: str, *, batched: bool
+    ) -> None:
+        command = submit(
+            number, priority=priority, deadline_s=deadline_s, max_output_tokens=tokens, attached_to=session
+        )
         self.play(lambda: self.journal.submit([command]), self._submitted(command), batched=batched)
 
     @rule(
@@ -152,6 +170,17 @@ class JournalMachine(RuleBasedStateMachine):
         expected = [self.reference.cancel(command)]
         self.play(lambda: self.journal.cancel([command]), expected, batched=batched)
 
+    @rule(number=NUMBERS, batched=BATCHED)
+    def deletes(self, number: int, *, batched: bool) -> None:
+        command = Delete(job_id=job_id(number), tenant="default")
+        expected = [self.reference.delete(command.job_id)]
+        self.play(lambda: self.journal.delete([command]), expected, batched=batched)
+
+    @rule(limit=st.integers(1, 3), batched=BATCHED)
+    def abandons(self, limit: int, *, batched: bool) -> None:
+        expected = self.reference.abandon("s1", limit)
+        self.play(lambda: self.journal.abandon("s1", limit), expected, batched=batched)
+
     @rule(worker=WORKERS, crashed=st.booleans(), batched=BATCHED)
     def loses_a_worker(self, worker: str, *, crashed: bool, batched: bool) -> None:
         self.reference.orphan(Orphan(worker=worker, crashed=crashed), self.clock.time)
@@ -198,7 +227,7 @@ class JournalMachine(RuleBasedStateMachine):
             assert [_projected(job) for job in jobs] == list(map(_expected, rows.values()))
             for row in rows.values():
                 events = self.runner.run(self.journal.events("default", row.id, None, 1000))
-                assert [open_envelope(event)[0].type for event in events] == row.events
+                assert [open_envelope(event)[0].type for event in events] == ([] if row.deleted else row.events)
             assert [job.id for job in self.runner.run(self.journal.unsealed(100))] == self.reference.unsealed()
 
     @invariant()
@@ -274,20 +303,20 @@ async def _together(calls: list[Callable[[], Awaitable[Any]]]) -> list[Any]:
     return await asyncio.gather(*(call() for call in calls))
 
 
-def _plain(reply: list[Answer | ClaimedJob] | bool | None) -> Any:
+def _plain(reply: list[Answer | ClaimedJob] | int | None) -> Any:
     """The part of a reply that the reference gives as well. Which of its claims a worker hears of first is open."""
-    if reply is None or isinstance(reply, bool):
+    if reply is None or isinstance(reply, int):
         return reply
     claims = [(job.job_id, job.step, job.attempt, job.fence) for job in reply if isinstance(job, ClaimedJob)]
     return sorted(claims) + [(answer.verdict, answer.status) for answer in reply if isinstance(answer, Answer)]
 
 
-def _projected(job: Any) -> Claimed | tuple[Any, ...]:
-    return (job.id, job.status, job.step, job.step_state, job.attempt, job.fence)
+def _projected(job: Any) -> tuple[Any, ...] | None:
+    return None if job is None else (job.id, job.status, job.step, job.step_state, job.attempt, job.fence)
 
 
-def _expected(row: Row) -> tuple[Any, ...]:
-    return (row.id, row.status, row.step, row.state, row.attempt, row.fence)
+def _expected(row: Row) -> tuple[Any, ...] | None:
+    return None if row.deleted else (row.id, row.status, row.step, row.state, row.attempt, row.fence)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)

@@ -186,8 +186,8 @@ class Reference:
 
     def prune(self, until: float, limit: int) -> bool:
         """The deleted and then the oldest go, with all that is theirs; the rest is as it was."""
-        sealed = (row for row in self.rows.values() if row.sealed and row.ended_at is not None)
-        ended = ((not row.deleted, row.ended_at, row.id) for row in sealed)
+        sealed = [row for row in self.rows.values() if row.sealed]
+        ended = ((not row.deleted, row.ended_at, row.id) for row in sealed if row.ended_at is not None)
         old = sorted(name for name in ended if not name[0] or name[1] <= until)[:limit]
         for _, _, job in old:
             self.forgotten += self.rows.pop(job).used

@@ -12,6 +12,7 @@ from deployments.ingestion.middleware import DEFAULT_TENANT
 from deployments.ingestion.service import IngestionService
 from pipelines.jobs import Status
 from tests.ingestion_house import CONTEXT, renderer
+from tests.simulation.foreground import Foreground
 from tests.simulation.network import Handle, Network
 from tests.simulation.process import Process
 from tests.simulation.wishes import Nature, Wish
@@ -50,12 +51,17 @@ class Record:
 class Gateway:
     """What ingestion's process answers: its service, without HTTP."""
 
-    def __init__(self, service: IngestionService, record: Record) -> None:
+    def __init__(self, service: IngestionService, foreground: Foreground, record: Record) -> None:
         self._service = service
+        self._foreground = foreground
         self._record = record
 
     async def submit(self, body: dict[str, Any], key: str) -> str:
         return await self._service.submit(body, key=key)
+
+    async def wait(self, body: dict[str, Any]) -> str:
+        """A job in the foreground."""
+        return await self._foreground.submit(body)
 
     async def redrive(self, job_id: str) -> str:
         (again,) = await self._service.redrive([job_id], DEFAULT_TENANT)
@@ -91,12 +97,20 @@ class Client:
     async def run(self) -> None:
         self._record.busy += 1
         await asyncio.sleep(self._starts_at)
+        if self._wish.waits:
+            await self._wait()
+            return
         job_id, *_ = await asyncio.gather(*(self._submit() for _ in range(self._wish.copies)))
         status = await self._follow(job_id)
         if self._wish.copies > 1:
             await self._submit()
         if status is Status.FAILED and self._wish.redrives:
             await self._redrive(job_id)
+        self._record.busy -= 1
+
+    async def _wait(self) -> None:
+        """Have a job in the foreground, and vanish."""
+        self._record.accepted.append(await self._call("wait", self._wish.body))
         self._record.busy -= 1
 
     async def _submit(self) -> str:
@@ -177,7 +191,7 @@ def make_gateway(process: Process, journal: Any, blobs: Any, token_log: TokenLog
         models={"scripted": ModelCard(name="scripted", context=CONTEXT, default_max_output_tokens=16)},
         ports=process.ports,
     )
-    return Gateway(service, record)
+    return Gateway(service, Foreground(process, journal, blobs), record)
 
 
 RENDERER = renderer()

@@ -226,6 +226,17 @@ class Unsealing(Dispatcher):
         await super()._seal()
 
 
+class Inattentive(Dispatcher):
+    """Misses no session."""
+
+    def start(self) -> None:
+        async def nothing() -> None:
+            await self._ports.sleep(1000)
+
+        self._attendance.dismiss = nothing  # type: ignore[method-assign]
+        super().start()
+
+
 class ShownFirst(TokenStore):
     """Shows and answers what is not yet durable: a crash takes it back."""
 
@@ -279,6 +290,7 @@ def _kinds() -> dict[str, tuple[str, Any]]:
         "events out of order": ("order", Kit(journal_store=Reordering)),
         "a ticket that is never given up": ("stuck", Kit(dispatcher=Stubborn)),
         "a log that stays open": ("unsealed", Kit(dispatcher=Unsealing)),
+        "a session that nobody misses": ("forgotten", Kit(dispatcher=Inattentive)),
         "tokens shown before they are logged": ("shown", Kit(token_store=ShownFirst)),
         "a number with two contents": ("sequence", Kit(token_log=OverwritingLog)),
     }

@@ -12,6 +12,8 @@ from pipelines.jobs import Job, StepState
 from tests.simulation.disks import JournalDisk
 from tests.simulation.trace import Trace
 
+FORGOTTEN_S = 120.0  # a job in the foreground that is still open then, though its client left long before
+
 
 class Violation(NamedTuple):
     """A rule that was broken: its name, and how."""
@@ -35,6 +37,7 @@ class JournalWatcher:
         self._last: bytes | None = None
         self._in_force: dict[str, tuple[int, str]] = {}  # fence and worker of the claim that may report
         self._taken: set[tuple[str, int]] = set()
+        self._attached: dict[str, float] = {}  # since when jobs are there that are open, by job
 
     def commit(self, commands: Sequence[Command | Edit], replies: Sequence[Reply], time: float) -> None:
         """A batch is on disk."""
@@ -42,6 +45,7 @@ class JournalWatcher:
             self._follow(command, reply)
         self._compare_rows()
         self._compare_events(time)
+        self._miss(time)
 
     def blame(self, kind: str, detail: str) -> None:
         """Note a violation."""
@@ -91,6 +95,14 @@ class JournalWatcher:
             self.blame("flipped", f"{before.id} was {before.status} and is {after.status}")
         if after.fence < before.fence or after.settled < before.settled:
             self.blame("fence", f"{before.id}: fence {before.fence} became {after.fence}")
+
+    def _miss(self, time: float) -> None:
+        """Nobody waits for so long for a job in the foreground."""
+        jobs = self._disk.jobs.values()
+        left = [job.id for job in jobs if job.attached_to and not job.status.terminal]
+        self._attached = {job_id: self._attached.get(job_id, time) for job_id in left}
+        for job_id in [job_id for job_id, since in self._attached.items() if time - since > FORGOTTEN_S]:
+            self.blame("forgotten", f"{job_id} is open, and nobody waits for it")
 
     def _compare_events(self, time: float) -> None:
         events = self._disk.events

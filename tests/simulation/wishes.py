@@ -28,6 +28,7 @@ class Wish(NamedTuple):
     copies: int = 1
     cancels: bool = False
     redrives: int = 1  # racing ones, where it becomes a dead letter
+    waits: bool = False  # in the foreground, for a while
 
 
 def make_wishes(random: Random, *, poisonous: bool) -> list[Wish]:
@@ -40,6 +41,8 @@ def make_wishes(random: Random, *, poisonous: bool) -> list[Wish]:
 
 
 def _wish(number: int, random: Random) -> Wish:
+    if random.random() < 0.15:
+        return Wish(_body(number, random.choice(_ENDLESS), LONG_S), waits=True)
     weights = [weight for weight, _, _ in _SCRIPTS]
     _, script, deadline_s = random.choices(_SCRIPTS, weights)[0]
     body = _body(number, script, deadline_s)
@@ -70,6 +73,7 @@ def _body(number: int, script: dict[str, Any], deadline_s: float) -> dict[str, A
 
 
 _HARMLESS: Sequence[dict[str, Any]] = ({}, {"tokens": 12, "delay_ms": 150}, {"tokens": 40, "delay_ms": 20})
+_ENDLESS: Sequence[dict[str, Any]] = ({"fail": "hang", "at": 1}, {"fail": "hang", "at": 4})
 _SCRIPTS: Sequence[tuple[int, dict[str, Any], float]] = (  # weight, script, deadline
     (30, {}, LONG_S),
     (25, {"tokens": 12, "delay_ms": 150}, LONG_S),

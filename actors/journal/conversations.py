@@ -32,12 +32,12 @@ class Conversations:
         self._now = now
         self._rows: dict[str, Conversation | None] = {}
 
-    def refusal(self, conversation: str, tenant: str) -> Verdict | None:
+    def refusal(self, conversation: str, tenant: str, draft: Draft) -> Verdict | None:
         """Why a new job may not add to it; None where it may."""
         row = self._row(conversation)
         if row is None or row.tenant != tenant:
             return Verdict.UNKNOWN
-        return Verdict.LOCKED if row.holder else None
+        return Verdict.LOCKED if row.holder and self._is_open(row.holder, draft) else None
 
     def hold(self, job: Job) -> None:
         """This new job adds to it."""
@@ -98,6 +98,11 @@ class Conversations:
         entry = self._table.entry(row.id, command.entry)
         if entry is not None and command.item not in entry.removed:
             self._table.change(row.id, entry._replace(removed=(*entry.removed, command.item)))
+
+    def _is_open(self, job_id: str, draft: Draft) -> bool:
+        """Whether the job goes on. One that an older version of the code has ended is a holder still."""
+        job = draft.jobs.get(job_id) or self._transaction.load([job_id]).get(job_id)
+        return job is not None and not job.status.terminal
 
     def _row(self, conversation: str) -> Conversation | None:
         if conversation not in self._rows:

@@ -70,6 +70,7 @@ class Ledger:
         self._budgets = Budgets(transaction, token_budgets)
         self._conversations = Conversations(transaction, now)
         self._draft = Draft(transaction, now=now, new_id=new_id, on_end=self._settle)
+        self.effects: Effects = self._draft.effects  # once the batch has committed
         self._contexts: dict[str, tuple[Reference, ...]] = {}  # of the jobs that this batch redrives
         self._handlers: dict[type, Callable[[Any], Reply]] = {
             Submit: self._submit,
@@ -87,11 +88,6 @@ class Ledger:
             **dict.fromkeys(get_args(ConversationEdit), lambda edit: self._conversations.edit(edit, self._draft)),
             **dict.fromkeys(get_args(TemplateEdit), lambda edit: edit_template(transaction.templates, edit, now)),
         }
-
-    @property
-    def effects(self) -> Effects:
-        """What the batch has changed, once it has committed."""
-        return self._draft.effects
 
     def apply(self, commands: Sequence[Command | Edit]) -> list[Reply]:
         """The answers, one for one."""
@@ -139,8 +135,11 @@ class Ledger:
             return Answer(Verdict.FULL)
         if command.parent and (flaw := self._flaw_of(command.parent, command.tenant)):
             return Answer(Verdict.PARENT, detail=flaw)
-        verdict = self._conversations.refusal(command.conversation, command.tenant) if command.conversation else None
+        verdict = self._locked(command.conversation, command.tenant)
         return Answer(verdict) if verdict else None
+
+    def _locked(self, conversation: str, tenant: str) -> Verdict | None:
+        return self._conversations.refusal(conversation, tenant, self._draft) if conversation else None
 
     def _attach(self, answer: Answer, session: str) -> None:
         """The earlier job of a key gets the session of the later use, where it had one and is open."""
@@ -219,7 +218,7 @@ class Ledger:
             return Answer(Verdict.UNKNOWN)
         if not letter.redriven_as:
             dead = self._draft.jobs[letter.job_id]
-            if dead.conversation and self._conversations.refusal(dead.conversation, dead.tenant) is Verdict.LOCKED:
+            if self._locked(dead.conversation, dead.tenant) is Verdict.LOCKED:
                 return Answer(Verdict.LOCKED)
             reserved = self._budgets.reserve(dead.tenant, dead.reserved)
             if reserved is None:

@@ -1,11 +1,13 @@
 """Conversations and what is added to them, in every journal on every store."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
 from actors.journal.journal import Journal
-from pipelines.commands import Cancel, Payload, Submit, Verdict
+from actors.journal.store import Store
+from pipelines.commands import Cancel, Payload, Redrive, Submit, Verdict
 from pipelines.edits import (
     AddItems,
     Conversation,
@@ -17,8 +19,8 @@ from pipelines.edits import (
     UpdateConversation,
 )
 from pipelines.jobs import Reference, Status
-from tests.contract.test_parents import LARGE, end
-from tests.factories import ManualClock, claim, generated, job_id, payload, submit
+from tests.contract.test_parents import LARGE, end, give_up
+from tests.factories import ManualClock, claim, generated, job_id, make_ports, payload, submit
 
 ITEMS = payload(b'[{"id": "msg_1"}]')
 NAMES = {"conversation": "conv_1", "tenant": "default"}
@@ -119,3 +121,28 @@ async def test_a_deleted_one_is_gone_and_its_open_job_goes_on(journal: Journal) 
     assert [errand.subject for errand in await journal.errands(10)] == [LARGE.hash]
     assert (await journal.submit([turn(1)]))[0].verdict is Verdict.UNKNOWN
     assert [job.job_id for job in await journal.claim(claim())] == [job_id(0)]
+
+
+async def test_a_holder_that_has_ended_unnoticed_keeps_nobody_out(
+    open_store: Callable[[], Store], clock: ManualClock
+) -> None:
+    store = open_store()
+    with store.transaction() as transaction:
+        transaction.conversations.put([Conversation("conv_1", "default", clock.time, "{}", holder=job_id(9))])
+    journal = Journal(store, ports=make_ports(clock))
+    assert (await journal.submit([turn(0)]))[0].verdict is Verdict.DONE
+    assert (await journal.submit([turn(1)]))[0].verdict is Verdict.LOCKED
+
+
+async def test_a_dead_letter_is_not_redriven_while_another_job_adds_to_its_conversation(
+    journal: Journal, clock: ManualClock
+) -> None:
+    await journal.edit([create()])
+    await journal.submit([turn(0)])
+    await give_up(journal, 0, clock)
+    await journal.submit([turn(1)])
+    redrive = Redrive(job_id=job_id(0), tenant="default")
+    assert (await journal.redrive([redrive]))[0].verdict is Verdict.LOCKED
+    await journal.cancel([Cancel(job_id=job_id(1), tenant="default")])
+    assert (await journal.redrive([redrive]))[0].verdict is Verdict.DONE
+    assert (await journal.submit([turn(2)]))[0].verdict is Verdict.LOCKED

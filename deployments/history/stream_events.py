@@ -86,9 +86,9 @@ class Scribe:
     def head(self) -> list[StreamFrame]:
         """What comes before the log: `created`, and for a background response `queued`."""
         if self.shift:
-            return [self._snapshot(0, "response.created", Status.IN_PROGRESS)]
+            return [self._lifecycle(0, "response.created", Status.IN_PROGRESS)]
         kinds = ("response.created", "response.queued")
-        return [self._snapshot(number, kind, Status.QUEUED) for number, kind in enumerate(kinds)]
+        return [self._lifecycle(number, kind, Status.QUEUED) for number, kind in enumerate(kinds)]
 
     def events(self, operation: Operation) -> list[StreamFrame]:
         """The events of an operation; none for a kind of a later version."""
@@ -102,7 +102,7 @@ class Scribe:
             case "close_item":
                 return _numbered(number, _closing(operation.close_item))
             case "in_progress":
-                return [self._snapshot(number, "response.in_progress", Status.IN_PROGRESS)]
+                return [self._lifecycle(number, "response.in_progress", Status.IN_PROGRESS)]
         return []
 
     def terminal(self, seal: Seal, response: dict[str, Any]) -> StreamFrame:
@@ -110,8 +110,12 @@ class Scribe:
         number = seal.terminal.sequence - self.shift
         return _frame(number, TERMINALS[Status(seal.terminal.status)], {"response": response})
 
-    def _snapshot(self, number: int, kind: str, status: Status) -> StreamFrame:
-        return _frame(number, kind, {"response": {**skeleton(self._job_id, self._request), "status": status.value}})
+    def snapshot(self, status: Status) -> dict[str, Any]:
+        """The Response as far as it follows from the request alone."""
+        return {**skeleton(self._job_id, self._request), "status": status.value}
+
+    def _lifecycle(self, number: int, kind: str, status: Status) -> StreamFrame:
+        return _frame(number, kind, {"response": self.snapshot(status)})
 
     def _delta(self, number: int, delta: Delta) -> StreamFrame:
         write = self._deltas.get(delta.index)

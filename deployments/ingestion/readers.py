@@ -9,7 +9,7 @@ Invariants:
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from actors.blobs import Blobs
 from actors.journal.protocol import JournalApi
@@ -24,7 +24,7 @@ from deployments.ingestion.windows import Windows
 from events.v1.tokens_pb2 import Seal
 from pipelines.errors import TransientError
 from pipelines.generate import FIRST_OPERATION
-from pipelines.jobs import Reference
+from pipelines.jobs import Reference, Status
 from pipelines.payloads import Request
 from pipelines.ports import Ports
 
@@ -231,9 +231,17 @@ class Readers:
     async def _terminal(self, feed: Feed, scribe: Scribe, seal: Seal, subject: Subject) -> StreamFrame:
         async with feed.lock:
             if feed.terminal is None:
-                response = await self._patiently(lambda: self._history.response(subject.tenant, subject.job_id))
-                feed.terminal = scribe.terminal(seal, response)
+                feed.terminal = scribe.terminal(seal, await self._response(scribe, seal, subject))
         return feed.terminal
+
+    async def _response(self, scribe: Scribe, seal: Seal, subject: Subject) -> dict[str, Any]:
+        """The Response as everybody sees it; of a job that was deleted while it was read, what its readers may know."""
+        try:
+            return await self._patiently(lambda: self._history.response(subject.tenant, subject.job_id))
+        except UnknownJobError:
+            if seal.terminal.status != Status.CANCELLED:
+                raise
+            return scribe.snapshot(Status.CANCELLED)
 
     async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
         """The answer; waits out a fault of the one who is asked."""

@@ -18,6 +18,7 @@ from deployments.history.stream_events import StreamFrame
 from deployments.ingestion.readers import BATCH_BYTES, DrainError, Readers, Subject
 from deployments.ingestion.sse import EventStream
 from deployments.ingestion.windows import Windows
+from pipelines.commands import Delete
 from pipelines.errors import TransientError
 from pipelines.jobs import Status
 from pipelines.operations import Kind, Piece
@@ -228,3 +229,18 @@ async def test_a_log_that_fails_for_a_while_costs_a_reader_time(tmp_path: Path) 
     assert house.token_log.failures == 0
     await readers.close()
     await house.close()
+
+
+async def test_who_reads_a_job_that_is_deleted_sees_it_cancelled(house: House) -> None:
+    job_id = await house.accept()
+    stream = house.service.events(await house.service.subject(job_id))
+    first = await anext(stream)
+    await house.write(await house.start(), ["Hello"])
+    await house.journal.delete([Delete(job_id=job_id, tenant="default")])
+    await house.seal()
+    frames = [first, *[frame async for frame in stream]]
+    assert [frame.sequence for frame in frames] == list(range(len(frames)))
+    assert frames[-1].type == "response.cancelled"
+    assert json.loads(frames[-1].data)["response"]["status"] == "cancelled"
+    with pytest.raises(UnknownJobError):
+        await house.service.subject(job_id)

@@ -8,7 +8,6 @@ Invariants:
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,17 +150,21 @@ class Feed:
 def entries_of(logged: Logged, after: int) -> list[Entry]:
     """What a log's chunks and seal tell above a number, up to the terminal event."""
     seal = Seal.FromString(logged.seal) if logged.seal is not None else None
-    parts = [(Chunk.FromString(chunk).operations, len(chunk)) for chunk in logged.chunks]
-    entries = [
-        _entry((o for o in operations if seal is None or o.sequence <= seal.end), after, size)
-        for operations, size in parts
-    ]
+    entries = []
+    for chunk in logged.chunks:
+        operations = list(Chunk.FromString(chunk).operations)
+        if seal is not None:
+            operations = [operation for operation in operations if operation.sequence <= seal.end]
+        entries += _entry(operations, after, len(chunk))
     if seal is not None:
-        entries.append(_entry(seal.closing, after, seal.ByteSize()))
-    return [entry for entry in entries if entry.operations]
+        entries += _entry(list(seal.closing), after, seal.ByteSize())
+    return entries
 
 
-def _entry(operations: Iterable[Operation], after: int, size: int) -> Entry:
-    fresh = [operation for operation in operations if operation.sequence + operation.count - 1 > after]
-    last = fresh[-1].sequence + fresh[-1].count - 1 if fresh else after
-    return Entry(fresh, last, size)
+def _entry(operations: list[Operation], after: int, size: int) -> list[Entry]:
+    """One, or none where all is known."""
+    if operations and operations[0].sequence <= after:
+        operations = [operation for operation in operations if operation.sequence + operation.count - 1 > after]
+    if not operations:
+        return []
+    return [Entry(operations, operations[-1].sequence + operations[-1].count - 1, size)]

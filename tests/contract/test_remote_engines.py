@@ -108,7 +108,7 @@ async def test_it_stops_at_a_stop_string(engine: Engine, told: dict[str, Any]) -
 @pytest.mark.parametrize("choice", [{"type": "function", "name": "weather"}, "required"])
 async def test_a_function_that_must_be_called_is_called(engine: Engine, choice: object) -> None:
     text_format = Grammar(kind="json_schema", value='{"type": "integer"}')  # the call comes first
-    batches = await run(engine, ask(tools=[WEATHER], tool_choice=choice, grammar=text_format))
+    batches = await run(engine, ask(tools=[WEATHER], tool_choice=choice, grammar=text_format, max_tokens=200))
     first, *others = pieces_of(batches)
     assert (first.kind, first.name, first.opens) == (Kind.FUNCTION_CALL, "weather", True)
     assert {(piece.kind, piece.opens) for piece in others} == {(Kind.FUNCTION_CALL, False)}

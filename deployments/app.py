@@ -182,6 +182,7 @@ def _prompt_model(profile: ModelProfile) -> PromptModel:
         default_max_output_tokens=profile.default_max_output_tokens,
         tokenizer=ChatTokenizer(model_folder(profile)) if profile.engine == "vllm" else WordCounter(),
         tool_parser=profile.tool_parser,
+        calls_apart=profile.engine in {"openai", "anthropic"},
     )
 
 

@@ -95,8 +95,8 @@ def _thinking(prompt: Prompt) -> dict[str, Any]:
 
 
 def _format(prompt: Prompt) -> dict[str, Any]:
-    if prompt.grammar is None or prompt.grammar.kind == "structural_tag" or offer(prompt).forced:
-        return {}  # the server sees to calls itself
+    if prompt.grammar is None or offer(prompt).forced:  # the server sees to calls itself
+        return {}
     if prompt.grammar.kind != "json_schema":
         raise RejectError("This model's server holds to JSON schemas only.", "unsupported_parameter", "text.format")
     return {"format": {"type": "json_schema", "schema": json.loads(prompt.grammar.value)}}

@@ -86,8 +86,6 @@ def _format(prompt: Prompt) -> dict[str, Any]:
         case "json_schema":
             schema = {"name": "output", "schema": json.loads(prompt.grammar.value), "strict": True}
             return {"response_format": {"type": "json_schema", "json_schema": schema}}
-        case "structural_tag":  # says how calls look where we read them; here the server does
-            return {}
         case kind:
             raise RejectError(f"This model's server knows no grammar of the kind {kind}.", "unsupported_parameter")
 

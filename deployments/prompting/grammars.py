@@ -12,17 +12,17 @@ _DEFINITIONS = ("$defs", "definitions")
 Schema = dict[str, Any]
 
 
-def grammar_of(request: Request, *, hermes: bool = False) -> Grammar | None:
+def grammar_of(request: Request, *, hermes: bool = False, apart: bool = False) -> Grammar | None:
     """The grammar of the whole output; None where it is free.
 
     Where the model may call a function or answer in a format, the calls' form must be known: only with `hermes` the
-    format is kept to then.
+    format is kept to then, or by a server that keeps calls `apart`, for which the grammar is that of answers alone.
     """
     choice = tool_choice(request)
     if choice.must:
         return Grammar(kind="json_schema", value=json.dumps(_forced(choice, parallel=request.parallel_tool_calls)))
     answer = _answer(request.format)
-    if answer is None or not choice.functions:
+    if answer is None or apart or not choice.functions:
         return answer
     return _answer_or_call(answer, choice, parallel=request.parallel_tool_calls) if hermes else None
 

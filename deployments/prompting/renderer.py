@@ -25,6 +25,7 @@ class PromptModel:
     default_max_output_tokens: int
     tokenizer: Tokenizer
     tool_parser: str = ""
+    calls_apart: bool = False  # its server reads functions' calls itself, whatever form an answer has
 
 
 class PromptRenderer:
@@ -63,7 +64,7 @@ class PromptRenderer:
             token_ids=encoded.token_ids,
             input_tokens=encoded.tokens,
             max_tokens=_max_tokens(request, model, encoded.tokens),
-            grammar=grammar_of(request, hermes=model.tool_parser == HERMES),
+            grammar=grammar_of(request, hermes=model.tool_parser == HERMES, apart=model.calls_apart),
             priority=request.priority,
             metadata=request.metadata,
         )

@@ -41,6 +41,14 @@ def test_a_format_is_the_grammar() -> None:
     assert grammar_of(request()) is None
 
 
+def test_a_server_that_keeps_calls_apart_gets_the_format_alone() -> None:
+    asked = request(tools=[LOOK], format=FORMAT)
+    assert grammar_of(asked) is None
+    grammar = grammar_of(asked, apart=True)
+    assert grammar is not None
+    assert json.loads(grammar.value) == FORMAT["schema"]
+
+
 def test_a_named_function_gives_its_parameters() -> None:
     named = schema_of(tools=[LOOK, WAIT], tool_choice={"type": "function", "name": "look"}, format=FORMAT)
     assert named.is_valid({"at": "sea"})

@@ -114,7 +114,7 @@ def test_forms_of_the_answer() -> None:
     assert messages(grammar=schema)["output_config"]["format"]["schema"] == {"type": "object"}
     assert chat(grammar=Grammar(kind="json_object"))["response_format"] == {"type": "json_object"}
     assert "response_format" not in chat(grammar=schema, tools=TOOLS, tool_choice="required")
-    assert "output_config" not in messages(grammar=Grammar(kind="structural_tag", value="{}"), tools=TOOLS)
+    assert chat(grammar=schema, tools=TOOLS)["response_format"]["type"] == "json_schema"
 
 
 def test_what_a_server_cannot_do_is_refused_and_not_forgotten() -> None:

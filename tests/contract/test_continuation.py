@@ -48,7 +48,7 @@ CASES: dict[str, dict[str, Any]] = {
     "stop token": {"text": QUESTION},
     "repetitive": {"text": CHANT},
     "presence": {"text": CHANT, "presence_penalty": 1.5},
-    "frequency": {"text": CHANT, "frequency_penalty": 0.3},
+    "frequency": {"text": CHANT, "frequency_penalty": 1.2},
     "seed": SEEDED,
     "seed and all else": {"temperature": 0.8, "top_p": 0.9, "seed": 2**70, "frequency_penalty": 0.7},
     "json schema": {"grammar": PERSON},

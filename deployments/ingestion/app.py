@@ -7,16 +7,20 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from deployments.ingestion import document, errors
+from deployments.ingestion.conversations import conversation_routes
 from deployments.ingestion.dead_letters import dead_letter_routes
 from deployments.ingestion.jobs import generate_route, job_routes
 from deployments.ingestion.middleware import Authentication, BodyLimit, Identity
 from deployments.ingestion.openai import openai_routes
 from deployments.ingestion.probes import probe_routes
+from deployments.ingestion.prompts import prompt_routes
 from deployments.ingestion.responses import response_routes
 from deployments.ingestion.service import IngestionService
 from deployments.ingestion.stream import stream_route
 from pipelines.ports import Ports
 
+NATIVE_ROUTES = (job_routes, dead_letter_routes, stream_route)
+OPENAI_ROUTES = (response_routes, conversation_routes, prompt_routes, openai_routes)
 DEFAULT_BODY_LIMIT = 10 * 1024 * 1024
 
 
@@ -31,7 +35,15 @@ def create_app(
     """All routes. `tenants` is {bearer token: name}; `exposition` gives the metrics' text where we serve it."""
     hot: list[BaseRoute] = [generate_route(service)]  # routes are tried in their order
     app = FastAPI(title="Heliograph", redirect_slashes=False, routes=hot)
-    for routes in (job_routes, dead_letter_routes, stream_route, response_routes, openai_routes):
+    for routes in (
+        job_routes,
+        dead_letter_routes,
+        stream_route,
+        response_routes,
+        conversation_routes,
+        prompt_routes,
+        openai_routes,
+    ):
         app.include_router(routes(service))
     app.include_router(probe_routes(service, exposition))
     errors.install(app)

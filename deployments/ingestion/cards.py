@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from deployments.prompting.past import Past
 from pipelines.payloads import Message, Request
 
 
@@ -26,5 +27,5 @@ class Renderer(Protocol):
     def check_length(self, request: Request) -> None:
         """Whether the prompt fits into the model's context. Slow: it counts tokens."""
 
-    def count(self, request: Request) -> int:
+    def count(self, request: Request, past: Past) -> int:
         """How many tokens the prompt has, whether it fits or not. Slow."""

@@ -13,9 +13,10 @@ from actors.coalescer import Coalescer
 from actors.crash_points import crash_point
 from actors.journal.protocol import JournalApi
 from actors.telemetry.tracing import new_traceparent
+from deployments.history.conversations import UnknownConversationError
 from deployments.ingestion.bodies import DEFAULT_DEADLINE_S
 from deployments.ingestion.cards import ModelCard, Renderer
-from deployments.ingestion.errors import ApiError, over_budget
+from deployments.ingestion.errors import CONVERSATION_LOCKED, ApiError, over_budget
 from pipelines.commands import INLINE_BYTES, Answer, Key, Payload, Submit, Verdict
 from pipelines.jobs import Reference, Status, parse_reference
 from pipelines.payloads import Request
@@ -74,7 +75,7 @@ class Door:
         crash_point("ingestion.submit.before")
         (answer,) = await self._submits.do([command])
         crash_point("ingestion.submit.after")
-        refuse(answer)
+        refuse(answer, command)
         if answer.verdict is not Verdict.DONE or answer.status is None:
             raise RuntimeError(f"the journal refused {command.job_id}: {answer.verdict} {answer.detail}")
         if self._ports.tracer.enabled:
@@ -126,7 +127,7 @@ class Door:
         self._ports.tracer.span("submit", command.traceparent, started, now, {"job": command.job_id}, root=root)
 
 
-def refuse(answer: Answer) -> None:
+def refuse(answer: Answer, command: Submit) -> None:
     """Raise ApiError where the journal did not accept a job."""
     match answer.verdict:
         case Verdict.FULL:
@@ -135,6 +136,11 @@ def refuse(answer: Answer) -> None:
             raise over_budget()
         case Verdict.CONFLICT:
             raise ApiError(409, "This Idempotency-Key was used for another request.", "idempotency_conflict")
+        case Verdict.LOCKED:
+            message = f"Another response is being added to the conversation '{command.conversation}'."
+            raise ApiError(409, message, CONVERSATION_LOCKED, "conversation")
+        case Verdict.UNKNOWN if command.conversation:
+            raise UnknownConversationError(command.conversation)
         case Verdict.PARENT:
             message = "The previous response is no longer there."
             raise ApiError(400, message, "previous_response_not_found", "previous_response_id")
@@ -148,4 +154,6 @@ def unknown_model(name: str) -> ApiError:
 def _references(request: Request) -> tuple[Reference, ...]:
     """The payloads of the earlier turns, which must stay as long as this job."""
     texts = [text for turn in request.context for text in (turn.request, turn.result)]
+    if request.parent_rendered is not None:
+        texts.append(request.parent_rendered)
     return tuple(dict.fromkeys(map(parse_reference, texts)))

@@ -14,15 +14,24 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from deployments.history.conversations import UnknownConversationError, UnknownItemError
 from deployments.history.history import UnknownJobError
+from deployments.history.prompts import UnknownTemplateError
 from pipelines.errors import HeliographError, RejectError, TransientError
 
 OWN_CODES = frozenset(
     {"invalid_json_schema", "invalid_type", "invalid_value", "missing_required_parameter", "unsupported_parameter"}
 )
 _NOT_FOUND = frozenset({"template_not_found", "model_not_found"})
+_UNKNOWN: dict[type[Exception], tuple[str, str]] = {
+    UnknownJobError: ("Response", "response_not_found"),
+    UnknownConversationError: ("Conversation", "conversation_not_found"),
+    UnknownItemError: ("Item", "item_not_found"),
+    UnknownTemplateError: ("Prompt", "prompt_not_found"),
+}
 _TAG = re.compile("<[a-z_]+>")
 RETRY_AFTER_S = 1  # where nobody knows better; HTTP has whole seconds
+CONVERSATION_LOCKED = "conversation_locked"  # a conflict that passes
 INSUFFICIENT_QUOTA = "insufficient_quota"  # a code that is a type of its own
 
 
@@ -53,6 +62,8 @@ class ApiError(HeliographError):
 
     def headers(self) -> Mapping[str, str]:
         """What tells the client whether and when to come again."""
+        if self.code == CONVERSATION_LOCKED:
+            return {"retry-after": str(max(RETRY_AFTER_S, ceil(self.retry_after_s)))}
         if self.status == HTTPStatus.CONFLICT or self.code == INSUFFICIENT_QUOTA:  # the SDK would try it again
             return {"x-should-retry": "false"}
         later = self.status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
@@ -69,8 +80,9 @@ def api_error(error: Exception) -> ApiError:
     match error:
         case HeliographError():
             return _of_ours(error)
-        case UnknownJobError():
-            return ApiError(404, f"Response with id '{error}' not found.", "response_not_found")
+        case LookupError() if type(error) in _UNKNOWN:
+            thing, code = _UNKNOWN[type(error)]
+            return ApiError(404, f"{thing} with id '{error.args[0]}' not found.", code)
         case RequestValidationError() | ValidationError():
             return _invalid(error.errors()[0])
         case HTTPException():
@@ -91,7 +103,7 @@ def error_response(error: ApiError) -> Response:
 
 def install(app: FastAPI) -> None:
     """Answer every exception that has a meaning of its own; the rest is the outermost middleware's."""
-    for kind in (HeliographError, UnknownJobError, RequestValidationError, ValidationError, HTTPException):
+    for kind in (*_UNKNOWN, HeliographError, RequestValidationError, ValidationError, HTTPException):
         app.add_exception_handler(kind, _handle)
 
 

@@ -3,7 +3,7 @@
 Invariants: a kept item has an id, a status and parts, as OpenAI shows it; and it holds text only.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
@@ -193,12 +193,6 @@ Input = Annotated[
 ]
 
 
-class ItemList(Body):
-    """The body that adds items to a conversation."""
-
-    items: Annotated[list[InputItem], Field(min_length=1, max_length=20)]
-
-
 def kept_items(given: Sequence[Any] | str, ids: Ids) -> list[Item]:
     """Input as it is kept. A lone text is what the user said; a reference keeps its id and has no content yet."""
     items = [MessageItem(role="user", content=given)] if isinstance(given, str) else given
@@ -210,14 +204,19 @@ def references(items: Sequence[Item]) -> list[str]:
     return [item["id"] for item in items if item["type"] == "item_reference"]
 
 
-def orphaned_output(items: Sequence[Item]) -> int | None:
-    """The index of the first output of a function that nobody has called before it; None where there is none."""
+def kept_messages(messages: Iterable[Mapping[str, Any]], ids: Ids) -> list[Item]:
+    """Messages of a template, as input is kept."""
+    return [_kept(MessageItem(role=message["role"], content=message["content"]), ids) for message in messages]
+
+
+def orphaned_output(items: Sequence[Item]) -> str | None:
+    """The call id of the first output of a function that nobody has called before it; None where there is none."""
     called: set[str] = set()
-    for index, item in enumerate(items):
+    for item in items:
         if item["type"] == "function_call":
             called.add(item["call_id"])
         elif item["type"] == "function_call_output" and item["call_id"] not in called:
-            return index
+            return str(item["call_id"])
     return None
 
 

@@ -7,7 +7,9 @@ from fastapi import Query
 
 from deployments.history.views import page
 from deployments.ingestion.errors import ApiError
+from deployments.ingestion.responses_body import Include
 
+Included = Annotated[list[Include] | None, Query(alias="include[]")]
 Limit = Annotated[int, Query(ge=1, le=100)]
 Order: TypeAlias = Literal["asc", "desc"]
 

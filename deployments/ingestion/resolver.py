@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from deployments.history.history import HistoryApi, UnknownJobError
 from deployments.ingestion.errors import ApiError
-from deployments.ingestion.input_items import Item, kept_items, orphaned_output
+from deployments.ingestion.input_items import Item, kept_items, kept_messages, orphaned_output
 from deployments.ingestion.responses_body import CountBody, ResponsesBody
 from pipelines.payloads import Request, Turn
 from pipelines.ports import Ids
@@ -39,7 +39,7 @@ class Earlier:
         return {
             "context": list(self.context),
             "before": list(self.before),
-            "parent_rendered": None if self.before else self.rendered,
+            "parent_rendered": self.rendered,
         }
 
 
@@ -48,7 +48,7 @@ NOTHING: Memory = {}
 
 
 class Resolver:
-    """Makes drafts. Raises ApiError."""
+    """Makes drafts. Raises ApiError, RejectError, and what history raises for what is not there."""
 
     def __init__(self, history: HistoryApi, ids: Ids) -> None:
         self._history = history
@@ -56,36 +56,55 @@ class Resolver:
 
     async def draft(self, body: ResponsesBody, tenant: str, memory: Memory = NOTHING) -> Draft:
         """The request that a body asks for. `memory` knows responses that are stored nowhere."""
+        said: list[Item] = []
+        if body.prompt is not None:
+            template = await self._history.prompt_render(tenant, body.prompt.id, body.prompt.version, body.variables)
+            body, said = body.over(template), kept_messages(template["messages"], self._ids)
         earlier = await self._earlier(body, tenant, memory)
-        items = await self._items(body, tenant, earlier)
+        items = await self._items(body, said, tenant, earlier)
         return Draft(body.request(input=items, **earlier.fields()), earlier.parent)
 
     async def counted(self, body: CountBody, tenant: str) -> Request:
         """The request whose prompt is to be counted."""
         earlier = await self._earlier(body, tenant, NOTHING)
-        items = await self._items(body, tenant, earlier)
+        items = await self._items(body, [], tenant, earlier)
         return body.request(input=items, **earlier.fields())
 
-    async def _earlier(self, body: ResponsesBody | CountBody, tenant: str, memory: Memory) -> Earlier:  # noqa: ARG002
-        for name in ("previous_response_id", "conversation"):
-            if getattr(body, name) is not None:
-                message = f"This use of '{name}' is not supported for now."
-                raise ApiError(400, message, "unsupported_parameter", name)
+    async def _earlier(self, body: ResponsesBody | CountBody, tenant: str, memory: Memory) -> Earlier:
+        previous = body.previous_response_id
+        if previous is not None:
+            return memory[previous] if previous in memory else await self._previous(tenant, previous)
+        if body.conversation is not None:
+            return Earlier(before=await self._history.conversation_context(tenant, body.conversation.id))
         return Earlier()
 
-    async def _items(self, body: ResponsesBody | CountBody, tenant: str, earlier: Earlier) -> list[Item]:
-        items = kept_items(body.input or [], self._ids)
+    async def _previous(self, tenant: str, response_id: str) -> Earlier:
+        try:
+            earlier = await self._history.turn(tenant, response_id)
+        except UnknownJobError as error:
+            raise previous_not_found(response_id) from error
+        if not earlier.status.terminal:
+            raise _previous(f"Previous response '{response_id}' is not finished: it is {earlier.status}.")
+        if earlier.turn is None:
+            raise _previous(f"Previous response '{response_id}' is {earlier.status}; nothing can go on from it.")
+        context = (*earlier.context, earlier.turn)
+        return Earlier(context=context, parent=response_id, rendered=earlier.rendered)
+
+    async def _items(
+        self, body: ResponsesBody | CountBody, said: list[Item], tenant: str, earlier: Earlier
+    ) -> list[Item]:
+        items = [*said, *kept_items(body.input or [], self._ids)]
         if not items and not earlier.context and not earlier.before:
             raise ApiError(400, "Missing required parameter: 'input'.", "missing_required_parameter", "input")
         items = [await self._referred(item, tenant, earlier) for item in items]
         orphan = None if earlier.context else orphaned_output([*earlier.before, *items])
         if orphan is not None:
-            call_id = [*earlier.before, *items][orphan]["call_id"]
-            raise ApiError(400, f"No tool call found for function call output with call_id {call_id}.", param="input")
+            message = f"No tool call found for function call output with call_id {orphan}."
+            raise ApiError(400, message, "invalid_value", "input")
         return items
 
     async def _referred(self, item: Item, tenant: str, earlier: Earlier) -> Item:
-        """The item itself where it is only a reference: one of the conversation, or of a stored response's output."""
+        """The item itself where it is only a reference: one that precedes, or one of a stored response's output."""
         if item["type"] != "item_reference":
             return item
         known = next((other for other in earlier.before if other.get("id") == item["id"]), None)

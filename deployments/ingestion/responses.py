@@ -15,16 +15,16 @@ from deployments.ingestion.errors import ApiError
 from deployments.ingestion.foreground import AttachedStream, whole_response
 from deployments.ingestion.idempotency import HEADER, REPLAYED, idempotency_key
 from deployments.ingestion.jobs import json_reply
+from deployments.ingestion.lists import Included, Limit, Order, page_of
 from deployments.ingestion.middleware import tenant_of
 from deployments.ingestion.resolver import Draft
-from deployments.ingestion.responses_body import CountBody, Include, ResponsesBody
+from deployments.ingestion.responses_body import CountBody, ResponsesBody
 from deployments.ingestion.service import IngestionService
 from deployments.ingestion.sse import EventStream
 from pipelines.jobs import Status
 
 PATH = "/v1/responses"
 MAX_CURSOR = 10**18
-Included = Annotated[list[Include] | None, Query(alias="include[]")]
 
 
 def response_routes(service: IngestionService) -> APIRouter:
@@ -79,6 +79,20 @@ def _reading(router: APIRouter, service: IngestionService) -> None:
         after = -1 if starting_after is None else starting_after
         return EventStream(service.event_batches(await service.subject(response_id, tenant), after))
 
+    @router.get("/{response_id}/input_items")
+    async def input_items(
+        request: Request,
+        response_id: str,
+        include: Included = None,  # noqa: ARG001 - likewise
+        after: str | None = None,
+        limit: Limit = 20,
+        order: Order = "desc",
+    ) -> Response:
+        tenant = tenant_of(request.scope)
+        await stored_response(service, response_id, tenant)
+        items = await service.history.input_items(tenant, response_id)
+        return json_reply(page_of(items, after=after, limit=limit, order=order))
+
 
 def _ending(router: APIRouter, service: IngestionService) -> None:
     @router.post("/{response_id}/cancel")
@@ -90,6 +104,13 @@ def _ending(router: APIRouter, service: IngestionService) -> None:
         if response["status"] != Status.CANCELLED:
             await service.cancel(response_id, tenant)
         return json_reply(await service.result(response_id, tenant))
+
+    @router.delete("/{response_id}")
+    async def delete(request: Request, response_id: str) -> Response:
+        tenant = tenant_of(request.scope)
+        await stored_response(service, response_id, tenant)
+        await service.history.delete(tenant, response_id)
+        return json_reply({"id": response_id, "object": "response", "deleted": True})
 
 
 async def stored_response(service: IngestionService, response_id: str, tenant: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 Fields that change nothing here are taken and repeated in the Response; unknown ones are ignored.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -23,6 +24,9 @@ Include: TypeAlias = Literal[
     "reasoning.encrypted_content",
     "message.output_text.logprobs",
 ]
+_NEVER_OFFERED = frozenset(  # by a template
+    {"background", "background_options", "conversation", "input", "previous_response_id", "prompt", "store", "stream"}
+)
 _INERT = ("max_tool_calls", "prompt_cache_key", "safety_identifier", "user")
 _WINDOWS = {"2h": 2 * 3600.0, "8h": 8 * 3600.0}
 _WINDOW_PRIORITY = -20
@@ -156,6 +160,20 @@ class ResponsesBody(Turn):
     def priority(self) -> int:
         """The job's, higher goes first."""
         return _WINDOW_PRIORITY if self.window else priority_of(self.service_tier)
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """What the variables of the template stand for."""
+        given = self.prompt.variables if self.prompt else None
+        return {name: value if isinstance(value, str) else value.model_dump() for name, value in (given or {}).items()}
+
+    def over(self, template: Mapping[str, Any]) -> Self:
+        """This body where it says something, and the template's model, tools and parameters elsewhere."""
+        offered = {name: value for name, value in template["params"].items() if name not in _NEVER_OFFERED}
+        offered |= {name: template[name] for name in ("model", "tools") if template[name]}
+        used = {"id": template["id"], "version": template["version"], "variables": self.variables}
+        said = self.model_dump(exclude_unset=True, exclude_none=True, by_alias=True)
+        return self.model_validate({**offered, **said, "prompt": used})
 
     def request(self, **resolved: Any) -> Request:
         """What the job's payload says; `resolved` are the fields that stored things decide."""

@@ -24,7 +24,7 @@ from deployments.ingestion.middleware import DEFAULT_TENANT
 from deployments.ingestion.readers import Readers, Subject
 from deployments.ingestion.resolver import Draft, Resolver
 from deployments.ingestion.session import OwnSession
-from deployments.ingestion.turns import earlier_items
+from deployments.prompting.past import fetch_pasts
 from events.ids import is_id
 from pipelines.commands import Cancel, Redrive, Verdict
 from pipelines.errors import RejectError
@@ -57,6 +57,7 @@ class IngestionService:
     ) -> None:
         self.models = models
         self.history = history
+        self.ids = ports.ids
         self.resolver = Resolver(history, ports.ids)
         self.draining = asyncio.Event()  # this process ends
         self._journal = journal
@@ -95,9 +96,9 @@ class IngestionService:
         """How many tokens the prompt of a request has."""
         if request.model not in self.models:
             raise unknown_model(request.model)
-        earlier = await earlier_items(self._blobs, tenant, request.context)
-        whole = request.model_copy(update={"before": [*earlier, *request.before], "context": []})
-        counted: int = await self._ports.run_blocking(lambda: self._renderer.count(whole))
+        request = request.model_copy(update={"parent_rendered": None})  # its words are enough
+        (past,) = await fetch_pasts(self._blobs, [(tenant, request)])
+        counted: int = await self._ports.run_blocking(lambda: self._renderer.count(request, past))
         return counted
 
     async def fault(self, subject: Subject) -> Fault:

@@ -50,6 +50,11 @@ class AsgiSocket:
             return None
         return dict(json.loads(message["text"]))
 
+    def say(self, frame: str | dict[str, Any]) -> None:
+        """Send a text, or an object as JSON."""
+        text = frame if isinstance(frame, str) else json.dumps(frame)
+        self._received.put_nowait({"type": "websocket.receive", "text": text})
+
     async def frames(self) -> list[dict[str, Any]]:
         """All that come until the server closes."""
         found = []

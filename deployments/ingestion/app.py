@@ -16,6 +16,7 @@ from deployments.ingestion.probes import probe_routes
 from deployments.ingestion.prompts import prompt_routes
 from deployments.ingestion.responses import response_routes
 from deployments.ingestion.service import IngestionService
+from deployments.ingestion.socket import socket_route
 from deployments.ingestion.stream import stream_route
 from pipelines.ports import Ports
 
@@ -45,6 +46,7 @@ def create_app(
         openai_routes,
     ):
         app.include_router(routes(service))
+    app.include_router(socket_route(service, limit=body_limit))
     app.include_router(probe_routes(service, exposition))
     errors.install(app)
     document.install(app)

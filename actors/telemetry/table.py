@@ -50,7 +50,7 @@ TABLE: dict[str, Metric] = {
     "first_token_seconds": Metric(Kind.HISTOGRAM, "seconds", "From claim to first token.", ("model",), SLOW),
     "token_seconds": Metric(Kind.HISTOGRAM, "seconds", "Mean time per token after the first.", ("model",), QUICK),
     "output_tokens": Metric(Kind.COUNTER, "tokens", "Tokens generated.", ("model",)),
-    "generations_running": Metric(Kind.GAUGE, "generations", "Claims that a replica holds.", ("model",)),
+    "generations_running": Metric(Kind.GAUGE, "generations", "Jobs and direct requests that hold a slot.", ("model",)),
     # readers
     "stream_chunks": Metric(
         Kind.COUNTER, "chunks", "Chunks read for readers: by the feed they share, in pages by one alone.", ("source",)

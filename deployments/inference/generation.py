@@ -41,7 +41,7 @@ class Generator:
             claim, state, engine=self._engine, interpreter=self._interpreters.make(prompt), writer=self._writer
         )
         try:
-            await self._fill(transcript, _generation(claim, prompt, state), Pace(claim, self._ports))
+            await self._fill(transcript, _generation(claim, prompt, state), self._pace(claim))
         except Exception as error:
             if self._engine.can_continue or not transcript.shown or isinstance(error, RejectError):
                 raise
@@ -56,6 +56,16 @@ class Generator:
                 if transcript.finished:
                     break  # at a stop string the engine would go on
         pace.end()
+
+    def _pace(self, claim: ClaimedJob) -> Pace:
+        about: dict[str, str | int] = {"job": claim.job_id, "attempt": claim.attempt}
+        return Pace(
+            model=claim.model,
+            since=claim.claimed_at,
+            traceparent=claim.traceparent,
+            about=about,
+            ports=self._ports,
+        )
 
     def _check(self, state: LogState) -> None:
         if not state.token_ids and not state.items:  # nothing was shown

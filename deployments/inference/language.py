@@ -64,6 +64,10 @@ class Interpreters:
         most = None if prompt.parallel_tool_calls else 1
         return Interpreter(decode=decode, spell=self._speller.spell, stop=prompt.stop, reader=reader, most_calls=most)
 
+    def plain(self, prompt: Prompt) -> Interpreter:
+        """For an output of this prompt that is to be shown as it is, without regard to reasoning and calls."""
+        return Interpreter(decode=self._language.decode, spell=self._speller.spell, stop=prompt.stop)
+
 
 def calls_reader(prompt: Prompt, auto: Callable[[], Reader] | None) -> Reader | None:
     """What reads the calls of an output; `auto` where the model may choose."""

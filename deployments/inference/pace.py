@@ -1,14 +1,20 @@
 """How fast one generation runs: metrics, and the spans `prefill` and `decode` where traces are wanted."""
 
-from pipelines.jobs import ClaimedJob
+from collections.abc import Mapping
+
 from pipelines.ports import Ports
 
 
 class Pace:
-    """Watches one generation from its claim on."""
+    """Watches one generation. `since` is when its worker had it, in Unix seconds; `about` is for its spans."""
 
-    def __init__(self, claim: ClaimedJob, ports: Ports) -> None:
-        self._claim = claim
+    def __init__(
+        self, *, model: str, since: float, traceparent: str, about: Mapping[str, str | int], ports: Ports
+    ) -> None:
+        self._model = model
+        self._since = since
+        self._traceparent = traceparent
+        self._about = about
         self._ports = ports
         self._tokens = 0
         self._started = ports.clock.now()
@@ -20,21 +26,20 @@ class Pace:
         self._last = self._ports.clock.now()
         if not self._first:
             self._first = self._last
-            waited = max(0.0, self._first - self._claim.claimed_at)
-            self._ports.metrics.observe("first_token_seconds", waited, model=self._claim.model)
+            waited = max(0.0, self._first - self._since)
+            self._ports.metrics.observe("first_token_seconds", waited, model=self._model)
         self._tokens += tokens
 
     def end(self) -> None:
         """The last token has come."""
-        self._ports.metrics.count("output_tokens", self._tokens, model=self._claim.model)
+        self._ports.metrics.count("output_tokens", self._tokens, model=self._model)
         if self._tokens > 1:
             mean = max(0.0, self._last - self._first) / (self._tokens - 1)
-            self._ports.metrics.observe("token_seconds", mean, model=self._claim.model)
+            self._ports.metrics.observe("token_seconds", mean, model=self._model)
         if self._ports.tracer.enabled:
             self._trace()
 
     def _trace(self) -> None:
-        attributes: dict[str, str | int] = {"job": self._claim.job_id, "attempt": self._claim.attempt}
         span = self._ports.tracer.span
-        span("prefill", self._claim.traceparent, self._started, self._first, attributes)
-        span("decode", self._claim.traceparent, self._first, self._last, {**attributes, "tokens": self._tokens})
+        span("prefill", self._traceparent, self._started, self._first, self._about)
+        span("decode", self._traceparent, self._first, self._last, {**self._about, "tokens": self._tokens})

@@ -4,10 +4,10 @@ Invariants:
 - An outcome is reported only when the log that it speaks of is on disk.
 - A job that another has decided is aborted without a word. A dead engine ends the process, which releases nothing,
   so that the death counts.
-- A claim takes a slot from the moment it is handed over until its outcome is answered.
+- A claim takes a slot from the moment it is handed over until its outcome is answered. Direct requests (direct.py)
+  take slots of the same count.
 """
 
-import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,6 +23,7 @@ from deployments.history.responses import item_object
 from deployments.inference.generation import Generator
 from deployments.inference.intake import Intake, Work
 from deployments.inference.language import EngineLanguage, Interpreters
+from deployments.inference.slots import Slots
 from deployments.inference.transcript import Output
 from deployments.reporting import report
 from pipelines.commands import Answer, Finish, Generated, Outcome, Released
@@ -57,9 +58,9 @@ class InferenceWorker:
         on_engine_death: Callable[[], None],
         interpreters: Interpreters | None = None,  # None: the engine's text is all that there is to say
     ) -> None:
-        self._model = model
         self._engine = engine
-        self._slots = slots
+        self.interpreters = interpreters or Interpreters(EngineLanguage(engine))
+        self.slots = Slots(slots, model=model, metrics=ports.metrics)
         self._journal = journal
         self._blobs = blobs
         self._ports = ports
@@ -69,31 +70,29 @@ class InferenceWorker:
         self._intake = Intake(blobs=blobs, token_log=token_log)
         self._generator = Generator(
             engine=engine,
-            interpreters=interpreters or Interpreters(EngineLanguage(engine)),
+            interpreters=self.interpreters,
             writer=self._writer,
             ports=ports,
         )
         self._running: dict[str, _Running] = {}
-        self._freed = asyncio.Event()
 
     def free_slots(self) -> int:
         """How many more claims it can take now; none while the engine would only let them wait."""
-        return self._slots - len(self._running) if self._engine.has_room() else 0
+        return self.slots.free() if self._engine.has_room() else 0
 
     async def wait_for_slot(self) -> None:
         """Returns when a slot is freed, or soon where only the engine lacks room."""
-        if len(self._running) < self._slots:
+        if self.slots.free():
             await self._ports.sleep(_ROOM_POLL_S)
-            return
-        self._freed.clear()
-        await self._freed.wait()
+        else:
+            await self.slots.freed()
 
     async def handle(self, claims: Sequence[ClaimedJob]) -> None:
         """Fetch what the claims need, then start their generations, which go on in the background."""
         for claim in claims:
             self._stop(claim.job_id)  # an older claim of ours, lost and come back
             self._running[claim.job_id] = _Running(claim)
-        self._show_level()
+            self.slots.take()
         for claim, work in zip(claims, await self._intake.fetch(claims), strict=True):
             running = self._running.get(claim.job_id)
             if running is not None and running.claim is claim:  # not revoked meanwhile
@@ -180,8 +179,4 @@ class InferenceWorker:
     def _forget(self, job_id: str) -> None:
         del self._running[job_id]
         self._writer.forget(job_id)
-        self._freed.set()
-        self._show_level()
-
-    def _show_level(self) -> None:
-        self._ports.metrics.level("generations_running", len(self._running), model=self._model)
+        self.slots.release()

@@ -1,0 +1,105 @@
+"""The slots of one replica: how many generations its engine runs side by side, those of jobs and direct ones together.
+
+Invariants:
+- Whoever waits here comes before jobs, which wait in the journal: a slot that is free while somebody waits is theirs.
+- The queue is bounded, and goes by priority, then by arrival.
+
+A claim that is under way is not counted yet, so for a moment a few more may run than there are slots; the engine
+lets those wait by their priority.
+"""
+
+import asyncio
+import heapq
+import itertools
+from dataclasses import dataclass, field
+
+from pipelines.errors import TransientError
+from pipelines.ports import Metrics
+
+QUEUE = 256
+
+
+class QueueFullError(TransientError):
+    """Too many wait for a slot already."""
+
+
+@dataclass(order=True, slots=True)
+class _Waiter:
+    priority: int  # negated: the heap gives the least first
+    number: int
+    turn: asyncio.Future[None] = field(compare=False)
+
+
+class Slots:
+    """Counts the slots of one engine. `queue` is how many may wait for one."""
+
+    def __init__(self, total: int, *, model: str, metrics: Metrics, queue: int = QUEUE) -> None:
+        self.total = total
+        self.taken = 0
+        self._model = model
+        self._metrics = metrics
+        self._most = queue
+        self._queue: list[_Waiter] = []
+        self._numbers = itertools.count()
+        self._freed = asyncio.Event()
+
+    def free(self) -> int:
+        """How many more jobs may be claimed now."""
+        return max(0, self.total - self.taken - self.waiting)
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for a slot."""
+        return len(self._queue)
+
+    def take(self) -> None:
+        """For a job whose claim is made: it has its slot, even where there are too few for a moment."""
+        self._set(self.taken + 1)
+
+    async def enter(self, priority: int) -> None:
+        """Take a slot, in turn; higher priorities go first. Raises QueueFullError."""
+        if self.taken < self.total:
+            self._set(self.taken + 1)
+            return
+        if self.waiting >= self._most:
+            raise QueueFullError("Too many requests wait for this model.")
+        waiter = _Waiter(-priority, next(self._numbers), asyncio.get_running_loop().create_future())
+        heapq.heappush(self._queue, waiter)
+        try:
+            await waiter.turn
+        except asyncio.CancelledError:
+            self._leave(waiter)
+            raise
+
+    def release(self) -> None:
+        """Give a slot back; the first in the queue has it at once."""
+        first = self._first() if self.taken <= self.total else None
+        if first is None:
+            self._set(self.taken - 1)
+        else:
+            first.turn.set_result(None)
+        self._freed.set()
+
+    async def freed(self) -> None:
+        """Returns when a slot was given back after this call."""
+        self._freed.clear()
+        await self._freed.wait()
+
+    def _set(self, taken: int) -> None:
+        self.taken = taken
+        self._metrics.level("generations_running", taken, model=self._model)
+
+    def _first(self) -> _Waiter | None:
+        while self._queue:
+            waiter = heapq.heappop(self._queue)
+            if not waiter.turn.cancelled():  # its task may not have heard of it yet
+                return waiter
+        return None
+
+    def _leave(self, waiter: _Waiter) -> None:
+        """Its task was cancelled: with the slot in hand, or while it waited."""
+        if not waiter.turn.cancelled():
+            self.release()
+        elif waiter in self._queue:
+            self._queue.remove(waiter)
+            heapq.heapify(self._queue)

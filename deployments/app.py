@@ -38,10 +38,12 @@ from configs.settings import (
 from deployments.engines.protocol import Engine
 from deployments.engines.scripted import ScriptedEngine
 from deployments.history.history import History, HistoryApi
+from deployments.inference.direct import DirectLane
 from deployments.inference.language import EngineLanguage, Interpreters, Language
 from deployments.inference.worker import InferenceWorker
 from deployments.ingestion.app import create_app
 from deployments.ingestion.cards import ModelCard
+from deployments.ingestion.direct import DirectService
 from deployments.ingestion.service import IngestionService
 from deployments.prompting.renderer import PromptModel, PromptRenderer
 from deployments.prompting.templates import Templates
@@ -133,13 +135,26 @@ def make_history(*, journal: JournalApi, token_log: TokenLogApi, blobs: Blobs, p
     return History(journal=journal, token_log=token_log, blobs=blobs, ports=ports, templates=templates)
 
 
-def make_ingestion(
+def make_lane(profile: ModelProfile, engine: Engine, worker: InferenceWorker, *, ports: Ports) -> DirectLane:
+    """What serves direct requests on a worker's engine, in its slots."""
+    return DirectLane(
+        model=profile.name,
+        engine=engine,
+        interpreters=worker.interpreters,
+        slots=worker.slots,
+        ports=ports,
+        on_engine_death=end_process,
+    )
+
+
+def make_ingestion(  # noqa: PLR0913 - one per part
     models: Iterable[str],
     *,
     journal: JournalApi,
     token_log: TokenLogApi,
     blobs: Blobs,
     history: HistoryApi,
+    renderer: PromptRenderer,
     on_demand: Container[str] = (),
     ports: Ports,
     handle: object = None,
@@ -160,7 +175,7 @@ def make_ingestion(
         token_log=token_log,
         blobs=blobs,
         history=history,
-        renderer=make_renderer(profile.name for profile in profiles),
+        renderer=renderer,
         models={card.name: card for card in cards},
         ports=ports,
         handle=handle,
@@ -244,6 +259,8 @@ class Monolith:
         self._dispatcher = Dispatcher(
             self._journal, self._token_log, open_topic=self._topic, death_of=_lives, ports=self._ports
         )
+        renderer = make_renderer(settings.models)
+        self._lanes: dict[str, DirectLane] = {}  # by model
         self._service = make_ingestion(
             settings.models,
             journal=self._journal,
@@ -252,11 +269,14 @@ class Monolith:
             history=make_history(
                 journal=self._journal, token_log=self._token_log, blobs=self._blobs, ports=self._ports
             ),
+            renderer=renderer,
             ports=self._new_ports(),
         )
+        direct = DirectService(lanes=self._lanes, models=settings.models, renderer=renderer, ports=self._new_ports())
         metrics = self._telemetry["metrics"]
         self.app: ASGIApp = create_app(
             self._service,
+            direct,
             ports=self._ports,
             tenants=settings.tenants,
             body_limit=settings.body_limit_bytes,
@@ -292,9 +312,14 @@ class Monolith:
         engine = make_engine(profile)
         await engine.start()
         self._engines.append(engine)
+        await self._employ(profile, engine)
+
+    async def _employ(self, profile: ModelProfile, engine: Engine) -> None:
+        """Have a started engine work on jobs and direct requests."""
         worker = make_inference_worker(
             profile, engine, journal=self._journal, token_log=self._token_log, blobs=self._blobs, ports=self._ports
         )
+        self._lanes[profile.name] = make_lane(profile, engine, worker, ports=self._ports)
         await self._pull(inference_seat(f"inference.{profile.name}", profile, engine), worker)
 
     async def _pull(self, worker: Worker, handler: Handler) -> None:

@@ -1,4 +1,4 @@
-"""How many inference replicas there should be: what the work that waits or is claimed needs, from zero to the most.
+"""How many inference replicas there should be: what waiting, claimed and direct work needs, from zero to the most.
 
 Serve's controller makes one policy per deployment and calls it on its event loop ten times a second, for all
 applications in turn. So a call neither waits nor raises: it answers from the last depth that it heard and, once
@@ -28,11 +28,12 @@ class Scale(Protocol):
     current_num_replicas: int  # running
     target_num_replicas: int
     capacity_adjusted_max_replicas: int
+    total_num_requests: float  # direct ones, running or waiting for a replica
 
 
-def wanted_replicas(depth: Depth, *, slots: int, running: int, target: int, most: int) -> int:
-    """Replicas for all that is ready or claimed; never fewer than the target while some of it still start."""
-    needed = math.ceil((depth.ready + depth.claimed) / slots)
+def wanted_replicas(depth: Depth, *, direct: float, slots: int, running: int, target: int, most: int) -> int:
+    """Replicas for all that is ready, claimed or direct; never fewer than the target while some of it still start."""
+    needed = math.ceil((depth.ready + depth.claimed + direct) / slots)
     floor = target if running < target else 0  # lowering the target now would only stop what is about to be ready
     return min(max(needed, floor), most)
 
@@ -96,6 +97,7 @@ class QueueDepthPolicy:
             return scale.target_num_replicas
         return wanted_replicas(
             self._depth,
+            direct=scale.total_num_requests,
             slots=self._slots,
             running=scale.current_num_replicas,
             target=scale.target_num_replicas,

@@ -4,7 +4,8 @@ Every application waits for the shared actors that `plane` makes. A replica's pu
 constructor; Serve tells a replica that it must leave by calling `__del__`.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -43,15 +44,22 @@ from deployments.app import (
     make_history,
     make_inference_worker,
     make_ingestion,
+    make_lane,
     make_prompt_worker,
+    make_renderer,
     prompting_seat,
 )
 from deployments.autoscaling import scaling_options
 from deployments.history.history import HistoryApi
 from deployments.inference.placement import replica_options
+from deployments.inference.slots import QUEUE
+from deployments.inference.speech import Batch
 from deployments.ingestion.app import create_app
+from deployments.ingestion.direct import DirectService
+from deployments.remote_lane import RemoteLane
 from pipelines.errors import TransientError
 from pipelines.generate import inference_topic
+from pipelines.payloads import Prompt
 
 SMALL = {"num_cpus": 0.1}
 HEALTH_S = 2  # a replica that died is replaced this soon
@@ -129,7 +137,14 @@ class Inference(WorkerReplica):
         )
         worker_id, handle = replica_identity()
         self._engine = engine
+        self._lane = make_lane(profile, engine, worker, ports=self._ports)
         await self._pull(inference_seat(worker_id, profile, engine, handle), worker)
+
+    async def generate(self, prompt: Prompt, traceparent: str, plain: bool) -> AsyncGenerator[Batch, None]:
+        """A direct request, see `DirectApi`."""
+        async with aclosing(self._lane.generate(prompt, traceparent, plain=plain)) as batches:
+            async for batch in batches:
+                yield batch
 
     async def __del__(self) -> None:
         await super().__del__()
@@ -184,12 +199,16 @@ class Ingestion(Replica):
     async def __init__(self, settings: IngestionSettings) -> None:  # type: ignore[misc]  # Serve awaits it
         super().__init__("ingestion", settings.telemetry)
         self._settings = settings
+        renderer = make_renderer(settings.models)
+        lanes = {model: RemoteLane(model) for model in settings.models}
+        self._direct = DirectService(lanes=lanes, models=settings.models, renderer=renderer, ports=self._ports)
         self._service = make_ingestion(
             settings.models,
             journal=self._journal,
             token_log=self._token_log,
             blobs=await self._find_blobs(),
             history=remote_history(),
+            renderer=renderer,
             on_demand=settings.on_demand,
             ports=self._ports,
             handle=replica_identity()[1],
@@ -202,6 +221,7 @@ class Ingestion(Replica):
         """The routes."""
         return create_app(
             self._service,
+            self._direct,
             ports=self._ports,
             tenants=self._settings.tenants,
             body_limit=self._settings.body_limit_bytes,
@@ -253,7 +273,8 @@ def inference(settings: InferenceSettings) -> Application:
     scaling = scaling_options(
         topic=inference_topic(profile.name), slots=profile.slots, **settings.replicas.model_dump()
     )
-    options = {**replica_options(profile), **scaling, "health_check_period_s": HEALTH_S}
+    direct = {"max_ongoing_requests": profile.slots + QUEUE, "max_queued_requests": QUEUE}
+    options = {**replica_options(profile), **scaling, **direct, "health_check_period_s": HEALTH_S}
     return serve.deployment(Inference, name="inference", **options).bind(settings)
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import httpx2
+from openai import AsyncOpenAI
 
 from actors.blobs import Blobs
 from actors.journal.disk import Disk
@@ -18,10 +20,15 @@ from actors.token_log.memory import MemoryTokenStore
 from actors.token_log.protocol import Append, SealRequest
 from actors.token_log.store import Store as TokenStore
 from actors.token_log.token_log import TokenLog
+from deployments.engines.scripted import ScriptedEngine
 from deployments.history.history import History
 from deployments.history.responses import item_object
+from deployments.inference.direct import DirectApi, DirectLane
+from deployments.inference.language import EngineLanguage, Interpreters
+from deployments.inference.slots import Slots
 from deployments.ingestion.app import create_app
 from deployments.ingestion.cards import ModelCard
+from deployments.ingestion.direct import DirectService
 from deployments.ingestion.door import Call
 from deployments.ingestion.service import IngestionService
 from deployments.prompting.renderer import PromptModel, PromptRenderer
@@ -39,6 +46,7 @@ from tests.token_logs import TextComposer
 CONFIGS = Path(__file__).parents[1] / "configs"
 CONTEXT = 1000
 PATIENCE_S = 10
+SLOTS = 2  # of the direct lane
 
 
 def renderer() -> PromptRenderer:
@@ -82,10 +90,33 @@ class House:
             models={"scripted": ModelCard(name="scripted", context=CONTEXT, default_max_output_tokens=16)},
             ports=ports,
         )
-        self.app = create_app(self.service, ports=ports, tenants=tenants, body_limit=body_limit)
+        self.engine = ScriptedEngine()
+        self.slots = Slots(SLOTS, model="scripted", metrics=ports.metrics, queue=1)
+        lane = DirectLane(
+            model="scripted",
+            engine=self.engine,
+            interpreters=Interpreters(EngineLanguage(self.engine)),
+            slots=self.slots,
+            ports=ports,
+            on_engine_death=lambda: None,
+        )
+        self.lanes: dict[str, DirectApi] = {"scripted": lane}
+        direct = DirectService(lanes=self.lanes, models=self.service.models, renderer=renderer(), ports=ports)
+        self.app = create_app(self.service, direct, ports=ports, tenants=tenants, body_limit=body_limit)
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
         self.client = httpx.AsyncClient(transport=transport, base_url="http://house")
         self.composers: dict[str, TextComposer] = {}
+
+    def sdk(self) -> AsyncOpenAI:
+        """The real client, strict, on the application without a socket."""
+        transport = httpx2.ASGITransport(self.app, raise_app_exceptions=False)
+        return AsyncOpenAI(
+            base_url="http://house/v1",
+            api_key="none",
+            max_retries=0,
+            http_client=httpx2.AsyncClient(transport=transport),
+            _strict_response_validation=True,
+        )
 
     async def post(self, **body: Any) -> str:
         """Submit; the job's id."""

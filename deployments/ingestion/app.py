@@ -7,8 +7,11 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from deployments.ingestion import document, errors
+from deployments.ingestion.chat import chat_routes
+from deployments.ingestion.completions import completion_routes
 from deployments.ingestion.conversations import conversation_routes
 from deployments.ingestion.dead_letters import dead_letter_routes
+from deployments.ingestion.direct import DirectService
 from deployments.ingestion.jobs import generate_route, job_routes
 from deployments.ingestion.middleware import Authentication, BodyLimit, Identity
 from deployments.ingestion.openai import openai_routes
@@ -27,6 +30,7 @@ DEFAULT_BODY_LIMIT = 10 * 1024 * 1024
 
 def create_app(
     service: IngestionService,
+    direct: DirectService,
     *,
     ports: Ports,
     tenants: Mapping[str, str] | None = None,
@@ -47,6 +51,8 @@ def create_app(
     ):
         app.include_router(routes(service))
     app.include_router(socket_route(service, limit=body_limit))
+    for direct_routes in (chat_routes, completion_routes):
+        app.include_router(direct_routes(direct))
     app.include_router(probe_routes(service, exposition))
     errors.install(app)
     document.install(app)

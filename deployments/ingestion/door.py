@@ -91,7 +91,7 @@ class Door:
             request=await self._pack(call.tenant, request.encode()),
             deadline_s=call.deadline_s,
             priority=request.priority,
-            traceparent=self._traceparent(call.traceparent),
+            traceparent=traceparent_of(call.traceparent, self._ports),
             key=call.key,
             max_output_tokens=self._reservation(request),
             attached_to=call.attached_to,
@@ -119,9 +119,6 @@ class Door:
             return (await self._files.do([(tenant, data)]))[0]
         return (await self._blobs.pack_many([(tenant, data)]))[0]
 
-    def _traceparent(self, given: str) -> str:
-        return given if _TRACEPARENT.fullmatch(given) else new_traceparent(self._ports.random)
-
     def _trace(self, command: Submit, started: float, *, root: bool) -> None:
         now = self._ports.clock.now()
         self._ports.tracer.span("submit", command.traceparent, started, now, {"job": command.job_id}, root=root)
@@ -144,6 +141,11 @@ def refuse(answer: Answer, command: Submit) -> None:
         case Verdict.PARENT:
             message = "The previous response is no longer there."
             raise ApiError(400, message, "previous_response_not_found", "previous_response_id")
+
+
+def traceparent_of(given: str, ports: Ports) -> str:
+    """What the client gave, where that is one; a new one otherwise."""
+    return given if _TRACEPARENT.fullmatch(given) else new_traceparent(ports.random)
 
 
 def unknown_model(name: str) -> ApiError:

@@ -17,6 +17,7 @@ from starlette.responses import Response
 from deployments.history.conversations import UnknownConversationError, UnknownItemError
 from deployments.history.history import UnknownJobError
 from deployments.history.prompts import UnknownTemplateError
+from deployments.inference.slots import QueueFullError
 from pipelines.errors import HeliographError, RejectError, TransientError
 
 OWN_CODES = frozenset(
@@ -119,6 +120,8 @@ def _of_ours(error: HeliographError) -> ApiError:
             return error
         case RejectError():
             return ApiError(404 if error.code in _NOT_FOUND else 400, str(error), error.code, error.param)
+        case QueueFullError():
+            return ApiError(429, str(error), "rate_limit_exceeded", retry_after_s=error.retry_after_s or RETRY_AFTER_S)
         case TransientError():
             return _unavailable(error.retry_after_s or RETRY_AFTER_S)
         case _:

@@ -8,7 +8,7 @@ from deployments.prompting.grammars import grammar_of
 from deployments.prompting.items import check_answers, messages_of
 from deployments.prompting.past import NO_PAST, Past, PastTurn
 from deployments.prompting.templates import Templates
-from deployments.prompting.tokenizers import Tokenizer
+from deployments.prompting.tokenizers import Encoded, Tokenizer
 from deployments.prompting.truncation import shortened
 from pipelines.errors import RejectError
 from pipelines.payloads import Message, Prompt, Request, Sampling, Tooling
@@ -69,6 +69,20 @@ class PromptRenderer:
             metadata=request.metadata,
         )
 
+    def raw(self, request: Request, text: str | list[int]) -> Prompt:
+        """The prompt that is this text, or these token ids, without a chat template. Raises RejectError."""
+        model = self._model(request.model)
+        encoded = _encode(model.tokenizer, text)
+        return Prompt(
+            **{name: getattr(request, name) for name in Sampling.model_fields},
+            messages=[Message(role="user", content=text)] if isinstance(text, str) else [],
+            token_ids=encoded.token_ids,
+            input_tokens=encoded.tokens,
+            max_tokens=_max_tokens(request, model, encoded.tokens),
+            priority=request.priority,
+            metadata=request.metadata,
+        )
+
     def _said(self, request: Request, past: Past) -> list[Message]:
         """All turns but the instructions, which are never handed down."""
         items = [item for turn in past.turns for item in self._turn(turn)]
@@ -107,6 +121,14 @@ def _fits(request: Request, model: PromptModel, used: int) -> bool:
     """Whether an answer of ordinary length has room."""
     wanted = request.max_output_tokens or min(model.default_max_output_tokens, model.context // 2)
     return used + wanted <= model.context
+
+
+def _encode(tokenizer: Tokenizer, text: str | list[int]) -> Encoded:
+    if isinstance(text, str):
+        return tokenizer.encode_raw(text)
+    if tokenizer.encode_raw("").token_ids is None:
+        raise RejectError("This model's engine takes text, not token ids.", code="invalid_value", param="prompt")
+    return Encoded(text, len(text))
 
 
 def _max_tokens(request: Request, model: PromptModel, used: int) -> int:

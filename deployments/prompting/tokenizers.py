@@ -30,6 +30,9 @@ class Tokenizer(Protocol):
         It begins with the ids of `start`, where these are its beginning: an engine has them in its cache.
         """
 
+    def encode_raw(self, text: str) -> Encoded:
+        """A text that is the whole prompt, without the template."""
+
 
 class WordCounter:
     """For engines without a tokenizer here: a word counts as one."""
@@ -38,6 +41,10 @@ class WordCounter:
         """No ids."""
         del tooling, start
         return Encoded(None, sum([len(message.content.split()) for message in messages]))
+
+    def encode_raw(self, text: str) -> Encoded:
+        """No ids."""
+        return Encoded(None, len(text.split()))
 
 
 class ChatTokenizer:
@@ -79,6 +86,11 @@ class ChatTokenizer:
         if not text.startswith(said):
             return None
         return start + list(self._tokenizer.encode(text[len(said) :], add_special_tokens=False))
+
+    def encode_raw(self, text: str) -> Encoded:
+        """The ids of a text, with what the model wants at the beginning of every one."""
+        ids = self._tokenizer.encode(text)
+        return Encoded(ids, len(ids))
 
 
 def _load(folder: Path) -> Any:

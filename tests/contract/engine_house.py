@@ -9,7 +9,7 @@ from typing import Any, Self
 import httpx
 
 from configs.settings import ModelProfile, MonolithSettings
-from deployments.app import Monolith, inference_seat, make_inference_worker
+from deployments.app import Monolith
 from deployments.engines.protocol import Engine
 from tests.asgi_socket import AsgiSocket
 from tests.logging_kept import kept_logging
@@ -74,13 +74,4 @@ class EngineHouse(Monolith):
             return await socket.frames()
 
     async def _start_model(self, profile: ModelProfile) -> None:
-        profile = profile.model_copy(update={"slots": self._slots})
-        worker = make_inference_worker(
-            profile,
-            self._engine,
-            journal=self._journal,
-            token_log=self._token_log,
-            blobs=self._blobs,
-            ports=self._ports,
-        )
-        await self._pull(inference_seat("inference", profile, self._engine), worker)
+        await self._employ(profile.model_copy(update={"slots": self._slots}), self._engine)

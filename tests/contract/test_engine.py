@@ -284,3 +284,19 @@ async def test_the_death_of_the_engines_process_is_noticed_at_once(subject: Subj
             await run_all(orphan)
         with pytest.raises(EngineDeadError):
             await run(subject, subject.ask("late"))
+
+
+@only_vllm
+async def test_direct_requests_say_what_the_engine_does(subject: Subject, tmp_path: Path) -> None:
+    ids = ids_of(await run(subject, subject.ask("alone", QUESTION, max_tokens=40)))
+    said, prompt = subject.engine.decode(ids), subject.encode(QUESTION)
+    options = {"model": MODEL, "temperature": 0, "max_tokens": 40}
+    async with EngineHouse.open(tmp_path, subject.engine, model=MODEL, slots=SLOTS) as house:
+        messages = [{"role": "user", "content": QUESTION}]
+        chat = (await house.http.post("/v1/chat/completions", json={**options, "messages": messages})).json()
+        assert chat["choices"][0]["message"]["content"] == said
+        assert (chat["usage"]["prompt_tokens"], chat["usage"]["completion_tokens"]) == (len(prompt), len(ids))
+        more = {**options, "prompt": [prompt, prompt], "logprobs": 2}
+        first, second = (await house.http.post("/v1/completions", json=more)).json()["choices"]
+        assert first["text"] == said
+        assert len(first["logprobs"]["tokens"]) == len(second["logprobs"]["token_logprobs"]) == len(ids)

@@ -19,6 +19,7 @@ class Context:
     current_num_replicas: int = 1
     target_num_replicas: int = 1
     capacity_adjusted_max_replicas: int = 8
+    total_num_requests: float = 0.0
 
 
 class Journal:
@@ -54,22 +55,33 @@ def depth(ready: int = 0, claimed: int = 0) -> Depth:
 
 
 @pytest.mark.parametrize(
-    ("ready", "claimed", "expected"), [(0, 0, 0), (1, 0, 1), (0, 1, 1), (4, 0, 1), (3, 2, 2), (1000, 0, 8)]
+    ("ready", "claimed", "direct", "expected"),
+    [
+        (0, 0, 0, 0),
+        (1, 0, 0, 1),
+        (0, 1, 0, 1),
+        (0, 0, 0.2, 1),
+        (4, 0, 0, 1),
+        (3, 2, 0, 2),
+        (2, 2, 1, 2),
+        (1000, 0, 0, 8),
+    ],
 )
-def test_replicas_are_what_the_work_needs_in_one_step(ready: int, claimed: int, expected: int) -> None:
-    assert wanted_replicas(depth(ready, claimed), slots=4, running=0, target=0, most=8) == expected
+def test_replicas_are_what_the_work_needs_in_one_step(ready: int, claimed: int, direct: float, expected: int) -> None:
+    wanted = wanted_replicas(depth(ready, claimed), direct=direct, slots=4, running=0, target=0, most=8)
+    assert wanted == expected
 
 
 def test_the_target_is_not_lowered_while_replicas_start() -> None:
-    assert wanted_replicas(depth(1), slots=4, running=1, target=3, most=8) == 3
-    assert wanted_replicas(depth(1), slots=4, running=3, target=3, most=8) == 1
+    assert wanted_replicas(depth(1), direct=0, slots=4, running=1, target=3, most=8) == 3
+    assert wanted_replicas(depth(1), direct=0, slots=4, running=3, target=3, most=8) == 1
 
 
 @given(counts, counts, st.integers(1, 256), replicas, replicas, replicas)
 def test_the_answer_is_enough_and_never_above_the_most(
     ready: int, claimed: int, slots: int, running: int, target: int, most: int
 ) -> None:
-    wanted = wanted_replicas(depth(ready, claimed), slots=slots, running=running, target=target, most=most)
+    wanted = wanted_replicas(depth(ready, claimed), direct=0, slots=slots, running=running, target=target, most=most)
     assert wanted == most or wanted * slots >= ready + claimed
     assert 0 <= wanted <= most
 
@@ -78,7 +90,7 @@ def test_the_answer_is_enough_and_never_above_the_most(
 def test_with_everything_running_there_is_no_replica_to_spare(
     ready: int, claimed: int, slots: int, target: int
 ) -> None:
-    wanted = wanted_replicas(depth(ready, claimed), slots=slots, running=target, target=target, most=100_000)
+    wanted = wanted_replicas(depth(ready, claimed), direct=0, slots=slots, running=target, target=target, most=100_000)
     assert wanted == 0 or (wanted - 1) * slots < ready + claimed
 
 
@@ -88,6 +100,7 @@ async def test_before_the_first_answer_the_target_stays() -> None:
 
 async def test_the_journals_answer_decides() -> None:
     assert await polled(policy_for(Journal({"t": depth(5, 4)})), Context()) == 3
+    assert await polled(policy_for(Journal({"t": depth(5, 4)})), Context(total_num_requests=4)) == 4
 
 
 async def test_a_topic_that_the_journal_does_not_know_has_no_work() -> None:

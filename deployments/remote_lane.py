@@ -1,0 +1,49 @@
+"""A model's replicas, for ingestion: direct requests go to one of them by handle, over gRPC."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+from ray import serve
+from ray.exceptions import RayActorError, RayTaskError
+from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, RequestCancelledError
+
+from deployments.inference.slots import QueueFullError
+from deployments.inference.speech import Batch
+from pipelines.errors import TransientError
+from pipelines.payloads import Prompt
+
+RECEIPT_S = 10.0  # how long a request waits for a replica: long enough for a busy one, not for a model to load
+START_S = 15.0  # when to come again where a replica has to start first
+
+
+class RemoteLane:
+    """The handle to a model's inference service; answers `DirectApi`."""
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+        # Unlike Ray's own calls, gRPC ends with its caller: when this process dies, the replica hears of it.
+        self._handle = serve.get_deployment_handle("inference", f"inference.{model}", _check_exists=False).options(
+            method_name="generate", stream=True, _by_reference=False, response_serialization="pickle"
+        )
+
+    async def generate(
+        self, prompt: Prompt, traceparent: str = "", *, plain: bool = False
+    ) -> AsyncGenerator[Batch, None]:
+        """See `DirectApi`."""
+        stream = self._handle.remote(prompt, traceparent, plain)
+        try:
+            async with asyncio.timeout(RECEIPT_S):
+                receipt = await anext(stream)
+            yield receipt
+            async for batch in stream:
+                yield batch
+        except TimeoutError as error:
+            raise TransientError(f"no replica of {self._model} yet", retry_after_s=START_S) from error
+        except RayTaskError as error:
+            raise error.cause from None  # what the replica raised, without Ray's wrapping
+        except BackPressureError as error:
+            raise QueueFullError("Too many requests wait for this model.") from error
+        except (RayActorError, DeploymentUnavailableError, RequestCancelledError) as error:
+            raise TransientError(f"the replica of {self._model} is gone", retry_after_s=1.0) from error
+        finally:
+            stream.cancel()  # Serve does not notice a reader that has left

@@ -20,6 +20,7 @@ from redis import Redis
 
 from benchmarks.journal_file import JournalFile, open_journal_file
 from benchmarks.load import Load, post, send
+from benchmarks.peers.application import application
 from benchmarks.ratios import ratios
 from benchmarks.redis_server import RESULT_DATABASE, client, redis_server, wait_for_size
 from benchmarks.server import Server, serve
@@ -29,7 +30,6 @@ ROUNDS = 5
 CONNECTIONS = 64
 TURN_S = 300
 PAUSE_S = 1  # between turns: what one left to do must not cost the next
-OPEN_REQUESTS = 10_000  # what the platform's own ingress has
 
 OURS = "heliograph"
 PEERS = ("ray_serve_async", "ray_serve_async_always", "noop")
@@ -111,16 +111,6 @@ def cluster(redis_port: int) -> Iterator[Server]:
         with serve(file) as server:
             server.check_haproxy()
             yield server
-
-
-def application(module: str, route_prefix: str, **args: float) -> dict[str, Any]:
-    """A peer's part of a Serve config."""
-    return {
-        "name": module,
-        "route_prefix": route_prefix,
-        "import_path": f"benchmarks.peers.{module}:build",
-        "args": {**args, "max_ongoing_requests": OPEN_REQUESTS},
-    }
 
 
 def main() -> None:

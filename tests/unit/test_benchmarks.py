@@ -11,10 +11,21 @@ import pytest
 
 from actors.journal.journal import Journal
 from actors.journal.protocol import Worker
-from actors.shards import open_journal
+from actors.shards import open_journal, open_token_log
+from benchmarks.chunks import batches
+from benchmarks.chunks import rate as chunk_rate
+from benchmarks.crowd import check as check_crowd
+from benchmarks.crowd import chunks, sample
+from benchmarks.event_rate import events_per_s
+from benchmarks.event_rate import result as event_result
 from benchmarks.journal_file import open_journal_file
 from benchmarks.load import Load, post, send
 from benchmarks.memory import MIB, growth, requests
+from benchmarks.model_streams import OURS as OUR_STREAMS
+from benchmarks.model_streams import RAY_LLM, Firsts, tokens_of
+from benchmarks.model_streams import Rates as TokenRates
+from benchmarks.model_streams import result as model_result
+from benchmarks.peers.constant_stream import frames_of
 from benchmarks.pipeline import OURS, PEERS, result
 from benchmarks.program import running
 from benchmarks.ratios import differences, ratios
@@ -22,6 +33,8 @@ from benchmarks.retention import BATCH, House, Rates
 from benchmarks.retention import result as retention_result
 from benchmarks.server import free_port
 from benchmarks.shard import batch, check, memory, rates
+from benchmarks.sse import Stream, read
+from benchmarks.streams import result as streams_result
 from pipelines.commands import Answer, Cancel, Verdict
 from tests.factories import INFERENCE, PROMPTING, claim, finish, generated, job_id, make_ports, rendered, submit
 
@@ -179,3 +192,93 @@ async def test_the_old_jobs_of_the_benchmark_are_all_removed(tmp_path: Path) -> 
         rates = await house.measure("sqlite")
     house.close()
     assert len(rates.removing) == len(rates.undisturbed) >= 1
+
+
+def chunked(*pieces: bytes, status: str = "200 OK") -> bytes:
+    body = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in (*pieces, b""))
+    return f"HTTP/1.1 {status}\r\nTransfer-Encoding: chunked\r\n\r\n".encode() + body
+
+
+async def test_readers_get_one_stream_after_the_other_on_each_connection(http_server: HttpServer) -> None:
+    http_server.replies[:] = [chunked(b'data: {"n":1}\n\n: ping\n\n', b'data: {"n":2}\n\ndata: [DONE]\n\n')] * 4
+    streams = await read(http_server.port, [post("/stream", {})] * 4, connections=2, marker=b'"n":2')
+    assert [stream.events for stream in streams] == [2] * 4
+    assert all(stream.started < stream.first <= stream.ended for stream in streams)
+    assert http_server.connections == 2
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"), [(b"", ConnectionError), (chunked(b"busy", status="503 Busy"), RuntimeError)]
+)
+async def test_a_stream_that_is_cut_or_refused_fails_the_run(
+    http_server: HttpServer, reply: bytes, error: type[Exception]
+) -> None:
+    http_server.replies[:] = [reply] * bool(reply)
+    with pytest.raises(error):
+        await read(http_server.port, [post("/stream", {})], connections=1)
+
+
+def stream(*events: object, started: float = 0.0, ended: float = 1.0) -> Stream:
+    pieces = [b"data: %s\n\n" % json.dumps(event).encode() for event in events]
+    return Stream(started=started, ended=ended, pieces=[*pieces, b"data: [DONE]\n\n"])
+
+
+def test_both_sides_tell_how_many_tokens_a_stream_was() -> None:
+    ours = stream({"delta": "a"}, {"response": {"usage": {"output_tokens": 5}}})
+    theirs = stream({"choices": [1], "usage": None}, {"choices": [], "usage": {"completion_tokens": 7}})
+    assert (tokens_of(ours, OUR_STREAMS.tokens), tokens_of(theirs, RAY_LLM.tokens)) == (5, 7)
+    with pytest.raises(RuntimeError, match="without its usage"):
+        tokens_of(stream({"delta": "a"}), OUR_STREAMS.tokens)
+
+
+def test_both_sides_are_asked_for_the_same_prompt_and_length() -> None:
+    ours, theirs = (json.loads(side.request("Hi").partition(b"\r\n\r\n")[2]) for side in (OUR_STREAMS, RAY_LLM))
+    assert (ours["input"], theirs["messages"]) == ("Hi", [{"role": "user", "content": "Hi"}])
+    assert (ours["max_output_tokens"], ours["temperature"]) == (theirs["max_tokens"], theirs["temperature"])
+
+
+def test_events_are_counted_from_the_first_request_to_the_last_end() -> None:
+    assert events_per_s([stream({}, {}, started=1, ended=2), stream({}, started=2, ended=4)]) == 1
+
+
+def test_the_results_of_the_streams_have_the_medians_of_their_pairs() -> None:
+    assert event_result([1.0, 3.0, 2.0], [2.0, 2.0, 2.0])["sse_vs_noop"] == 1
+    rates = TokenRates(ours=[190.0] * 5, async_llm=[200.0] * 5, ray_llm=[100.0] * 5)
+    model = model_result(rates, Firsts(ours=[60.0, 70.0, 90.0], ray_llm=[50.0, 60.0, 50.0]))
+    parts = {"model_streams": model, "chunks": {"chunks_per_s": 6}, "event_rate": {"sse_vs_noop": 0.6}}
+    figures = {key: figure for key, figure in streams_result(parts).items() if key != "parts"}
+    assert figures == {
+        "first_token_vs_ray_llm_ms": 10,
+        "tokens_vs_async_llm": 0.95,
+        "tokens_vs_ray_llm": 1.9,
+        "chunks_per_s": 6,
+        "sse_vs_noop": 0.6,
+    }
+
+
+def test_the_constant_stream_has_the_frames_of_the_recorded_one() -> None:
+    body = stream({"n": 1}, {"n": 2}).body
+    assert b"".join(frames_of(body)) == body
+    assert len(frames_of(body)) == 3
+
+
+def test_a_crowd_of_which_one_saw_other_bytes_is_noticed() -> None:
+    quiet, pinged = stream({"n": 1}), stream({"n": 1})
+    pinged.pieces.insert(1, b": ping\n\n")
+    check_crowd([quiet, pinged])
+    with pytest.raises(RuntimeError, match="2 different"):
+        check_crowd([quiet, stream({"n": 2})])
+
+
+def test_samples_are_found_by_name_and_label() -> None:
+    exposition = 'heliograph_stream_chunks_total{source="feed"} 12.0\nheliograph_stream_waiting_bytes 49152.0\n'
+    assert sample(exposition, "stream_chunks", source="feed") == 12
+    assert sample(exposition, "stream_chunks", source="page") == 0
+    assert sample(exposition, "stream_waiting_bytes") == 49152
+
+
+async def test_the_chunks_of_the_benchmark_are_all_taken(tmp_path: Path) -> None:
+    log = open_token_log(tmp_path, ports=make_ports())
+    assert await chunk_rate(log, batches(0, jobs=3, count=6)) > 0
+    assert chunks(tmp_path) == 18
+    log.close()

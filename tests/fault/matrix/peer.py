@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import yaml
 
-from benchmarks.pipeline import application
+from benchmarks.peers.application import application
 from benchmarks.program import REPOSITORY
 from benchmarks.redis_server import RESULT_DATABASE, client, redis_server
 from configs.settings import load_profile

@@ -1,0 +1,42 @@
+"""What durable streams cost: the token log alone, streams of the scripted engine, a crowd of readers, a real model.
+
+Each part is a benchmark of its own, in a process of its own, one after the other; see their modules.
+"""
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from benchmarks.program import running
+
+PARTS = ("chunks", "event_rate", "crowd", "model_streams")
+PART_S = 3600
+
+
+def result(parts: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """The figures that are wanted, and all that the parts tell."""
+    wanted = {
+        "first_token_vs_ray_llm_ms": "model_streams",
+        "tokens_vs_async_llm": "model_streams",
+        "tokens_vs_ray_llm": "model_streams",
+        "chunks_per_s": "chunks",
+        "sse_vs_noop": "event_rate",
+    }
+    return {**{key: parts[part][key] for key, part in wanted.items()}, "parts": dict(parts)}
+
+
+def run(part: str) -> dict[str, Any]:
+    """The result of one part, which is the only one of its lines that is JSON."""
+    with running([sys.executable, "-m", f"benchmarks.{part}"]) as program:
+        figures: dict[str, Any] = json.loads("{" + program.line("{", within_s=PART_S))
+    return figures
+
+
+def main() -> None:
+    """Print what the parts print, then the result."""
+    print(json.dumps(result({part: run(part) for part in PARTS})))
+
+
+if __name__ == "__main__":
+    main()

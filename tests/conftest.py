@@ -29,6 +29,12 @@ def event_driven(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerPro
 
 
 @pytest.fixture(scope="session")
+def python_proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """The same behind Serve's own proxy."""
+    yield from _serve("scripted.yaml", tmp_path_factory, "--no-haproxy")
+
+
+@pytest.fixture(scope="session")
 def monolith(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """`configs/monolith.yaml`."""
     yield from _serve("monolith.yaml", tmp_path_factory)
@@ -54,8 +60,8 @@ def postgres() -> Iterator[PostgresServer]:
     server.remove()
 
 
-def _serve(config: str, folders: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    server = ServerProcess(CONFIGS / config, folders.mktemp("server") / "data", model="scripted")
+def _serve(config: str, folders: pytest.TempPathFactory, *options: str) -> Iterator[ServerProcess]:
+    server = ServerProcess(CONFIGS / config, folders.mktemp("server") / "data", model="scripted", options=options)
     server.start()
     yield server
     server.stop()

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +41,11 @@ def until(check: Callable[[], Any], *, seconds: float, what: str) -> Any:
 class ServerProcess:
     """One server. `model` is what its jobs should ask for, `code` the folder of another version of the code."""
 
-    def __init__(self, config: Path, data: Path, *, model: str, code: Path | None = None) -> None:
+    def __init__(
+        self, config: Path, data: Path, *, model: str, code: Path | None = None, options: Sequence[str] = ()
+    ) -> None:
         self.config = config
+        self._options = options
         self._code = code
         self.data = data
         self.model = model
@@ -61,7 +64,7 @@ class ServerProcess:
         self.data.parent.mkdir(parents=True, exist_ok=True)
         output = (self.data.parent / f"{self.data.name}.log").open("a")
         self._process = subprocess.Popen(
-            [*command, "--data", str(self.data)],
+            [*command, "--data", str(self.data), *self._options],
             stdout=subprocess.PIPE, stderr=output, text=True, env=_environment(), cwd=self._code,
         )  # fmt: skip
         output.close()

@@ -1,10 +1,14 @@
 """A real server for the acceptance tests, in each wiring: the same tests judge all of them."""
 
+from collections.abc import Iterator
+
 import pytest
+from openai import OpenAI
 
 from tests.servers import ServerProcess
 
 WIRINGS = ["monolith", "event_driven"]
+INGRESSES = [*WIRINGS, "python_proxy"]  # what speaks HTTP to the client: uvicorn, HAProxy, Serve's own proxy
 
 
 @pytest.fixture(scope="session", params=WIRINGS)
@@ -12,3 +16,20 @@ def server(request: pytest.FixtureRequest) -> ServerProcess:
     """One server per wiring for the whole session."""
     server: ServerProcess = request.getfixturevalue(request.param)
     return server
+
+
+@pytest.fixture(scope="session", params=INGRESSES)
+def ingress(request: pytest.FixtureRequest) -> ServerProcess:
+    """One server per wiring and ingress."""
+    server: ServerProcess = request.getfixturevalue(request.param)
+    return server
+
+
+@pytest.fixture(params=["strict", "lenient"])
+def openai(ingress: ServerProcess, request: pytest.FixtureRequest) -> Iterator[OpenAI]:
+    """The real SDK as users have it, and as its own tests have it."""
+    strict = request.param == "strict"
+    with OpenAI(
+        base_url=f"{ingress.url}/v1", api_key="none", max_retries=0, _strict_response_validation=strict
+    ) as client:
+        yield client

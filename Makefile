@@ -10,7 +10,7 @@ CELLS ?= all
 FROM ?= 0
 JOBS ?= $(shell nproc)
 
-.PHONY: help setup demo serve test simulate fault upgrade check format events requirements bench-pipeline bench-engine bench-start bench-memory bench-backlog bench-retention bench-streams
+.PHONY: help setup demo serve test simulate fault continuation upgrade check format events requirements bench-pipeline bench-engine bench-start bench-memory bench-backlog bench-retention bench-streams
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ simulate: setup ## SEEDS simulated histories full of faults, from seed FROM on, 
 
 fault: setup ## Kill every process with 200 jobs in flight; CELLS=smoke is the ten most telling minutes of it
 	@$(BIN)/python -m tests.fault.matrix --cells "$(CELLS)"
+
+continuation: setup ## Kill vLLM's engine at every tenth token of a real stream, and compare with the undisturbed run
+	@$(BIN)/python -m tests.fault.continuation
 
 upgrade: setup ## Jobs that the code of commit FROM accepted, on the new schema and through a change to this code
 	@$(BIN)/python -m tests.upgrade $(if $(filter 0,$(FROM)),HEAD~1,$(FROM))

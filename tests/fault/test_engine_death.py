@@ -1,26 +1,26 @@
 """kill -9 of vLLM's engine core, on a real model: the jobs go on from their logs and complete."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from configs.settings import CONFIGS
-from heliograph.models import add_model
+from tests.fault.continuation import EVERY, disturbed, real_server, same, undisturbed
 from tests.servers import ServerProcess, until
-
-MODEL = "smollm2-135m-instruct"
 
 pytestmark = [pytest.mark.ray, pytest.mark.vllm, pytest.mark.timeout(600)]
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[ServerProcess]:
-    add_model(MODEL)
-    server = ServerProcess(CONFIGS / "event-driven.yaml", tmp_path / "data", model=MODEL)
-    server.start()
-    yield server
-    server.stop()
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with real_server(tmp_path_factory.mktemp("engine")) as server:
+        yield server
+
+
+def test_a_client_notices_nothing_but_time(server: ServerProcess) -> None:
+    whole = undisturbed(server)
+    run = disturbed(server, 2 * EVERY)
+    assert same(whole, run), (whole.text, run.text, run.connections)
+    assert run.replay() == run.frames
 
 
 def test_jobs_go_on_from_their_logs_after_the_death_of_the_engine_core(server: ServerProcess) -> None:

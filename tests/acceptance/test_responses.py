@@ -96,12 +96,6 @@ def test_errors_carry_the_id_of_their_request(sdk: OpenAI) -> None:
     assert caught.value.request_id
 
 
-def test_a_foreground_response_is_refused_for_now(sdk: OpenAI) -> None:
-    with pytest.raises(openai.BadRequestError) as caught:
-        sdk.responses.create(model="scripted", input="Hi")
-    assert (caught.value.code, caught.value.param) == ("unsupported_parameter", "background")
-
-
 def test_the_models_are_listed(sdk: OpenAI) -> None:
     assert "scripted" in [model.id for model in sdk.models.list()]
     assert sdk.models.retrieve("scripted").object == "model"

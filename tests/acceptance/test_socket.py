@@ -2,7 +2,12 @@
 
 from typing import Any
 
+import pytest
+
 from tests.acceptance.asking import asked
+
+# The SDK connects in a way that `websockets` no longer recommends.
+pytestmark = pytest.mark.filterwarnings("ignore:connect.. must be used as a context manager:DeprecationWarning")
 
 
 def turn(connection: Any, **options: Any) -> list[Any]:

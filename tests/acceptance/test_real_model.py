@@ -1,0 +1,121 @@
+"""A real model behind the whole platform: it says what vLLM's own server says, whichever way it is asked."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from openai import OpenAI
+from openai.types.responses import Response
+
+from heliograph.models import add_model
+from tests.acceptance.asking import poll
+from tests.servers import ServerProcess
+from tests.vllm_server import VllmServer
+
+MODEL = "smollm2-135m-instruct"
+QUESTION = "Tell me about a lighthouse keeper and his cat."
+ASKED: dict[str, Any] = {"model": MODEL, "input": QUESTION, "temperature": 0, "max_output_tokens": 40}
+WEATHER: dict[str, Any] = {
+    "type": "function",
+    "name": "weather",
+    "parameters": {
+        "type": "object",
+        "properties": {"city": {"type": "string", "maxLength": 12}},
+        "required": ["city"],
+        "additionalProperties": False,
+    },
+    "strict": True,
+}
+
+pytestmark = [
+    pytest.mark.vllm,
+    pytest.mark.timeout(900),
+    pytest.mark.filterwarnings("ignore:connect.. must be used as a context manager:DeprecationWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """The monolith with a real model."""
+    add_model(MODEL)
+    folder = tmp_path_factory.mktemp("real")
+    (folder / "real.yaml").write_text(yaml.safe_dump({"models": [MODEL]}))
+    server = ServerProcess(folder / "real.yaml", folder / "data", model=MODEL)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def sdk(real: ServerProcess) -> Iterator[Any]:
+    with OpenAI(base_url=f"{real.url}/v1", api_key="none", max_retries=0, _strict_response_validation=True) as client:
+        yield client
+
+
+def by_socket(sdk: OpenAI) -> Response:
+    with sdk.responses.connect() as connection:
+        connection.response.create(**ASKED)
+        for event in connection:
+            if event.type == "response.incomplete":
+                return event.response
+    raise AssertionError("the socket ended")
+
+
+WAYS = {
+    "plain": lambda sdk: sdk.responses.create(**ASKED),
+    "stream": lambda sdk: list(sdk.responses.create(**ASKED, stream=True))[-1].response,
+    "background": lambda sdk: poll(sdk, sdk.responses.create(**ASKED, background=True)),
+    "socket": by_socket,
+}
+
+
+@pytest.fixture(scope="module")
+def told(vllm_server: VllmServer) -> dict[str, Any]:
+    """What vLLM's own server says."""
+    body = {"model": vllm_server.model, "messages": [{"role": "user", "content": QUESTION}]}
+    reply = vllm_server.http.post("/v1/chat/completions", json={**body, "temperature": 0, "max_tokens": 40})
+    answer: dict[str, Any] = reply.raise_for_status().json()
+    return answer
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_each_way_says_what_vllm_says(sdk: OpenAI, told: dict[str, Any], way: str) -> None:
+    response = WAYS[way](sdk)
+    assert response.output_text == told["choices"][0]["message"]["content"]
+    assert response.usage is not None
+    usage = (response.usage.input_tokens, response.usage.output_tokens, response.usage.total_tokens)
+    assert usage == tuple(told["usage"][name] for name in ("prompt_tokens", "completion_tokens", "total_tokens"))
+
+
+def test_chat_says_it_too(sdk: OpenAI, told: dict[str, Any]) -> None:
+    messages: Any = [{"role": "user", "content": QUESTION}]
+    whole = sdk.chat.completions.create(model=MODEL, messages=messages, temperature=0, max_tokens=40)
+    assert whole.choices[0].message.content == told["choices"][0]["message"]["content"]
+    assert whole.usage is not None
+    assert whole.usage.completion_tokens == told["usage"]["completion_tokens"]
+
+
+@pytest.mark.parametrize("choice", ["required", {"type": "function", "name": "weather"}])
+def test_a_function_that_must_be_called_is_called(sdk: Any, choice: Any) -> None:
+    asked = {**ASKED, "max_output_tokens": 200, "tools": [WEATHER], "tool_choice": choice, "parallel_tool_calls": False}
+    (call,) = sdk.responses.create(**{**asked, "input": "What is the weather in Paris?"}).output
+    assert (call.type, call.name) == ("function_call", "weather")
+    assert json.loads(call.arguments).keys() == {"city"}
+
+
+def test_an_answer_keeps_to_its_schema(sdk: Any) -> None:
+    schema = {**WEATHER["parameters"], "required": ["city"]}
+    text = {"format": {"type": "json_schema", "name": "place", "schema": schema, "strict": True}}
+    response = sdk.responses.create(
+        **{**ASKED, "input": "Name a city in JSON.", "text": text, "max_output_tokens": 200}
+    )
+    assert json.loads(response.output_text).keys() == {"city"}
+
+
+def test_a_second_turn_finds_the_first_one_in_the_cache(sdk: Any) -> None:
+    first = sdk.responses.create(**{**ASKED, "input": "Tell me of ships, storms and whales. " * 30})
+    second = sdk.responses.create(**{**ASKED, "input": "And then?", "previous_response_id": first.id})
+    assert second.usage.input_tokens > first.usage.total_tokens
+    assert second.usage.input_tokens_details.cached_tokens > 128  # more than one block

@@ -7,6 +7,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from deployments.ingestion import document, errors
+from deployments.ingestion.bodies import GenerateBody
 from deployments.ingestion.chat import chat_routes
 from deployments.ingestion.completions import completion_routes
 from deployments.ingestion.conversations import conversation_routes
@@ -18,7 +19,7 @@ from deployments.ingestion.openai import openai_routes
 from deployments.ingestion.probes import probe_routes
 from deployments.ingestion.prompts import prompt_routes
 from deployments.ingestion.responses import response_routes
-from deployments.ingestion.service import IngestionService
+from deployments.ingestion.service import GENERATE_PATH, IngestionService
 from deployments.ingestion.socket import socket_route
 from deployments.ingestion.stream import stream_route
 from pipelines.ports import Ports
@@ -40,22 +41,15 @@ def create_app(
     """All routes. `tenants` is {bearer token: name}; `exposition` gives the metrics' text where we serve it."""
     hot: list[BaseRoute] = [generate_route(service)]  # routes are tried in their order
     app = FastAPI(title="Heliograph", redirect_slashes=False, routes=hot)
-    for routes in (
-        job_routes,
-        dead_letter_routes,
-        stream_route,
-        response_routes,
-        conversation_routes,
-        prompt_routes,
-        openai_routes,
-    ):
+    for routes in (*NATIVE_ROUTES, *OPENAI_ROUTES):
         app.include_router(routes(service))
     app.include_router(socket_route(service, limit=body_limit))
     for direct_routes in (chat_routes, completion_routes):
         app.include_router(direct_routes(direct))
     app.include_router(probe_routes(service, exposition))
     errors.install(app)
-    document.install(app)
+    accepted = {"responses": {"202": {"description": "It is on disk"}}}
+    document.install(app, {GENERATE_PATH: document.described(GenerateBody) | accepted})
     app.add_middleware(BodyLimit, limit=body_limit)
     app.add_middleware(Authentication, tenants=tenants or {})
     app.add_middleware(Identity, ports=ports)  # the last one is the outermost

@@ -11,7 +11,7 @@ from deployments.ingestion.chat_body import ChatBody
 from deployments.ingestion.chat_view import ChatChunks, ChatHead, chat_object, usage_chunk
 from deployments.ingestion.direct import DirectService, whole
 from deployments.ingestion.direct_reply import Answers, Parts, StreamReply, chunked, object_reply
-from deployments.ingestion.document import body_of
+from deployments.ingestion.document import described
 from deployments.ingestion.tiers import used_tier
 
 
@@ -19,7 +19,7 @@ def chat_routes(direct: DirectService) -> APIRouter:
     """`/v1/chat/completions`."""
     router = APIRouter(prefix="/v1")
 
-    @router.post("/chat/completions", openapi_extra=body_of(ChatBody))
+    @router.post("/chat/completions", openapi_extra=described(ChatBody, reply="chat.ChatCompletion", streams=True))
     async def create(request: Request) -> Response:
         raw = await request.body()
         body = ChatBody.model_validate_json(raw)

@@ -12,14 +12,14 @@ from deployments.ingestion.completion_body import CompletionBody
 from deployments.ingestion.completion_view import CompletionChunks, CompletionHead, completion_object
 from deployments.ingestion.direct import DirectService, whole
 from deployments.ingestion.direct_reply import Answers, Parts, StreamReply, chunked, object_reply
-from deployments.ingestion.document import body_of
+from deployments.ingestion.document import described
 
 
 def completion_routes(direct: DirectService) -> APIRouter:
     """`/v1/completions`."""
     router = APIRouter(prefix="/v1")
 
-    @router.post("/completions", openapi_extra=body_of(CompletionBody))
+    @router.post("/completions", openapi_extra=described(CompletionBody, reply="Completion", streams=True))
     async def create(request: Request) -> Response:
         raw = await request.body()
         body = CompletionBody.model_validate_json(raw)

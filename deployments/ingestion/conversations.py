@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from deployments.history.conversations import UnknownConversationError
 from deployments.ingestion.bodies import Body, Metadata
-from deployments.ingestion.document import body_of
+from deployments.ingestion.document import described
 from deployments.ingestion.errors import ApiError
 from deployments.ingestion.input_items import InputItem, Item, kept_items, references
 from deployments.ingestion.jobs import json_reply
@@ -18,6 +18,7 @@ from deployments.ingestion.middleware import tenant_of
 from deployments.ingestion.service import IngestionService
 from events.ids import is_id
 
+CONVERSATION = "conversations.Conversation"
 MOST_ITEMS = 20  # that are added at once
 _Items = Annotated[list[InputItem], Field(max_length=MOST_ITEMS)]
 
@@ -52,23 +53,23 @@ def conversation_routes(service: IngestionService) -> APIRouter:
 def _conversations(router: APIRouter, service: IngestionService) -> None:
     history = service.history
 
-    @router.post("", openapi_extra=body_of(NewConversation, required=False))
+    @router.post("", openapi_extra=described(NewConversation, reply=CONVERSATION, required=False))
     async def create(request: Request) -> Response:
         body = NewConversation.model_validate_json(await request.body() or b"{}")
         items = _whole(kept_items(body.items or [], service.ids))
         return json_reply(await history.conversation_create(tenant_of(request.scope), items, body.metadata or {}))
 
-    @router.get("/{conversation_id}")
+    @router.get("/{conversation_id}", openapi_extra=described(reply=CONVERSATION))
     async def retrieve(request: Request, conversation_id: str) -> Response:
         return json_reply(await history.conversation(tenant_of(request.scope), _checked(conversation_id)))
 
-    @router.post("/{conversation_id}", openapi_extra=body_of(ConversationUpdate))
+    @router.post("/{conversation_id}", openapi_extra=described(ConversationUpdate, reply=CONVERSATION))
     async def update(request: Request, conversation_id: str) -> Response:
         body = ConversationUpdate.model_validate_json(await request.body())
         tenant = tenant_of(request.scope)
         return json_reply(await history.conversation_update(tenant, _checked(conversation_id), body.metadata or {}))
 
-    @router.delete("/{conversation_id}")
+    @router.delete("/{conversation_id}", openapi_extra=described(reply=f"{CONVERSATION}DeletedResource"))
     async def delete(request: Request, conversation_id: str) -> Response:
         return json_reply(await history.conversation_delete(tenant_of(request.scope), _checked(conversation_id)))
 
@@ -76,7 +77,7 @@ def _conversations(router: APIRouter, service: IngestionService) -> None:
 def _items(router: APIRouter, service: IngestionService) -> None:
     history = service.history
 
-    @router.post("/{conversation_id}/items", openapi_extra=body_of(NewItems))
+    @router.post("/{conversation_id}/items", openapi_extra=described(NewItems, reply=f"{CONVERSATION}ItemList"))
     async def add(
         request: Request,
         conversation_id: str,
@@ -114,7 +115,7 @@ def _items(router: APIRouter, service: IngestionService) -> None:
         tenant = tenant_of(request.scope)
         return json_reply(await history.conversation_item(tenant, _checked(conversation_id), item_id))
 
-    @router.delete("/{conversation_id}/items/{item_id}")
+    @router.delete("/{conversation_id}/items/{item_id}", openapi_extra=described(reply=CONVERSATION))
     async def remove(request: Request, conversation_id: str, item_id: str) -> Response:
         tenant = tenant_of(request.scope)
         return json_reply(await history.conversation_remove_item(tenant, _checked(conversation_id), item_id))

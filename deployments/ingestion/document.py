@@ -1,9 +1,12 @@
-"""The OpenAPI document: every operation with its body, its parameters, and the errors that it can really answer.
+"""The OpenAPI document: every operation with its body, its reply, and the errors that it can really answer.
 
-FastAPI announces a 422 for every parameter; here a bad one is a 400, so the document is corrected.
+FastAPI announces a 422 for every parameter; here a bad one is a 400, so the document is corrected. Replies in OpenAI's
+shape are described by the types of OpenAI's own client, which are imported only when somebody asks for the document.
 """
 
+from collections.abc import Mapping
 from http import HTTPStatus
+from importlib import import_module
 from typing import Any
 
 from fastapi import FastAPI
@@ -36,37 +39,63 @@ _ERROR: dict[str, Any] = {
         }
     },
 }
-_SCHEMAS = "x-schemas"  # where an operation keeps the parts of its body's schema until the document is made
+_SCHEMAS = "x-schemas"  # what an operation keeps for the document until that is made: parts of its body's schema,
+_REPLY = "x-reply"  # and which type of the client its reply is
+_STREAM: dict[str, Any] = {"text/event-stream": {"schema": {}}}  # OpenAPI 3.1 has no words for events
 
 
-def body_of(model: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
-    """`openapi_extra` of a route that reads this body by itself."""
-    schema = model.model_json_schema(ref_template=f"{_MODELS}{{model}}", mode="validation")
-    parts = {**schema.pop("$defs", {}), model.__name__: schema}
-    content = {"application/json": {"schema": {"$ref": f"{_MODELS}{model.__name__}"}}}
-    return {"requestBody": {"required": required, "content": content}, _SCHEMAS: parts}
+def described(
+    body: type[BaseModel] | None = None, *, reply: str = "", required: bool = True, streams: bool = False
+) -> dict[str, Any]:
+    """`openapi_extra` of a route that reads this body by itself, and replies with this of `openai.types`."""
+    extra: dict[str, Any] = {_REPLY: reply}
+    if streams:
+        extra["responses"] = {"200": {"content": _STREAM}}
+    if body is not None:
+        extra[_SCHEMAS] = _schemas_of(body, body.__name__, prefix="")
+        content = {"application/json": {"schema": {"$ref": f"{_MODELS}{body.__name__}"}}}
+        extra["requestBody"] = {"required": required, "content": content}
+    return extra
 
 
-def install(app: FastAPI) -> None:
-    """Let the application describe itself truly."""
+def install(app: FastAPI, plain: Mapping[str, dict[str, Any]]) -> None:
+    """Let the application describe itself truly; `plain` has the POST operations that FastAPI does not see, by path."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _document(app)
+            app.openapi_schema = _document(app, plain)
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # the way that FastAPI describes
 
 
-def _document(app: FastAPI) -> dict[str, Any]:
+def _document(app: FastAPI, plain: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     document = get_openapi(title=app.title, version="1", routes=app.routes)
+    document["paths"] |= {path: {"post": dict(operation)} for path, operation in plain.items()}
     schemas: dict[str, Any] = {"Error": _ERROR}
     for path in document["paths"].values():
         for operation in path.values():
             schemas |= operation.pop(_SCHEMAS, {})
+            reply = operation.pop(_REPLY, "")
+            if reply:
+                schemas |= _reply(operation["responses"], reply)
             _correct(operation["responses"])
     document["components"] = {"schemas": schemas}
     return document
+
+
+def _reply(responses: dict[str, Any], reply: str) -> dict[str, Any]:
+    """Name the type of a reply; its schemas."""
+    module, _, name = f"openai.types.{reply}".rpartition(".")
+    responses["200"]["content"]["application/json"] = {"schema": {"$ref": f"{_MODELS}openai.{name}"}}
+    return _schemas_of(getattr(import_module(module), name), name, prefix="openai.")
+
+
+def _schemas_of(model: type[BaseModel], name: str, *, prefix: str) -> dict[str, Any]:
+    """A model's schema and those of its parts, each under its name."""
+    schema = model.model_json_schema(ref_template=f"{_MODELS}{prefix}{{model}}", mode="validation")
+    parts = {**schema.pop("$defs", {}), name: schema}
+    return {f"{prefix}{part}": value for part, value in parts.items()}
 
 
 def _correct(responses: dict[str, Any]) -> None:

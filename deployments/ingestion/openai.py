@@ -4,6 +4,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from deployments.ingestion.cards import ModelCard
+from deployments.ingestion.document import described
 from deployments.ingestion.errors import ApiError
 from deployments.ingestion.jobs import json_reply
 from deployments.ingestion.service import IngestionService
@@ -17,7 +18,7 @@ def openai_routes(service: IngestionService) -> APIRouter:
     async def models() -> Response:
         return json_reply({"object": "list", "data": [model_view(card) for card in service.models.values()]})
 
-    @router.get("/models/{model:path}")
+    @router.get("/models/{model:path}", openapi_extra=described(reply="Model"))
     async def model(model: str) -> Response:
         if model not in service.models:
             raise ApiError(404, f"The model '{model}' does not exist.", "model_not_found", "model")

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from deployments.history.prompts import UnknownTemplateError
 from deployments.ingestion.bodies import Body
-from deployments.ingestion.document import body_of
+from deployments.ingestion.document import described
 from deployments.ingestion.jobs import json_reply
 from deployments.ingestion.lists import Limit, unknown_cursor
 from deployments.ingestion.middleware import tenant_of
@@ -49,17 +49,17 @@ def prompt_routes(service: IngestionService) -> APIRouter:
 def _making(router: APIRouter, service: IngestionService) -> None:
     history = service.history
 
-    @router.post("", openapi_extra=body_of(NewPrompt))
+    @router.post("", openapi_extra=described(NewPrompt))
     async def create(request: Request) -> Response:
         body = NewPrompt.model_validate_json(await request.body())
         return json_reply(await history.prompt_create(tenant_of(request.scope), body.name, body.template))
 
-    @router.post("/{prompt_id}/versions", openapi_extra=body_of(NewVersion))
+    @router.post("/{prompt_id}/versions", openapi_extra=described(NewVersion))
     async def add_version(request: Request, prompt_id: str) -> Response:
         body = NewVersion.model_validate_json(await request.body())
         return json_reply(await history.prompt_add_version(tenant_of(request.scope), prompt_id, body.template))
 
-    @router.post("/{prompt_id}/default", openapi_extra=body_of(DefaultVersion))
+    @router.post("/{prompt_id}/default", openapi_extra=described(DefaultVersion))
     async def set_default(request: Request, prompt_id: str) -> Response:
         body = DefaultVersion.model_validate_json(await request.body())
         return json_reply(await history.prompt_set_default(tenant_of(request.scope), prompt_id, body.version))

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from deployments.history.history import UnknownJobError
 from deployments.history.responses import skeleton
-from deployments.ingestion.document import body_of
+from deployments.ingestion.document import described
 from deployments.ingestion.door import Call
 from deployments.ingestion.errors import ApiError
 from deployments.ingestion.foreground import AttachedStream, whole_response
@@ -37,7 +37,7 @@ def response_routes(service: IngestionService) -> APIRouter:
 
 
 def _creation(router: APIRouter, service: IngestionService) -> None:
-    @router.post("", openapi_extra=body_of(ResponsesBody))
+    @router.post("", openapi_extra=described(ResponsesBody, reply="responses.Response", streams=True))
     async def create(request: Request) -> Response:
         raw = await request.body()
         body = ResponsesBody.model_validate_json(raw)
@@ -50,7 +50,7 @@ def _creation(router: APIRouter, service: IngestionService) -> None:
             return AttachedStream(service.event_batches(attachment.subject), attachment)
         return await whole_response(service, attachment, request.receive)
 
-    @router.post("/input_tokens", openapi_extra=body_of(CountBody))
+    @router.post("/input_tokens", openapi_extra=described(CountBody, reply="responses.InputTokenCountResponse"))
     async def count(request: Request) -> Response:
         body = CountBody.model_validate_json(await request.body())
         asked = await service.resolver.counted(body, tenant_of(request.scope))
@@ -63,7 +63,7 @@ def _creation(router: APIRouter, service: IngestionService) -> None:
 
 
 def _reading(router: APIRouter, service: IngestionService) -> None:
-    @router.get("/{response_id}")
+    @router.get("/{response_id}", openapi_extra=described(reply="responses.Response", streams=True))
     async def retrieve(
         request: Request,
         response_id: str,
@@ -79,7 +79,7 @@ def _reading(router: APIRouter, service: IngestionService) -> None:
         after = -1 if starting_after is None else starting_after
         return EventStream(service.event_batches(await service.subject(response_id, tenant), after))
 
-    @router.get("/{response_id}/input_items")
+    @router.get("/{response_id}/input_items", openapi_extra=described(reply="responses.ResponseItemList"))
     async def input_items(
         request: Request,
         response_id: str,
@@ -95,7 +95,7 @@ def _reading(router: APIRouter, service: IngestionService) -> None:
 
 
 def _ending(router: APIRouter, service: IngestionService) -> None:
-    @router.post("/{response_id}/cancel")
+    @router.post("/{response_id}/cancel", openapi_extra=described(reply="responses.Response"))
     async def cancel(request: Request, response_id: str) -> Response:
         tenant = tenant_of(request.scope)
         response = await stored_response(service, response_id, tenant)

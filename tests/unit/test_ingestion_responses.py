@@ -240,6 +240,11 @@ async def test_the_document_says_what_is_answered(house: House) -> None:
     assert create["requestBody"]["content"]["application/json"]["schema"] == {
         "$ref": "#/components/schemas/ResponsesBody"
     }
+    assert create["responses"]["200"]["content"] == {
+        "application/json": {"schema": {"$ref": "#/components/schemas/openai.Response"}},
+        "text/event-stream": {"schema": {}},
+    }
+    assert document["paths"]["/async-generate"]["post"]["requestBody"]["required"]
     answered = {status for path in document["paths"].values() for o in path.values() for status in o["responses"]}
     assert "422" not in answered
     assert {"200", "400", "401", "404", "409", "413", "429", "503"} <= answered

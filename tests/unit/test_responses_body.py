@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from deployments.history.responses import skeleton
-from deployments.ingestion.document import body_of
+from deployments.ingestion.document import described
 from deployments.ingestion.errors import api_error
 from deployments.ingestion.input_items import kept_items, orphaned_output, references
 from deployments.ingestion.responses_body import ResponsesBody
@@ -181,6 +181,6 @@ def test_unknown_fields_are_ignored() -> None:
 
 
 def test_the_document_has_the_whole_body() -> None:
-    schemas = body_of(ResponsesBody)["x-schemas"]
+    schemas = described(ResponsesBody)["x-schemas"]
     assert {"ResponsesBody", "MessageItem", "FunctionTool", "JsonSchemaFormat"} <= set(schemas)
     assert "$defs" not in json.dumps(schemas)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from typing import Any
 
 from ray import serve
 from ray.exceptions import RayActorError, RayTaskError
@@ -17,14 +18,20 @@ START_S = 15.0  # when to come again where a replica has to start first
 
 
 class RemoteLane:
-    """The handle to a model's inference service; answers `DirectApi`."""
+    """A model's inference service by its handle; answers `DirectApi`."""
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, handle: Any, *, receipt_s: float = RECEIPT_S) -> None:
         self._model = model
+        self._handle = handle
+        self._receipt_s = receipt_s
+
+    @classmethod
+    def find(cls, model: str) -> "RemoteLane":
+        """The lane of a service that may not be there yet."""
+        handle = serve.get_deployment_handle("inference", f"inference.{model}", _check_exists=False)
         # Unlike Ray's own calls, gRPC ends with its caller: when this process dies, the replica hears of it.
-        self._handle = serve.get_deployment_handle("inference", f"inference.{model}", _check_exists=False).options(
-            method_name="generate", stream=True, _by_reference=False, response_serialization="pickle"
-        )
+        options = {"stream": True, "_by_reference": False, "response_serialization": "pickle"}
+        return cls(model, handle.options(method_name="generate", **options))
 
     async def generate(
         self, prompt: Prompt, traceparent: str = "", *, plain: bool = False
@@ -32,7 +39,7 @@ class RemoteLane:
         """See `DirectApi`."""
         stream = self._handle.remote(prompt, traceparent, plain)
         try:
-            async with asyncio.timeout(RECEIPT_S):
+            async with asyncio.timeout(self._receipt_s):
                 receipt = await anext(stream)
             yield receipt
             async for batch in stream:

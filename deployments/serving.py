@@ -200,7 +200,7 @@ class Ingestion(Replica):
         super().__init__("ingestion", settings.telemetry)
         self._settings = settings
         renderer = make_renderer(settings.models)
-        lanes = {model: RemoteLane(model) for model in settings.models}
+        lanes = {model: RemoteLane.find(model) for model in settings.models}
         self._direct = DirectService(lanes=lanes, models=settings.models, renderer=renderer, ports=self._ports)
         self._service = make_ingestion(
             settings.models,

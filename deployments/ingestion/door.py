@@ -134,13 +134,18 @@ def refuse(answer: Answer, command: Submit) -> None:
         case Verdict.CONFLICT:
             raise ApiError(409, "This Idempotency-Key was used for another request.", "idempotency_conflict")
         case Verdict.LOCKED:
-            message = f"Another response is being added to the conversation '{command.conversation}'."
-            raise ApiError(409, message, CONVERSATION_LOCKED, "conversation")
+            raise locked(command.conversation)
         case Verdict.UNKNOWN if command.conversation:
             raise UnknownConversationError(command.conversation)
         case Verdict.PARENT:
             message = "The previous response is no longer there."
             raise ApiError(400, message, "previous_response_not_found", "previous_response_id")
+
+
+def locked(conversation: str = "") -> ApiError:
+    """A conversation takes one response at a time."""
+    which = f"conversation '{conversation}'" if conversation else "response's conversation"
+    return ApiError(409, f"Another response is being added to the {which}.", CONVERSATION_LOCKED, "conversation")
 
 
 def traceparent_of(given: str, ports: Ports) -> str:

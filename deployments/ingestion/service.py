@@ -17,7 +17,7 @@ from deployments.history.stream_events import StreamFrame
 from deployments.ingestion.attachments import Attachment, Attachments
 from deployments.ingestion.bodies import GenerateBody
 from deployments.ingestion.cards import ModelCard, Renderer
-from deployments.ingestion.door import Accepted, Call, Door, unknown_model
+from deployments.ingestion.door import Accepted, Call, Door, locked, unknown_model
 from deployments.ingestion.errors import ApiError, api_error, over_budget
 from deployments.ingestion.idempotency import idempotency_key
 from deployments.ingestion.middleware import DEFAULT_TENANT
@@ -129,7 +129,7 @@ class IngestionService:
         """Do dead letters again, so many of them per second (None: all at once); the ids of the new jobs.
 
         A letter that was redriven before gives the job of then. Raises UnknownJobError for what is no dead letter, and
-        ApiError where the tenant's budget does not allow all of them; the others are redriven.
+        ApiError where the tenant's budget or a conversation does not allow all of them; the others are redriven.
         """
         batch = [
             Redrive(job_id=job_id, tenant=tenant, delay_s=number / per_second if per_second else 0.0)
@@ -139,6 +139,8 @@ class IngestionService:
         for job_id, answer in zip(job_ids, answers, strict=True):
             if answer.verdict is Verdict.OVER_BUDGET:
                 raise over_budget()
+            if answer.verdict is Verdict.LOCKED:
+                raise locked()
             if answer.verdict is not Verdict.DONE:
                 raise UnknownJobError(job_id)
         return [answer.job_id for answer in answers]

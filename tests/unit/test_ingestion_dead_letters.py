@@ -9,9 +9,9 @@ from tests.factories import PROMPTING, claim, make_ports
 from tests.ingestion_house import House
 
 
-async def give_up(house: House) -> str:
+async def give_up(house: House, job_id: str = "") -> str:
     """A job that has failed once, and then killed its worker three times; its id."""
-    job_id = await house.post()
+    job_id = job_id or await house.post()
     await house.outcome(await claim_again(house), outcome_of(ValueError("boom")))
     for _ in range(3):
         await claim_again(house)
@@ -48,6 +48,16 @@ async def test_a_letter_is_redriven_once(house: House) -> None:
     (new_id,) = {reply.json()["job_id"] for reply in replies}
     assert (await house.client.get(f"/jobs/{new_id}")).json()["status"] == "queued"
     assert (await house.client.get("/dead-letters")).json()["data"][0]["redriven_as"] == new_id
+
+
+async def test_a_letter_waits_while_its_conversation_takes_another_response(house: House) -> None:
+    conversation = (await house.client.post("/v1/conversations")).json()["id"]
+    body = {"model": "scripted", "input": "Hi", "background": True, "conversation": conversation}
+    job_id = await give_up(house, (await house.client.post("/v1/responses", json=body)).json()["id"])
+    assert (await house.client.post("/v1/responses", json=body)).status_code == 200
+    refused = await house.client.post(f"/dead-letters/{job_id}/redrive")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "conversation_locked")
+    assert "retry-after" in refused.headers
 
 
 async def test_a_filter_redrives_what_it_finds_and_a_dry_run_nothing(house: House) -> None:

@@ -3,12 +3,16 @@
 Invariant: from its first use until it is closed the journal hears of it; so jobs of a process that died are cancelled.
 """
 
+import asyncio
+import contextlib
 from typing import Any
 
 from actors.journal.protocol import JournalApi, Session
 from actors.supervision import supervise
+from pipelines.errors import TransientError
 from pipelines.ports import Ports, Task
 
+FAREWELL_S = 1.0  # that a process which ends may spend on saying so
 BEAT_S = 5.0  # a third of the silence that the journal takes for an end
 
 
@@ -29,11 +33,13 @@ class OwnSession:
         return self.id
 
     async def close(self) -> None:
-        """Say that nobody waits any more."""
+        """Say that nobody waits any more. A journal that does not hear it will take the silence for it."""
         if self._beating is not None:
             self._beating.cancel()
             self._beating = None
-            await self._journal.end_session(self.id)
+            with contextlib.suppress(TimeoutError, TransientError):
+                async with asyncio.timeout(FAREWELL_S):
+                    await self._journal.end_session(self.id)
 
     async def _beat(self) -> None:
         await self._journal.session(self._session)

@@ -229,3 +229,13 @@ async def test_the_tokens_of_an_input_are_counted_with_what_precedes_it(house: H
     assert both.input_tokens > alone.input_tokens
     with pytest.raises(openai.NotFoundError):
         await sdk.responses.input_tokens.count(model="nobody", input="three")
+
+
+async def test_a_key_gives_the_turn_that_holds_the_conversation(house: House, sdk: AsyncOpenAI) -> None:
+    conversation = await sdk.conversations.create()
+    body = GOOD | {"conversation": conversation.id}
+    replies = [
+        await house.client.post("/v1/responses", json=body, headers={"Idempotency-Key": "once"}) for _ in range(2)
+    ]
+    assert [reply.status_code for reply in replies] == [200, 200]
+    assert replies[0].json()["id"] == replies[1].json()["id"]

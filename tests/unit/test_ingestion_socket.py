@@ -217,3 +217,20 @@ async def test_a_server_that_ends_asks_its_clients_to_connect_again(house: House
         house.service.drain()
         assert await client.frames() == []
     assert client.code == 1012
+
+
+async def test_only_so_many_requests_may_wait(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "WAITING", 1)
+    async with connected(house) as client:
+        client.say(CREATE)
+        job = await house.next_job()
+        for _ in range(2):
+            client.say(CREATE)
+        while (frame := await client.next()) is not None and frame["type"] != "error":
+            pass
+        assert frame is not None
+        assert (frame["status"], frame["error"]["code"]) == (429, "rate_limit_exceeded")
+        await house.write(job, ["Hello"])
+        await house.complete(job)
+        await house.seal()
+        assert (await work(house)).job_id != job.job_id

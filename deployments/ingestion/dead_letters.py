@@ -10,6 +10,7 @@ from starlette.responses import Response
 from actors.journal.protocol import DeadLetterQuery
 from deployments.history.views import links
 from deployments.ingestion.bodies import Body
+from deployments.ingestion.document import described
 from deployments.ingestion.jobs import json_reply
 from deployments.ingestion.middleware import tenant_of
 from deployments.ingestion.service import IngestionService
@@ -47,7 +48,7 @@ def dead_letter_routes(service: IngestionService) -> APIRouter:
         query = DeadLetterQuery(tenant_of(request.scope), model, error, after, limit)
         return json_reply(await service.history.dead_letters(query))
 
-    @router.post("/redrive")
+    @router.post("/redrive", openapi_extra=described(RedriveBody, required=False))
     async def redrive_some(request: Request) -> Response:
         body = RedriveBody.model_validate_json(await request.body() or b"{}")
         tenant = tenant_of(request.scope)

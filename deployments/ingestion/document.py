@@ -41,6 +41,7 @@ _ERROR: dict[str, Any] = {
 }
 _SCHEMAS = "x-schemas"  # what an operation keeps for the document until that is made: parts of its body's schema,
 _REPLY = "x-reply"  # and which type of the client its reply is
+_UNUSED = frozenset({"HTTPValidationError", "ValidationError"})  # of the 422
 _STREAM: dict[str, Any] = {"text/event-stream": {"schema": {}}}  # OpenAPI 3.1 has no words for events
 
 
@@ -72,7 +73,7 @@ def install(app: FastAPI, plain: Mapping[str, dict[str, Any]]) -> None:
 def _document(app: FastAPI, plain: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     document = get_openapi(title=app.title, version="1", routes=app.routes)
     document["paths"] |= {path: {"post": dict(operation)} for path, operation in plain.items()}
-    schemas: dict[str, Any] = {"Error": _ERROR}
+    schemas: dict[str, Any] = {**document["components"]["schemas"], "Error": _ERROR}
     for path in document["paths"].values():
         for operation in path.values():
             schemas |= operation.pop(_SCHEMAS, {})
@@ -80,7 +81,7 @@ def _document(app: FastAPI, plain: Mapping[str, dict[str, Any]]) -> dict[str, An
             if reply:
                 schemas |= _reply(operation["responses"], reply)
             _correct(operation["responses"])
-    document["components"] = {"schemas": schemas}
+    document["components"] = {"schemas": {name: each for name, each in schemas.items() if name not in _UNUSED}}
     return document
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -245,6 +246,8 @@ async def test_the_document_says_what_is_answered(house: House) -> None:
         "text/event-stream": {"schema": {}},
     }
     assert document["paths"]["/async-generate"]["post"]["requestBody"]["required"]
+    named = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(document)))
+    assert named <= set(document["components"]["schemas"])
     answered = {status for path in document["paths"].values() for o in path.values() for status in o["responses"]}
     assert "422" not in answered
     assert {"200", "400", "401", "404", "409", "413", "429", "503"} <= answered

@@ -91,6 +91,7 @@ def summary(findings: Sequence[Finding]) -> dict[str, Any]:
         "duplicated": sum(finding.duplicated for finding in findings),
         "stuck": sum(finding.stuck for finding in findings),
         "torn": sum(finding.torn for finding in findings),
+        "blamed": sum(finding.blamed for finding in findings),
         "recovery_max_s": slowest("worker"),
         "recovery_actor_max_s": slowest("actor"),
         "recovery_node_max_s": slowest("node"),

@@ -1,6 +1,7 @@
 """Asks Ray whether a process of ours still lives."""
 
 import asyncio
+import socket
 from typing import Any, NamedTuple
 
 import ray
@@ -30,4 +31,18 @@ async def death_of(home: Home) -> Death | None:
 
 
 def _node_lives(node_id: str) -> bool:
-    return any(node["Alive"] for node in ray.nodes() if node["NodeID"] == node_id)
+    """Ray may hear of a node's death seconds after that of its processes; but its raylet answers no more."""
+    return any(
+        node["Alive"] and answers(node["NodeManagerAddress"], node["NodeManagerPort"])
+        for node in ray.nodes()
+        if node["NodeID"] == node_id
+    )
+
+
+def answers(address: str, port: int) -> bool:
+    """Whether somebody listens there."""
+    try:
+        socket.create_connection((address, port), timeout=ASK_S).close()
+    except OSError:
+        return False
+    return True

@@ -68,6 +68,14 @@ class ServerProcess:
             stdout=subprocess.PIPE, stderr=output, text=True, env=_environment(), cwd=self._code,
         )  # fmt: skip
         output.close()
+        try:
+            self._await_ready()
+        except BaseException:  # a test's time limit too: no server outlives it
+            self.kill_everything()
+            raise
+
+    def _await_ready(self) -> None:
+        assert self._process is not None
         assert self._process.stdout is not None
         for line in self._process.stdout:
             if line.startswith("ready "):

@@ -71,7 +71,8 @@ class ServerProcess:
         try:
             self._await_ready()
         except BaseException:  # a test's time limit too: no server outlives it
-            self.kill_everything()
+            if self._process.poll() is None:
+                self.kill_everything()
             raise
 
     def _await_ready(self) -> None:

@@ -25,8 +25,8 @@ from configs.settings import CONFIGS
 
 ROUNDS = 5
 READERS = 64
-STREAMS = 256  # of a turn
-TOKENS = 256
+STREAMS = 128  # of a turn
+TOKENS = 1_000
 PAUSE_S = 1  # between turns: what one left to do must not cost the next
 AT_ONCE = json.dumps({"tokens": TOKENS, "delay_ms": 0.001})  # any delay gives tokens one by one; this one is none
 OURS, CONSTANT = "/v1/responses", "/constant/v1/responses"

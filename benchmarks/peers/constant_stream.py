@@ -1,5 +1,6 @@
 """The ceiling of a stream: an endpoint that sends the frames of one of ours, and stores, makes and reads nothing."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -40,6 +41,7 @@ class ConstantStream:
 
     async def _send(self) -> AsyncIterator[bytes]:
         for frame in self._frames:
+            await asyncio.sleep(0)  # events come one after another: without this, it would be the download of a file
             yield frame
 
 

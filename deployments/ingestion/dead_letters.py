@@ -67,7 +67,7 @@ def dead_letter_routes(service: IngestionService) -> APIRouter:
     async def dead_letter(request: Request, job_id: str) -> Response:
         return json_reply(await service.history.dead_letter(tenant_of(request.scope), job_id))
 
-    @router.post("/{job_id}/redrive")
+    @router.post("/{job_id}/redrive", status_code=202)
     async def redrive(request: Request, job_id: str) -> Response:
         (new,) = await service.redrive([job_id], tenant_of(request.scope))
         view: dict[str, Any] = {"job_id": new, "redrive_of": job_id, "links": links(new)}

@@ -13,6 +13,7 @@ from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match, Route
 
 from deployments.history.conversations import UnknownConversationError, UnknownItemError
 from deployments.history.history import UnknownJobError
@@ -111,7 +112,20 @@ def install(app: FastAPI) -> None:
 async def _handle(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException) and error.status_code == HTTPStatus.NOT_FOUND:
         error = ApiError(404, f"Invalid URL ({request.method} {request.url.path})", "not_found")
-    return error_response(api_error(error))
+    response = error_response(api_error(error))
+    if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        response.headers["allow"] = ", ".join(_methods(request))
+    return response
+
+
+def _methods(request: Request) -> list[str]:
+    """Those that the routes of this path have. Starlette itself tells of one route only."""
+    others = [
+        route
+        for route in request.app.routes
+        if isinstance(route, Route) and route.matches(request.scope)[0] is Match.PARTIAL
+    ]
+    return sorted({method for route in others for method in route.methods or ()})
 
 
 def _of_ours(error: HeliographError) -> ApiError:

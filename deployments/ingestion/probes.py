@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from fastapi import APIRouter
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from deployments.ingestion.errors import ApiError
 from deployments.ingestion.jobs import json_reply
@@ -27,7 +27,7 @@ def probe_routes(service: IngestionService, exposition: Callable[[], bytes] | No
 
     if exposition is not None:
 
-        @router.get("/metrics")
+        @router.get("/metrics", response_class=PlainTextResponse)
         async def metrics() -> Response:
             return Response(exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
 

@@ -120,3 +120,12 @@ async def test_routes_that_do_not_exist_are_refused_in_the_same_shape(
     reply = await house.client.request(method, path)
     assert reply.status_code == status
     assert set(reply.json()["error"]) == {"message", "type", "param", "code"}
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [("/v1/prompts", "GET, POST"), ("/v1/responses/resp_1", "DELETE, GET"), ("/async-generate", "POST")],
+)
+async def test_a_wrong_method_is_told_all_the_right_ones(house: House, path: str, allowed: str) -> None:
+    reply = await house.client.put(path)
+    assert (reply.status_code, reply.headers["allow"]) == (405, allowed)

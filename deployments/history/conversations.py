@@ -120,14 +120,16 @@ class Conversations:
     async def conversation_items(
         self, tenant: str, conversation_id: str, after: str | None, limit: int, *, ascending: bool
     ) -> dict[str, Any]:
-        """A page of its items."""
+        """A page of its items, each id once: a cursor that leads back would keep its reader for ever."""
         await self._row(tenant, conversation_id)
         shown: list[Item] = []
+        passed: set[str] = set()
         begun = after is None
         async with aclosing(self._items(tenant, conversation_id, ascending=ascending)) as found:
             async for _, item in found:
-                if begun:
+                if begun and item["id"] not in passed:
                     shown.append(item)
+                passed.add(item["id"])
                 begun = begun or item["id"] == after
                 if len(shown) > limit:
                     break

@@ -4,6 +4,7 @@ Invariants: another tenant's template looks like one that does not exist; a clie
 so that filling it in takes no time; what a template is made of is checked before it is kept.
 """
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Protocol
@@ -17,6 +18,8 @@ from pipelines.commands import Answer, Verdict
 from pipelines.edits import AddVersion, CreateTemplate, DeleteTemplate, Edit, SetDefault, Template, TemplateVersion
 from pipelines.errors import RejectError
 from pipelines.ports import Ports
+
+_NUMBER = re.compile("[1-9][0-9]{0,8}")  # of a version, in the one way to write it
 
 
 class UnknownTemplateError(LookupError):
@@ -82,7 +85,7 @@ class Prompts:
 
     async def prompt_set_default(self, tenant: str, prompt_id: str, version: str) -> dict[str, Any]:
         """The version that serves who names none."""
-        number = int(version) if version.isdecimal() else 0
+        number = int(version) if _NUMBER.fullmatch(version) else 0
         await self._edit_prompt(SetDefault(template=prompt_id, tenant=tenant, version=number))
         return await self.prompt(tenant, prompt_id)
 

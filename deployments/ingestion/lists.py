@@ -15,8 +15,11 @@ Order: TypeAlias = Literal["asc", "desc"]
 
 
 def page_of(items: Sequence[dict[str, Any]], *, after: str | None, limit: int, order: Order) -> dict[str, Any]:
-    """The envelope of `limit` items behind the one with the id `after`. `items` come in ascending order."""
-    ordered = list(items) if order == "asc" else list(reversed(items))
+    """The envelope of `limit` items behind the one with the id `after`. `items` come in ascending order.
+
+    An id that comes twice is shown once: a cursor that leads back would keep its reader for ever.
+    """
+    ordered = list({item["id"]: item for item in (items if order == "asc" else reversed(items))}.values())
     if after is not None:
         place = next((index for index, item in enumerate(ordered) if item["id"] == after), None)
         if place is None:

@@ -59,7 +59,7 @@ async def test_a_version_is_used_once_it_is_named_or_the_default(house: HistoryH
     assert [await texts(house, name), await texts(house, name, "2")] == [["One"], ["Two"]]
     assert (await house.history.prompt_set_default(TENANT, name, "2"))["version"] == "2"
     assert [await texts(house, name), await texts(house, name, "1")] == [["Two"], ["One"]]
-    for version in ("3", "0", "two", ""):
+    for version in ("3", "0", "02", "\uff12", "two", ""):
         with pytest.raises(UnknownTemplateError):
             await house.history.prompt_set_default(TENANT, name, version)
         with pytest.raises(UnknownTemplateError):

@@ -76,3 +76,20 @@ def test_a_page_knows_of_more_by_one_item_too_many() -> None:
         "last_id": "a",
         "has_more": True,
     }
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+async def test_a_list_with_the_same_id_twice_comes_to_an_end(house: House, order: str) -> None:
+    again = [{"id": name, "role": "user", "content": name} for name in ("one", "two", "one")]
+    made = (await house.client.post("/v1/conversations", json={"items": again})).json()
+    body = {"model": "scripted", "input": again, "background": True}
+    response = (await house.client.post("/v1/responses", json=body)).json()
+    for path in (f"/v1/conversations/{made['id']}/items", f"/v1/responses/{response['id']}/input_items"):
+        shown: list[str] = []
+        while len(shown) < 3:
+            after = {"after": shown[-1]} if shown else {}
+            page = (await house.client.get(path, params={"order": order, "limit": 1, **after})).json()
+            shown += [item["id"] for item in page["data"]]
+            if not page["has_more"]:
+                break
+        assert sorted(shown) == ["one", "two"], path

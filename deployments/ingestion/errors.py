@@ -119,13 +119,10 @@ async def _handle(request: Request, error: Exception) -> Response:
 
 
 def _methods(request: Request) -> list[str]:
-    """Those that the routes of this path have. Starlette itself tells of one route only."""
-    others = [
-        route
-        for route in request.app.routes
-        if isinstance(route, Route) and route.matches(request.scope)[0] is Match.PARTIAL
-    ]
-    return sorted({method for route in others for method in route.methods or ()})
+    """Those of this path in all its routes. Starlette itself tells of one route only."""
+    routes = [route for route in request.app.routes if isinstance(route, Route)]
+    path = next(route.path for route in routes if route.matches(request.scope)[0] is Match.PARTIAL)
+    return sorted({method for route in routes if route.path == path for method in route.methods or ()})
 
 
 def _of_ours(error: HeliographError) -> ApiError:

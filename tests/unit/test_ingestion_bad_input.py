@@ -124,7 +124,7 @@ async def test_routes_that_do_not_exist_are_refused_in_the_same_shape(
 
 @pytest.mark.parametrize(
     ("path", "allowed"),
-    [("/v1/prompts", "GET, POST"), ("/v1/responses/resp_1", "DELETE, GET"), ("/async-generate", "POST")],
+    [("/v1/prompts", "GET, POST"), ("/v1/responses/resp_1", "DELETE, GET"), ("/dead-letters/redrive", "POST")],
 )
 async def test_a_wrong_method_is_told_all_the_right_ones(house: House, path: str, allowed: str) -> None:
     reply = await house.client.put(path)

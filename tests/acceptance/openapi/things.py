@@ -1,0 +1,67 @@
+"""Something of every kind that a path can name, on a server whose address the environment has."""
+
+import os
+import time
+from typing import Any
+
+import httpx
+
+ADDRESS = "SERVER_UNDER_TEST"
+PATIENCE_S = 60
+
+
+class Things:
+    """Made when they are first asked for, and again when they may have been deleted."""
+
+    def __init__(self) -> None:
+        self._http = httpx.Client(base_url=os.environ[ADDRESS], timeout=PATIENCE_S)
+        self._ids: dict[str, str] = {}
+
+    def named(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """These parameters of a path, naming what exists."""
+        return {name: self._id(name) for name in parameters}
+
+    def forget(self, parameters: dict[str, Any]) -> None:
+        """They may be gone."""
+        for name in parameters:
+            self._ids.pop(name, None)
+
+    def _id(self, name: str) -> str:
+        if name not in self._ids:
+            self._ids[name] = self._make(name)
+        return self._ids[name]
+
+    def _make(self, name: str) -> str:
+        match name:
+            case "model":
+                made = "scripted"
+            case "response_id":
+                body = {"model": "scripted", "input": "Hi", "background": True}
+                made = self._post("/v1/responses", body)["id"]
+            case "conversation_id":
+                made = self._post("/v1/conversations", {})["id"]
+                self._ids.pop("item_id", None)
+            case "item_id":
+                items = {"items": [{"role": "user", "content": "Hi"}]}
+                made = self._post(f"/v1/conversations/{self._id('conversation_id')}/items", items)["data"][0]["id"]
+            case "prompt_id":
+                made = self._post("/v1/prompts", {"name": "greeting", "template": "Hi {{name}}"})["id"]
+            case "job_id":
+                made = self._dead_letter()
+        return str(made)
+
+    def _dead_letter(self) -> str:
+        """A job that has failed, so that it can be looked at in every way."""
+        body = {"model": "scripted", "prompt": "Hi", "metadata": {"scripted": '{"fail": "raise"}'}}
+        job: str = self._post("/async-generate", body)["job_id"]
+        give_up_at = time.monotonic() + PATIENCE_S
+        while time.monotonic() < give_up_at:
+            if self._http.get(f"/dead-letters/{job}").is_success:
+                return job
+            time.sleep(0.05)
+        raise AssertionError(f"{job} has not become a dead letter")
+
+    def _post(self, path: str, body: dict[str, Any]) -> Any:
+        reply = self._http.post(path, json=body)
+        assert reply.is_success, reply.text
+        return reply.json()

@@ -22,6 +22,11 @@ from tests.servers import ServerProcess  # noqa: E402
 from tests.vllm_server import VllmServer  # noqa: E402
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`make acceptance` takes the time for it."""
+    parser.addoption("--every-way", action="store_true", help="every acceptance test on every ingress and client")
+
+
 @pytest.fixture(scope="session")
 def event_driven(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """`configs/scripted.yaml` on a Ray of its own."""

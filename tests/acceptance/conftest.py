@@ -11,6 +11,20 @@ WIRINGS = ["monolith", "event_driven"]
 INGRESSES = [*WIRINGS, "python_proxy"]  # what speaks HTTP to the client: uvicorn, HAProxy, Serve's own proxy
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without `--every-way` the lenient client asks the monolith alone, and nobody asks through Serve's own proxy."""
+    if not config.getoption("--every-way"):
+        left = [item for item in items if _is_more_of_the_same(item)]
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]
+
+
+def _is_more_of_the_same(item: pytest.Item) -> bool:
+    ways: dict[str, object] = getattr(getattr(item, "callspec", None), "params", {})
+    lenient = ways.get("openai") == "lenient" and ways.get("ingress") != "monolith"
+    return lenient or ways.get("ingress") == "python_proxy"
+
+
 @pytest.fixture(scope="session", params=WIRINGS)
 def server(request: pytest.FixtureRequest) -> ServerProcess:
     """One server per wiring for the whole session."""

@@ -30,7 +30,7 @@ def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -
 
 @schemathesis.hook
 def after_call(context: HookContext, case: Case[Any], response: Response) -> None:  # noqa: ARG001 - likewise
-    if case.method == "DELETE":
+    if case.method == "DELETE" and response.status_code < 300:
         _things.forget(case.path_parameters or {})
 
 

@@ -27,10 +27,12 @@ logger = logging.getLogger(__name__)
 
 # Ray has no setting for the address of the two ports, so they are bound to this machine just before the start.
 # Until Serve has told it of the applications, HAProxy would say of every job that there is none.
+# With `splice-request` a client that leaves before its reply has begun is not noticed, and HAProxy 2.8 spins for it.
 _EDITS = f"""\
 s/bind [*]?:({STATS_PORT}|{METRICS_PORT})$/bind 127.0.0.1:\\1/
 s/http-request return status 404 .*/http-request return status 503 content-type application\\/json \
 string '{NOT_READY}' hdr Retry-After 1/
+/^ *option splice-request$/d
 """
 # HAProxy must not outlive the actor that started it: it would keep the ports.
 _WRAPPER = """#!/bin/sh

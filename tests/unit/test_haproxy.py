@@ -60,6 +60,61 @@ def _ask(port: int) -> httpx.Response | None:
         return None
 
 
+REUSING = """
+global
+    nbthread 1
+defaults
+    mode http
+    option splice-request
+    option abortonclose
+    timeout client 60s
+    timeout server 60s
+    timeout connect 5s
+frontend http
+    bind 127.0.0.1:{port}
+    default_backend service
+backend service
+    http-reuse always
+    server one 127.0.0.1:{service}
+"""
+HEAD = b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 2\r\n\r\n"
+
+
+def test_a_client_that_leaves_before_its_reply_is_noticed(tmp_path: Path) -> None:
+    binary = haproxy._environment(tmp_path)["RAY_SERVE_HAPROXY_BINARY_PATH"]
+    config, port = tmp_path / "haproxy.cfg", free_port()
+    with socket.create_server(("127.0.0.1", 0)) as service:
+        service.settimeout(30)
+        config.write_text(REUSING.format(port=port, service=service.getsockname()[1]))
+        with subprocess.Popen([binary, "-db", "-f", str(config)]) as process:
+            until(lambda: not haproxy.is_free("127.0.0.1", port), seconds=30, what="HAProxy")
+            with socket.create_connection(("127.0.0.1", port)) as client:
+                client.sendall(HEAD + b"{}")
+                connection, _ = service.accept()
+                connection.settimeout(10)
+                assert connection.recv(1000)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                assert client.recv(1000)
+            with socket.create_connection(("127.0.0.1", port)) as client:
+                client.sendall(HEAD)
+                assert connection.recv(1000)  # it is used again
+                client.sendall(b"{}")
+                assert connection.recv(2) == b"{}"
+            gone = _end_of(connection)
+            process.kill()
+    assert gone
+
+
+def _end_of(connection: socket.socket) -> bool:
+    with connection:
+        try:
+            return connection.recv(1000) == b""
+        except ConnectionResetError:
+            return True
+        except TimeoutError:
+            return False
+
+
 def test_a_second_server_on_the_machine_takes_the_python_proxy_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
     with haproxy.ingress(), haproxy.ingress() as second:
         assert second == haproxy.PYTHON_PROXY

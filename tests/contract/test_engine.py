@@ -274,19 +274,6 @@ async def test_a_cancel_over_http_gives_slot_and_blocks_to_who_waits_for_them(
 
 
 @only_vllm
-async def test_the_death_of_the_engines_process_is_noticed_at_once(subject: Subject) -> None:
-    orphan = subject.endless("orphan")
-    await anext(orphan)
-    (core,) = multiprocessing.active_children()
-    core.kill()
-    async with asyncio.timeout(10):  # the generation would take a minute
-        with pytest.raises(EngineDeadError):
-            await run_all(orphan)
-        with pytest.raises(EngineDeadError):
-            await run(subject, subject.ask("late"))
-
-
-@only_vllm
 async def test_direct_requests_say_what_the_engine_does(subject: Subject, tmp_path: Path) -> None:
     ids = ids_of(await run(subject, subject.ask("alone", QUESTION, max_tokens=40)))
     said, prompt = subject.engine.decode(ids), subject.encode(QUESTION)
@@ -301,3 +288,16 @@ async def test_direct_requests_say_what_the_engine_does(subject: Subject, tmp_pa
         assert first["text"] == said
         shown = len(ids) - 1  # the token that ends it has no text
         assert len(first["logprobs"]["tokens"]) == len(second["logprobs"]["token_logprobs"]) == shown
+
+
+@only_vllm
+async def test_the_death_of_the_engines_process_is_noticed_at_once(subject: Subject) -> None:
+    orphan = subject.endless("orphan")
+    await anext(orphan)
+    (core,) = multiprocessing.active_children()
+    core.kill()
+    async with asyncio.timeout(10):  # the generation would take a minute
+        with pytest.raises(EngineDeadError):
+            await run_all(orphan)
+        with pytest.raises(EngineDeadError):
+            await run(subject, subject.ask("late"))

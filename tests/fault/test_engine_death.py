@@ -25,7 +25,7 @@ def test_a_client_notices_nothing_but_time(server: ServerProcess) -> None:
 
 def test_jobs_go_on_from_their_logs_after_the_death_of_the_engine_core(server: ServerProcess) -> None:
     jobs = [server.submit(prompt=f"Count from {n} upwards.", max_output_tokens=200) for n in range(4)]
-    until(lambda: all("InferenceStarted" in server.events(job) for job in jobs), seconds=60, what="the start")
+    until(lambda: all("InferenceStarted" in server.events(job) for job in jobs), seconds=240, what="the start")
     before = [server.tokens(job, 3) for job in jobs]
     server.kill("VLLM::EngineCore")
     views = [server.finish(job, seconds=300) for job in jobs]

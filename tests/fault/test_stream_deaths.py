@@ -36,7 +36,8 @@ def test_a_stream_survives_the_death_of(victim: str, event_driven: ServerProcess
 
 
 def test_a_foreground_response_ends_when_its_ingestion_replica_dies(event_driven: ServerProcess) -> None:
-    follower = Follower(event_driven, {**BODY, "background": False})
+    endless = {"scripted": json.dumps({"tokens": 2000, "delay_ms": 50})}
+    follower = Follower(event_driven, {**BODY, "background": False, "metadata": endless})
     events = iter(follower)
     while not follower.text:
         next(events)

@@ -150,7 +150,7 @@ class ServerProcess:
     def tokens(self, job_id: str, count: int) -> list[dict[str, Any]]:
         """The first token frames of a job's stream."""
         frames: list[dict[str, Any]] = []
-        with connect(f"{self.socket_url}/jobs/{job_id}/stream", open_timeout=60) as socket:
+        with connect(f"{self.socket_url}/jobs/{job_id}/stream", open_timeout=60, close_timeout=1) as socket:
             while len(frames) < count:
                 frame = json.loads(socket.recv(60))
                 assert frame["type"] != "end"

@@ -1,6 +1,7 @@
 """kill -9 of vLLM's engine core, on a real model: the jobs go on from their logs and complete."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -24,9 +25,10 @@ def test_a_client_notices_nothing_but_time(server: ServerProcess) -> None:
 
 
 def test_jobs_go_on_from_their_logs_after_the_death_of_the_engine_core(server: ServerProcess) -> None:
-    jobs = [server.submit(prompt=f"Count from {n} upwards.", max_output_tokens=200) for n in range(4)]
+    jobs = [server.submit(prompt=f"Count from {n} upwards.", max_output_tokens=600) for n in range(4)]
     until(lambda: all("InferenceStarted" in server.events(job) for job in jobs), seconds=240, what="the start")
-    before = [server.tokens(job, 3) for job in jobs]
+    with ThreadPoolExecutor(len(jobs)) as readers:  # together, so that no job ends meanwhile
+        before = list(readers.map(lambda job: server.tokens(job, 3), jobs))
     server.kill("VLLM::EngineCore")
     views = [server.finish(job, seconds=300) for job in jobs]
     assert {view["status"] for view in views} <= {"completed", "incomplete"}

@@ -6,7 +6,7 @@ from typing import Any
 import uvicorn
 
 from configs.settings import MonolithSettings
-from deployments.app import Monolith
+from deployments.monolith import Monolith
 
 REPLIES_END_S = 2  # what is not answered then is cut
 

@@ -9,8 +9,8 @@ from typing import Any, Self
 import httpx
 
 from configs.settings import ModelProfile, MonolithSettings
-from deployments.app import Monolith
 from deployments.engines.protocol import Engine
+from deployments.monolith import Monolith
 from tests.asgi_socket import AsgiSocket
 from tests.logging_kept import kept_logging
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 
 from configs.settings import MonolithSettings
-from deployments.app import Monolith
+from deployments.monolith import Monolith
 
 LIMIT = 1000
 SUBMITS = 5000

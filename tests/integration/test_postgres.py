@@ -10,7 +10,7 @@ import pytest
 
 from actors.stores import ForeignStoreError
 from configs.settings import MonolithSettings
-from deployments.app import Monolith
+from deployments.monolith import Monolith
 from tests.postgres import PostgresServer
 
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from configs.settings import MonolithSettings
-from deployments.app import Monolith
+from deployments.monolith import Monolith
 
 SAID = "xyzzy-plugh"
 BODIES: list[dict[str, Any]] = [

@@ -9,7 +9,7 @@ import httpx
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from configs.settings import MonolithSettings, Telemetry
-from deployments.app import Monolith
+from deployments.monolith import Monolith
 from tests.collector import Collector, collector
 
 HOPS = {"submit", "wait.prompting", "render", "wait.inference", "prefill", "decode", "store", "seal"}

@@ -1,0 +1,145 @@
+"""The whole system in one process: the plain classes that `app.py` makes, on one event loop, without Ray."""
+
+import asyncio
+from pathlib import Path
+
+from starlette.types import ASGIApp
+
+from actors.blobs import Blobs
+from actors.dispatcher import Dispatcher
+from actors.heart import ThreadHeart
+from actors.journal.protocol import Heartbeat, Worker
+from actors.naming import TOPIC_SIZE
+from actors.puller import Handler, Puller
+from actors.shards import blob_folder, open_journal, open_token_log
+from actors.system import real_ports
+from actors.telemetry.metrics import PrometheusMetrics
+from actors.telemetry.setup import process_telemetry
+from actors.topics.in_process import InProcessTopic
+from configs.settings import (
+    ModelProfile,
+    MonolithSettings,
+    load_profile,
+)
+from deployments.app import (
+    inference_seat,
+    limits_of,
+    make_engine,
+    make_history,
+    make_inference_worker,
+    make_ingestion,
+    make_lane,
+    make_prompt_worker,
+    make_renderer,
+    prompting_seat,
+)
+from deployments.engines.protocol import Engine
+from deployments.inference.direct import DirectLane
+from deployments.ingestion.app import create_app
+from deployments.ingestion.direct import DirectService
+from pipelines.ports import Ports
+
+
+class Monolith:
+    """The whole system in one process, on the event loop that starts it."""
+
+    def __init__(self, settings: MonolithSettings) -> None:
+        self._settings = settings
+        self._telemetry = process_telemetry("heliograph", **settings.telemetry.model_dump())
+        folder = Path(settings.data)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._ports = self._new_ports()
+        self._journal = open_journal(folder, ports=self._ports, database=settings.database, limits=limits_of(settings))
+        self._log_ports = self._new_ports()
+        self._token_log = open_token_log(folder, ports=self._log_ports, database=settings.database)
+        self._blobs = Blobs(self._journal, blob_folder(folder), self._ports.clock)
+        self._topics: dict[str, InProcessTopic] = {}
+        self._pullers: list[Puller] = []
+        self._engines: list[Engine] = []
+        self._dispatcher = Dispatcher(
+            self._journal, self._token_log, open_topic=self._topic, death_of=_lives, ports=self._ports
+        )
+        renderer = make_renderer(settings.models)
+        self._lanes: dict[str, DirectLane] = {}  # by model
+        self._service = make_ingestion(
+            settings.models,
+            journal=self._journal,
+            token_log=self._token_log,
+            blobs=self._blobs,
+            history=make_history(
+                journal=self._journal, token_log=self._token_log, blobs=self._blobs, ports=self._ports
+            ),
+            renderer=renderer,
+            ports=self._new_ports(),
+        )
+        direct = DirectService(lanes=self._lanes, models=settings.models, renderer=renderer, ports=self._new_ports())
+        metrics = self._telemetry["metrics"]
+        self.app: ASGIApp = create_app(
+            self._service,
+            direct,
+            ports=self._ports,
+            tenants=settings.tenants,
+            body_limit=settings.body_limit_bytes,
+            exposition=metrics.exposition if isinstance(metrics, PrometheusMetrics) else None,
+        )
+
+    async def start(self) -> None:
+        """Begin to work."""
+        self._dispatcher.start()
+        worker = make_prompt_worker(
+            self._settings.models, journal=self._journal, blobs=self._blobs, ports=self._new_ports()
+        )
+        await self._pull(prompting_seat("prompting"), worker)
+        for name in self._settings.models:
+            await self._start_model(load_profile(name))
+
+    def drain(self) -> None:
+        """Cut the streams: their readers resume when there is a server again."""
+        self._service.drain()
+
+    async def stop(self) -> None:
+        """Hand back what runs, then let go of everything."""
+        await asyncio.gather(*(puller.stop() for puller in self._pullers))
+        for engine in self._engines:
+            await engine.close()
+        await self._service.close()
+        self._dispatcher.stop()
+        await self._ports.run_blocking(self._journal.close)  # on their own threads, behind what these still write
+        await self._log_ports.run_blocking(self._token_log.close)
+        self._telemetry["tracer"].close()
+
+    async def _start_model(self, profile: ModelProfile) -> None:
+        engine = make_engine(profile)
+        await engine.start()
+        self._engines.append(engine)
+        await self._employ(profile, engine)
+
+    async def _employ(self, profile: ModelProfile, engine: Engine) -> None:
+        """Have a started engine work on jobs and direct requests."""
+        worker = make_inference_worker(
+            profile, engine, journal=self._journal, token_log=self._token_log, blobs=self._blobs, ports=self._ports
+        )
+        self._lanes[profile.name] = make_lane(profile, engine, worker, ports=self._ports)
+        await self._pull(inference_seat(f"inference.{profile.name}", profile, engine), worker)
+
+    async def _pull(self, worker: Worker, handler: Handler) -> None:
+        loop = asyncio.get_running_loop()
+
+        def beat(worker_id: str, wait_s: float) -> Heartbeat:
+            return asyncio.run_coroutine_threadsafe(self._journal.heartbeat(worker_id, wait_s), loop).result()
+
+        topic = self._topic(worker.topic)
+        heart = ThreadHeart(beat, ports=self._ports)
+        puller = Puller(worker, handler, journal=self._journal, topic=topic, heart=heart, ports=self._ports)
+        await puller.start()
+        self._pullers.append(puller)
+
+    def _new_ports(self) -> Ports:
+        return real_ports(**self._telemetry)  # with a thread of its own for blocking work
+
+    def _topic(self, name: str) -> InProcessTopic:
+        return self._topics.setdefault(name, InProcessTopic(name, size=TOPIC_SIZE))
+
+
+async def _lives(_: object) -> None:
+    """No worker of the monolith dies before its journal."""

@@ -13,7 +13,7 @@ import httpx2
 from anthropic.types import RawContentBlockDeltaEvent, RawContentBlockStartEvent, RawMessageStreamEvent
 
 from deployments.engines.anthropic_body import messages_body
-from deployments.engines.endpoint import Endpoint, ended_early, unreachable
+from deployments.engines.endpoint import Endpoint, EndpointEngine, ended_early, unreachable
 from deployments.engines.protocol import Generation, Tokens
 from pipelines.jobs import Usage
 from pipelines.operations import Kind, Piece
@@ -31,21 +31,14 @@ _FIRST_ERROR = 400
 _BROKEN = (anthropic.APIConnectionError, httpx2.TransportError)  # the SDK does not wrap what breaks within an answer
 
 
-class AnthropicEngine:
+class AnthropicEngine(EndpointEngine):
     """One model of one server. `url` "" is Anthropic itself, `key` "" sends none that is worth anything."""
 
-    can_continue = False
-
     def __init__(self, *, url: str, model: str, key: str, context: int, slots: int) -> None:
-        self.context = context
+        super().__init__(Endpoint(url=url or ANTHROPIC_URL, model=model, slots=slots), context=context)
         self._hosted = not url
         self._model = model
-        self._endpoint = Endpoint(url=url or ANTHROPIC_URL, model=model, slots=slots)
-        self.fingerprint = self._endpoint.fingerprint
         self._client = anthropic.AsyncAnthropic(base_url=url or ANTHROPIC_URL, api_key=key or _NO_KEY, max_retries=0)
-
-    async def start(self) -> None:
-        """Nothing: a server that is down now may be up when the first job comes."""
 
     async def generate(self, generation: Generation) -> AsyncGenerator[Tokens, None]:
         """The answer in pieces. Raises RejectError, TransientError, or EndpointError for the operator's faults."""
@@ -62,15 +55,6 @@ class AnthropicEngine:
                 raise self._refusal(error) from error
             except _BROKEN as error:
                 raise unreachable(error.__cause__ or error) from error
-
-    def decode(self, ids: list[int]) -> str:
-        """No text: it has no ids."""
-        del ids
-        return ""
-
-    def has_room(self) -> bool:
-        """Whether a slot is free, and the server has not asked to be left alone."""
-        return self._endpoint.has_room()
 
     async def close(self) -> None:
         """Close the connections."""

@@ -62,6 +62,29 @@ class Endpoint:
         return TransientError(f"The model's server answered with status {status}.", retry_after_s=pause)
 
 
+class EndpointEngine:
+    """What an engine on another server has of the engine protocol, beside its `generate` and `close`."""
+
+    can_continue = False
+
+    def __init__(self, endpoint: Endpoint, *, context: int) -> None:
+        self.context = context
+        self.fingerprint = endpoint.fingerprint
+        self._endpoint = endpoint
+
+    async def start(self) -> None:
+        """Nothing: a server that is down now may be up when the first job comes."""
+
+    def decode(self, ids: list[int]) -> str:
+        """No text: it has no ids."""
+        del ids
+        return ""
+
+    def has_room(self) -> bool:
+        """Whether a slot is free, and the server has not asked to be left alone."""
+        return self._endpoint.has_room()
+
+
 def unreachable(error: BaseException) -> HeliographError:
     """The connection failed, or broke in the middle of an answer."""
     return TransientError(f"The model's server cannot be reached: {error or type(error).__name__}")

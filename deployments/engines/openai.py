@@ -13,7 +13,7 @@ from openai.types.chat import ChatCompletionChunk, ChatCompletionTokenLogprob
 from openai.types.chat.chat_completion_chunk import ChoiceDelta, ChoiceDeltaToolCall
 from openai.types.completion_usage import CompletionUsage
 
-from deployments.engines.endpoint import Endpoint, EndpointError, ended_early, unreachable
+from deployments.engines.endpoint import Endpoint, EndpointEngine, EndpointError, ended_early, unreachable
 from deployments.engines.openai_body import chat_body
 from deployments.engines.protocol import Generation, Tokens
 from events.v1.tokens_pb2 import Logprob
@@ -25,21 +25,14 @@ _NO_KEY = "none"  # the SDK wants one, and servers without keys do not look at i
 _FINISH_REASONS = {"length": "length", "content_filter": "content_filter"}  # any other is a stop
 
 
-class OpenAIEngine:
+class OpenAIEngine(EndpointEngine):
     """One model of one server. `url` "" is OpenAI itself, `key` "" sends none that is worth anything."""
 
-    can_continue = False
-
     def __init__(self, *, url: str, model: str, key: str, context: int, slots: int) -> None:
-        self.context = context
+        super().__init__(Endpoint(url=url or OPENAI_URL, model=model, slots=slots), context=context)
         self._hosted = not url
         self._model = model
-        self._endpoint = Endpoint(url=url or OPENAI_URL, model=model, slots=slots)
-        self.fingerprint = self._endpoint.fingerprint
         self._client = openai.AsyncOpenAI(base_url=url or OPENAI_URL, api_key=key or _NO_KEY, max_retries=0)
-
-    async def start(self) -> None:
-        """Nothing: a server that is down now may be up when the first job comes."""
 
     async def generate(self, generation: Generation) -> AsyncGenerator[Tokens, None]:
         """The answer in pieces. Raises RejectError, TransientError, or EndpointError for the operator's faults."""
@@ -58,15 +51,6 @@ class OpenAIEngine:
                 raise unreachable(error.__cause__ or error) from error
             except openai.APIError as error:  # in the middle of an answer
                 raise self._refusal(_status_of(error), {}, error) from error
-
-    def decode(self, ids: list[int]) -> str:
-        """No text: it has no ids."""
-        del ids
-        return ""
-
-    def has_room(self) -> bool:
-        """Whether a slot is free, and the server has not asked to be left alone."""
-        return self._endpoint.has_room()
 
     async def close(self) -> None:
         """Close the connections."""

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
 
 from pydantic_core import from_json
 from starlette.responses import Response
@@ -58,7 +57,7 @@ class AttachedStream(EventStream):
 async def whole_response(service: IngestionService, attachment: Attachment, receive: Receive) -> Response:
     """The Response once it is there. Raises ApiError where the job failed before it had said anything."""
     try:
-        last = await while_present(receive, last_frame(service.events(attachment.subject)))
+        last = await while_present(receive, service.end(attachment.subject))
         if last is None:
             await attachment.gone()
             return Response(status_code=CLIENT_GONE)
@@ -72,17 +71,6 @@ async def whole_response(service: IngestionService, attachment: Attachment, rece
         raise failure(await service.fault(attachment.subject))
     headers = REPLAYED if attachment.replayed else None
     return json_reply(response, headers=headers)
-
-
-async def last_frame(frames: AsyncGenerator[StreamFrame]) -> StreamFrame:
-    """The terminal event."""
-    last = None
-    async with aclosing(frames):
-        async for frame in frames:
-            last = frame
-    if last is None:
-        raise RuntimeError("a stream ended without an event")
-    return last
 
 
 def failure(fault: Fault) -> ApiError:

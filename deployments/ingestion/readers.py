@@ -30,9 +30,7 @@ from pipelines.ports import Ports
 
 BATCH_BYTES = 48 * 1024  # that wait for one reader; a single event may be longer
 BATCH_ENTRIES = 32  # likewise, of a native stream
-PAGE_BYTES = (
-    16 * 1024
-)  # of chunks that a reader behind its feed reads at once; as events they are some four times as long
+PAGE_BYTES = 16 * 1024  # of chunks that a reader behind its feed reads at once; as events they are four times as long
 SEAL_PATIENCE_S = 1.0  # from the terminal event until a reader asks for the seal itself
 SILENCE_S = 15.0  # after which a reader is told that there is nothing yet
 LOOK_S = 60.0  # between two looks whether a silent job is still there
@@ -127,6 +125,15 @@ class Readers:
             if terminal.sequence > starting_after:
                 yield [terminal]
 
+    async def end(self, subject: Subject) -> StreamFrame:
+        """The terminal event alone, when it comes: nothing else is written for it. Raises what `events` raises."""
+        with self._reading(subject.job_id) as feed:
+            scribe = feed.scribe or await self._scribe(feed, subject)
+            while (seal := feed.seal) is None:
+                self._go_on()
+                await self._wait(feed, feed.news, subject.tenant)
+            return feed.terminal or await self._terminal(feed, scribe, seal, subject)
+
     def drain(self) -> None:
         """Cut every stream, those that come later too."""
         self._draining = True
@@ -161,14 +168,17 @@ class Readers:
 
     async def _above(self, feed: Feed, cursor: int) -> list[Entry]:
         """What there is above a cursor, perhaps not all of it."""
-        if self._draining:
-            raise DrainError("this server ends", retry_after_s=1.0)
+        self._go_on()
         entries = feed.after(cursor)
         if entries is None:
             logged = await self._patiently(lambda: self._token_log.read(feed.job_id, cursor, PAGE_BYTES))
             self._ports.metrics.count("stream_chunks", len(logged.chunks), source="page")
             entries = entries_of(logged, cursor)
         return entries
+
+    def _go_on(self) -> None:
+        if self._draining:
+            raise DrainError("this server ends", retry_after_s=1.0)
 
     def _batch(self, feed: Feed, scribe: Scribe, entries: list[Entry], shown: int) -> list[StreamFrame]:
         """The events of the first entries above a number, as many as may wait; one at least."""

@@ -174,6 +174,10 @@ class IngestionService:
                 for frame in batch:
                     yield frame
 
+    async def end(self, subject: Subject) -> StreamFrame:
+        """The terminal one alone, when it comes. Raises what `events` raises."""
+        return await self._readers.end(subject)
+
     def event_batches(self, subject: Subject, starting_after: int = -1) -> AsyncGenerator[list[StreamFrame]]:
         """The same, as many at once as there are, and [] after each silence: what `EventStream` sends."""
         return self._readers.events(subject, starting_after)

@@ -4,13 +4,12 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-import openresponses_types
 import pytest
 from openai import AsyncOpenAI, OpenAI
 from openai.types.responses import Response
-from pydantic import TypeAdapter
 
 from tests.acceptance.asking import asked, poll
+from tests.open_responses import STREAMING_EVENTS, ResponseResource
 from tests.servers import ServerProcess
 
 HEAD = ["response.created", "response.in_progress", "response.output_item.added", "response.content_part.added"]
@@ -83,6 +82,8 @@ async def test_the_asynchronous_client_sees_the_same(ingress: ServerProcess) -> 
 
 
 def test_open_responses_accepts_the_objects_and_the_events(openai: OpenAI) -> None:
-    resource: TypeAdapter[Any] = TypeAdapter(openresponses_types.ResponseResource)
-    response = plain(openai)
-    resource.validate_python(response.to_dict(mode="json"))
+    events = list(openai.responses.create(**asked(stream=True, background=True)))
+    told = [STREAMING_EVENTS[event.type].model_validate(event.to_dict(mode="json")) for event in events]
+    assert [event.model_dump()["sequence_number"] for event in told] == list(range(len(events)))
+    response = openai.responses.retrieve(events[-1].response.id)
+    assert ResponseResource.model_validate(response.to_dict(mode="json")).id == response.id

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 from openai.types.responses import ResponseStreamEvent
-from openresponses_types import types as open_responses
-from pydantic import BaseModel, TypeAdapter
+from pydantic import TypeAdapter
 
 from deployments.history.responses import item_object, response_object
 from deployments.history.stream_events import Scribe, StreamFrame
@@ -15,13 +14,9 @@ from pipelines.jobs import Fault, Job, Reference, Status
 from pipelines.operations import Composer, Kind, Piece
 from pipelines.payloads import Request
 from tests.factories import job_id
+from tests.open_responses import STREAMING_EVENTS
 
 STREAM_EVENT: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
-OPEN_RESPONSES: dict[str, type[BaseModel]] = {  # by type; it has another name for the reasoning's text
-    next(iter(model.model_fields["type"].annotation)).value: model
-    for name, model in vars(open_responses).items()
-    if name.endswith("StreamingEvent")
-}
 MESSAGE = ["response.output_text.done", "response.content_part.done", "response.output_item.done"]
 REASONING = ["response.reasoning_text.done", "response.content_part.done", "response.output_item.done"]
 FUNCTION_CALL = ["response.function_call_arguments.done", "response.output_item.done"]
@@ -119,7 +114,7 @@ def check(frames: list[StreamFrame]) -> None:
         if frame.type != "response.cancelled":  # ours; the SDK has no such type
             assert STREAM_EVENT.validate_json(frame.data).type == frame.type
         if not frame.type.startswith(("response.cancelled", "response.reasoning_text")):
-            OPEN_RESPONSES[frame.type].model_validate_json(frame.data)
+            STREAMING_EVENTS[frame.type].model_validate_json(frame.data)
 
 
 @pytest.mark.parametrize(("status", "kind", "types", "item_status"), ENDS)

@@ -3,14 +3,14 @@
 They share the machine's cores with the servers, so they keep the bytes as they come and look at them afterwards.
 """
 
-import asyncio
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import cast
 
 import httptools
+
+from benchmarks.lanes import Lane, connected, run
 
 _EVENT = re.compile(rb"^data: \{", re.MULTILINE)  # comments and [DONE] are none
 
@@ -42,14 +42,7 @@ async def read(port: int, requests: Iterable[bytes], *, connections: int, marker
     Raises ConnectionError where the server closes a connection before a stream's end, RuntimeError where it refuses.
     """
     source, streams = iter(requests), list[Stream]()
-    lanes = await asyncio.gather(*(_connect(port, source, streams, marker) for _ in range(connections)))
-    for lane in lanes:
-        lane.next()
-    try:
-        await asyncio.gather(*(lane.done for lane in lanes))
-    finally:
-        for lane in lanes:
-            lane.transport.close()
+    await run(await connected(port, lambda: _Lane(source, streams, marker), connections))
     refused = [stream for stream in streams if stream.status != 200]
     if refused:
         raise RuntimeError(f"{len(refused)} streams were refused, one with {refused[0].status}: {refused[0].body!r}")
@@ -61,55 +54,25 @@ def get(path: str) -> bytes:
     return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
 
 
-async def _connect(port: int, source: Iterator[bytes], streams: list[Stream], marker: bytes) -> "_Lane":
-    loop = asyncio.get_running_loop()
-    lane = _Lane(source, streams, marker, loop.create_future())
-    await loop.create_connection(lambda: lane, "127.0.0.1", port)
-    return lane
+class _Lane(Lane):
+    """One connection with its streams."""
 
-
-class _Lane(asyncio.Protocol):
-    """One connection. httptools calls `on_body` and `on_message_complete`."""
-
-    transport: asyncio.Transport
-
-    def __init__(
-        self, source: Iterator[bytes], streams: list[Stream], marker: bytes, done: asyncio.Future[None]
-    ) -> None:
-        self.done = done
-        self._source = source
+    def __init__(self, source: Iterator[bytes], streams: list[Stream], marker: bytes) -> None:
+        super().__init__(source)
         self._streams = streams
         self._marker = marker
         self._stream = Stream()
-        self._parser = httptools.HttpResponseParser(self)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.Transport", transport)  # uvloop's are none of asyncio's classes
-
-    def data_received(self, data: bytes) -> None:
-        self._parser.feed_data(data)
+    def begin(self) -> None:
+        self.parser = httptools.HttpResponseParser(self)
+        self._stream = Stream(started=monotonic())
 
     def on_body(self, body: bytes) -> None:
         self._stream.pieces.append(body)
         if not self._stream.first and self._marker in body:
             self._stream.first = monotonic()
 
-    def on_message_complete(self) -> None:
+    def answered(self) -> None:
         self._stream.ended = monotonic()
-        self._stream.status = self._parser.get_status_code()
+        self._stream.status = self.parser.get_status_code()
         self._streams.append(self._stream)
-        self.next()
-
-    def connection_lost(self, error: Exception | None) -> None:
-        if not self.done.done():
-            self.done.set_exception(ConnectionError(f"the server closed a connection before a stream's end: {error}"))
-
-    def next(self) -> None:
-        """Send the next request, or be done."""
-        request = next(self._source, None)
-        if request is None:
-            self.done.set_result(None)
-            return
-        self._parser = httptools.HttpResponseParser(self)
-        self._stream = Stream(started=monotonic())
-        self.transport.write(request)

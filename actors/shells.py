@@ -12,14 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-import ray
 from ray.experimental.internal_kv import _internal_kv_get, _internal_kv_put
 
 from actors.deaths import death_of
 from actors.dispatcher import Dispatcher
 from actors.journal.limits import Limits
 from actors.journal.protocol import DeadLetterQuery, Depth, Heartbeat, JobQuery, Session, StoreInfo, Worker
-from actors.naming import NAMESPACE, TOPIC_SIZE, journal_name, token_log_name
+from actors.naming import TOPIC_SIZE, journal_name, token_log_name
 from actors.remotes import RemoteTokenLog
 from actors.shards import open_journal, open_token_log
 from actors.stores import ForeignStoreError, StaleEpochError, StoreUnavailableError, marker_file
@@ -32,7 +31,6 @@ from pipelines.edits import Conversation, Edit, Entry, Template, TemplateVersion
 from pipelines.jobs import ClaimedJob, DeadLetter, Job, Reference
 
 log = logging.getLogger("heliograph")
-HOME = "journal"  # the resource by which a cluster marks the node that has the data folder's volume
 P = ParamSpec("P")
 R = TypeVar("R")
 S = TypeVar("S", bound="Shell")
@@ -279,28 +277,3 @@ def same_store(folder: Path, name: str) -> Iterator[None]:
     if expected not in (None, uuid):
         raise ForeignStoreError(f"{name} in {folder} is another store than {expected.decode()}")
     _internal_kv_put(key, uuid)
-
-
-def ensure_actor(shell: type[Shell], name: str, *arguments: Any) -> int:
-    """Find or make a shared actor; returns its process id. Blocking; raises what its constructor raised."""
-    options: dict[str, Any] = {
-        "name": name,
-        "namespace": NAMESPACE,
-        "lifetime": "detached",
-        "get_if_exists": True,
-        "max_restarts": -1,
-        "max_concurrency": 10_000,
-        "num_cpus": 0,
-        "scheduling_strategy": "DEFAULT",
-    }
-    if HOME in ray.cluster_resources():
-        options["resources"] = {HOME: 0.001}
-    actor = ray.remote(shell).options(**options).remote(*arguments)
-    pid: int = ray.get(actor.ready.remote())
-    return pid
-
-
-def ensure_shard(folder: Path, *, database: str, shard: int, telemetry: dict[str, Any], limits: Limits) -> None:
-    """The actors of one shard."""
-    ensure_actor(TokenLogActor, token_log_name(shard), str(folder), database, shard, telemetry)
-    ensure_actor(JournalActor, journal_name(shard), str(folder), database, shard, telemetry, limits)

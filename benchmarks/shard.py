@@ -17,8 +17,8 @@ import ray
 
 from actors.journal.envelopes import open_envelope
 from actors.naming import NAMESPACE, journal_name, token_log_name
+from actors.plane import ensure_shard
 from actors.remotes import RemoteJournal
-from actors.shells import ensure_shard
 from actors.system import real_ports
 from benchmarks.crew import crew
 from configs.settings import PlaneSettings

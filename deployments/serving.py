@@ -22,9 +22,9 @@ from actors.deaths import Home
 from actors.heart import ThreadHeart
 from actors.journal.protocol import Worker
 from actors.naming import TOPIC_SIZE, journal_name, token_log_name
+from actors.plane import ensure_shard
 from actors.puller import Handler, Puller
 from actors.remotes import RemoteJournal, RemoteTokenLog
-from actors.shells import ensure_shard
 from actors.system import real_ports
 from actors.telemetry.setup import process_telemetry
 from actors.topics.ray_queue import RayTopic

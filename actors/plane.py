@@ -1,0 +1,37 @@
+"""Makes the shared actors of a cluster, or finds those that are there."""
+
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from actors.journal.limits import Limits
+from actors.naming import NAMESPACE, journal_name, token_log_name
+from actors.shells import JournalActor, Shell, TokenLogActor
+
+HOME = "journal"  # the resource by which a cluster marks the node that has the data folder's volume
+
+
+def ensure_actor(shell: type[Shell], name: str, *arguments: Any) -> int:
+    """Find or make a shared actor; returns its process id. Blocking; raises what its constructor raised."""
+    options: dict[str, Any] = {
+        "name": name,
+        "namespace": NAMESPACE,
+        "lifetime": "detached",
+        "get_if_exists": True,
+        "max_restarts": -1,
+        "max_concurrency": 10_000,
+        "num_cpus": 0,
+        "scheduling_strategy": "DEFAULT",
+    }
+    if HOME in ray.cluster_resources():
+        options["resources"] = {HOME: 0.001}
+    actor = ray.remote(shell).options(**options).remote(*arguments)
+    pid: int = ray.get(actor.ready.remote())
+    return pid
+
+
+def ensure_shard(folder: Path, *, database: str, shard: int, telemetry: dict[str, Any], limits: Limits) -> None:
+    """The actors of one shard."""
+    ensure_actor(TokenLogActor, token_log_name(shard), str(folder), database, shard, telemetry)
+    ensure_actor(JournalActor, journal_name(shard), str(folder), database, shard, telemetry, limits)

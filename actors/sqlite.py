@@ -33,6 +33,13 @@ _PASSING = (  # a disk that is full or fails, a lock that is held; anything else
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
 )
+_PRAGMAS = (
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    "wal_autocheckpoint = 16000",  # pages, 64 MB: a page that is written often is copied, and synced, seldom
+    "foreign_keys = ON",
+    "busy_timeout = 5000",
+)
 
 
 class SqliteFile:
@@ -80,7 +87,7 @@ class SqliteFile:
             self.connection.execute("ROLLBACK")
 
     def _set_up(self, migrations: Path) -> None:
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 5000"):
+        for pragma in _PRAGMAS:
             self.connection.execute(f"PRAGMA {pragma}")
         self.connection.execute("CREATE TABLE IF NOT EXISTS store (key TEXT PRIMARY KEY, value) WITHOUT ROWID")
         migrate(self.connection, migrations)

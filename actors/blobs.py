@@ -50,13 +50,17 @@ class Blobs:
     async def get_many(self, items: Sequence[tuple[str, Reference, bytes | None]]) -> list[bytes]:
         """The bytes for (tenant, reference, bytes if already at hand). Raises LookupError for what is not there."""
         found = [data for _, _, data in items]
-        missing = [i for i, data in enumerate(found) if data is None]
-        for i in missing:
+        inline: dict[str, list[int]] = {}  # places by tenant
+        for i in [i for i, data in enumerate(found) if data is None]:
             tenant, reference, _ = items[i]
             if reference.size > INLINE_BYTES:
                 found[i] = await asyncio.to_thread(self._read, self._path(tenant, reference))
             else:
-                found[i] = (await self._journal.blobs(tenant, [reference]))[0]
+                inline.setdefault(tenant, []).append(i)
+        for tenant, places in inline.items():
+            answer = await self._journal.blobs(tenant, [items[i][1] for i in places])
+            for i, data in zip(places, answer, strict=True):
+                found[i] = data
         if any(data is None for data in found):
             raise LookupError("a payload is gone")
         return [data for data in found if data is not None]

@@ -4,17 +4,14 @@ Every application waits for the shared actors that `plane` makes. A replica's pu
 constructor; Serve tells a replica that it must leave by calling `__del__`.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import ray
 from ray import serve
-from ray.exceptions import RayActorError, RayTaskError
 from ray.serve import Application
-from ray.serve.exceptions import BackPressureError
 from starlette.types import ASGIApp
 
 from actors.blobs import Blobs
@@ -50,14 +47,13 @@ from deployments.app import (
     prompting_seat,
 )
 from deployments.autoscaling import scaling_options
-from deployments.history.history import HistoryApi
 from deployments.inference.placement import replica_options
 from deployments.inference.slots import QUEUE
 from deployments.inference.speech import Batch
 from deployments.ingestion.app import create_app
 from deployments.ingestion.direct import DirectService
+from deployments.remote_history import remote_history
 from deployments.remote_lane import RemoteLane
-from pipelines.errors import TransientError
 from pipelines.generate import inference_topic
 from pipelines.payloads import Prompt
 
@@ -164,34 +160,6 @@ class HistoryService(Replica):
         return await getattr(self._history, question)(*arguments, **named)
 
 
-class _Asking:
-    """Every question of `HistoryApi`, put to the service."""
-
-    def __init__(self) -> None:
-        self._handle = serve.get_deployment_handle("history", "history")
-
-    def __getattr__(self, question: str) -> Callable[..., Awaitable[Any]]:
-        if question not in QUESTIONS:
-            raise AttributeError(question)
-        return partial(self._ask, question)
-
-    async def _ask(self, question: str, *arguments: Any, **named: Any) -> Any:
-        try:
-            return await self._handle.ask.remote(question, *arguments, **named)
-        except RayTaskError as error:
-            raise error.cause from None  # what the service raised, without Ray's wrapping
-        except (RayActorError, BackPressureError) as error:
-            raise TransientError("history is not reachable", retry_after_s=1.0) from error
-
-
-QUESTIONS = frozenset(name for name in dir(HistoryApi) if not name.startswith("_"))
-
-
-def remote_history() -> HistoryApi:
-    """The history service, by its handle."""
-    return cast("HistoryApi", _Asking())
-
-
 @serve.ingress()
 class Ingestion(Replica):
     """The HTTP surface; its methods serve the Python client."""
@@ -207,7 +175,7 @@ class Ingestion(Replica):
             journal=self._journal,
             token_log=self._token_log,
             blobs=await self._find_blobs(),
-            history=remote_history(),
+            history=remote_history(self._ports),
             renderer=renderer,
             on_demand=settings.on_demand,
             ports=self._ports,

@@ -5,7 +5,7 @@ never changes, because its output comes from the result blob or from the sealed 
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from actors.blobs import Blobs
@@ -98,12 +98,23 @@ class History(Conversations, Prompts):
 
     async def response(self, tenant: str, job_id: str) -> dict[str, Any]:
         """The job as OpenAI's Response object."""
-        job = await self.row(tenant, job_id)
-        references = [job.request, job.result] if job.status in _BY_RESULT and job.result else [job.request]
-        payloads = await self._blobs.get_many([(tenant, reference, None) for reference in references])
-        request = Request.model_validate_json(payloads[0])
-        if len(payloads) > 1:
-            result = Result.model_validate_json(payloads[1])
+        (found,) = await self.responses([(tenant, job_id)])
+        if found is None:
+            raise UnknownJobError(job_id)
+        return found
+
+    async def responses(self, wanted: Sequence[tuple[str, str]]) -> list[dict[str, Any] | None]:
+        """The same for many (tenant, job), in one reading of each store; None for a job that is unknown."""
+        rows = iter(await self._rows.do([key for key in wanted if is_id(key[1])]))
+        jobs = [next(rows) if is_id(job_id) else None for _, job_id in wanted]
+        needed = [(job.tenant, reference, None) for job in jobs if job for reference in _payloads_of(job)]
+        payloads = iter(await self._blobs.get_many(needed))
+        return [await self._response(job, payloads) if job else None for job in jobs]
+
+    async def _response(self, job: Job, payloads: Iterator[bytes]) -> dict[str, Any]:
+        request = Request.model_validate_json(next(payloads))
+        if _has_result(job):
+            result = Result.model_validate_json(next(payloads))
             return response_object(job, request, result.output, result.reasoning_tokens)
         if job.status.terminal:
             return response_object(job, request, await sealed_output(self._token_log, job))
@@ -182,3 +193,12 @@ class History(Conversations, Prompts):
         for tenant, ids in by_tenant.items():
             found |= zip(((tenant, i) for i in ids), await self._journal.jobs(tenant, ids), strict=True)
         return [found[key] for key in wanted]
+
+
+def _has_result(job: Job) -> bool:
+    return job.status in _BY_RESULT and job.result is not None
+
+
+def _payloads_of(job: Job) -> list[Reference]:
+    """What its Response is made of."""
+    return [job.request, job.result] if _has_result(job) and job.result else [job.request]

@@ -45,7 +45,8 @@ class Feed:
         self.sequence = FIRST_OPERATION - 1  # the last number taken
         self.size = 0  # of what is kept
         self.chunks = 0  # taken so far
-        self.facts: list[bytes] = []  # the journal's events of the job
+        self.eventful = False  # the journal's events are followed
+        self.facts: list[bytes] = []  # these events, so far
         self.ended = False  # the terminal event was seen
         self.seal: Seal | None = None
         self.opened: dict[int, OpenItem] = {}

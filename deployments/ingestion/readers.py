@@ -85,6 +85,7 @@ class Readers:
     async def stream(self, subject: Subject, starting_after: int = -1) -> AsyncGenerator[Frame]:
         """The native frames up to and with the one `end`; token frames only above `starting_after`."""
         with self._reading(subject.job_id) as feed:
+            self._follow_events(feed)
             cursor, seen = max(starting_after, FIRST_OPERATION - 1), 0
             while True:
                 news = feed.news
@@ -151,7 +152,6 @@ class Readers:
         if feed is None:
             feed = self._feeds[job_id] = Feed(job_id, self._windows, looked_at=self._ports.clock.monotonic())
             self._log.add(job_id)
-            self._events.add(job_id)
         feed.readers += 1
         try:
             yield feed
@@ -165,6 +165,12 @@ class Readers:
         self._windows.leave(feed)
         self._log.remove(feed.job_id)
         self._events.remove(feed.job_id)
+
+    def _follow_events(self, feed: Feed) -> None:
+        """From here on the feed hears of the journal's events, and so of an end that nobody has sealed."""
+        if not feed.eventful:
+            feed.eventful = True
+            self._events.add(feed.job_id)
 
     async def _above(self, feed: Feed, cursor: int) -> list[Entry]:
         """What there is above a cursor, perhaps not all of it."""
@@ -202,12 +208,16 @@ class Readers:
             self._ports.metrics.level("stream_waiting_bytes", size)
 
     async def _wait(self, feed: Feed, news: asyncio.Event, tenant: str) -> bool:
-        """Whether there may be news, within a silence."""
+        """Whether there may be news, within a silence. OpenAI's events ask for the journal's only at a pause."""
         unsealed = feed.ended and feed.seal is None
+        at_once = unsealed or not feed.eventful
         try:
-            async with asyncio.timeout(SEAL_PATIENCE_S if unsealed else self._silence_s):
+            async with asyncio.timeout(min(SEAL_PATIENCE_S, self._silence_s) if at_once else self._silence_s):
                 await news.wait()
         except TimeoutError:
+            if not feed.eventful:
+                self._follow_events(feed)
+                return True
             await self._look(feed, tenant, SEAL_PATIENCE_S if unsealed else LOOK_S)
             return unsealed
         return True

@@ -39,6 +39,7 @@ class Script(BaseModel):
     tokens: int | None = Field(default=None, ge=0)
     text: str | None = None  # to be said as it is, a token for each character
     delay_ms: float = Field(default=0, ge=0)  # before each token
+    step: int | None = Field(default=None, ge=1)  # tokens at once; None: see `generate`
     fail: Literal["raise", "exit", "hang"] | None = None
     at: int = Field(default=0, ge=0)  # before the token with this index
     attempts: int | None = Field(default=None, ge=0)  # fail only in so many first attempts; None: in all
@@ -93,7 +94,7 @@ class ScriptedEngine:
         """Nothing to load."""
 
     async def generate(self, generation: Generation) -> AsyncGenerator[Tokens, None]:
-        """The first token alone, then the rest at once; one by one where the script sets a delay."""
+        """So many at once as a step says; else the first alone, then the rest, or one by one where there is a delay."""
         prompt = generation.prompt
         script = parse_script(prompt.metadata)
         total, reason = self._length(script, prompt.max_tokens)
@@ -103,10 +104,10 @@ class ScriptedEngine:
         while end < total:
             if position == fault:
                 await self._fail(script)
-            if script.delay_ms:
-                await self._sleep(script.delay_ms / 1000)
+            if script.delay_ms or script.step:
+                await self._sleep(script.delay_ms / 1000)  # also a sleep of nothing lets the others have their turn
             alone = position == 0 or script.delay_ms > 0
-            end = min(position + 1 if alone else total, total)
+            end = min(position + (script.step or (1 if alone else total)), total)
             if fault is not None and position < fault < end:
                 end = fault
             said = ids[position:end]

@@ -10,9 +10,10 @@ Invariants:
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import NamedTuple
 
 from events.ids import derived_id
-from events.v1.tokens_pb2 import Chunk, CloseItem, Delta, InProgress, Logprob, OpenItem, Operation
+from events.v1.tokens_pb2 import Chunk, CloseItem, InProgress, Logprob, OpenItem, Operation
 from pipelines.generate import FIRST_OPERATION
 from pipelines.jobs import Status
 
@@ -45,8 +46,7 @@ class Item:
     logprobs: tuple[Logprob, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
+class Piece(NamedTuple):
     """What a model says next. `opens` begins another item even where one of the same kind is open."""
 
     text: str
@@ -109,10 +109,9 @@ class Composer:
 
     def say(self, piece: Piece) -> list[Operation]:
         """A piece: the end of the item before it, a new item, its text, as far as each is needed."""
-        operations: list[Operation] = []
-        if self._open is None or piece.opens or piece.kind is not self._open.kind:
-            operations = [*self.close(Status.COMPLETED), self._open_item(piece)]
-        return operations + self._delta(piece)
+        if self._open is not None and piece.kind is self._open.kind and not piece.opens:
+            return self._delta(piece)
+        return [*self.close(Status.COMPLETED), self._open_item(piece), *self._delta(piece)]
 
     def close(self, status: Status) -> list[Operation]:
         """The end of the open item with its whole text; complete only where the job is. Nothing where none is open."""
@@ -139,9 +138,13 @@ class Composer:
         if not piece.text:  # which readers need not see
             return []
         self._text.append(piece.text)
-        self._logprobs += piece.logprobs
-        delta = Delta(index=len(self._closed), text=piece.text, logprobs=piece.logprobs)
-        return [Operation(sequence=self._take(1), count=1, delta=delta)]
+        operation = Operation(sequence=self._take(1), count=1)
+        delta = operation.delta  # filled in place: a message that is handed over is copied
+        delta.index, delta.text = len(self._closed), piece.text
+        if piece.logprobs:
+            self._logprobs += piece.logprobs
+            delta.logprobs.extend(piece.logprobs)
+        return [operation]
 
     def _close_item(self, item: Item) -> CloseItem:
         return CloseItem(

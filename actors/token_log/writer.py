@@ -15,7 +15,6 @@ from actors.crash_points import crash_point
 from actors.token_log.protocol import Append, AppendVerdict, TokenLogApi
 from events.v1.tokens_pb2 import Chunk, Operation
 from pipelines.errors import HeliographError, StaleFenceError
-from pipelines.operations import span
 from pipelines.ports import Ports, Task
 from pipelines.retry import backoff_s
 
@@ -33,24 +32,35 @@ class _Line:
 
     job_id: str
     fence: int
-    chunk: Chunk = field(default_factory=Chunk)
+    operations: list[Operation] = field(default_factory=list)
+    token_ids: list[int] = field(default_factory=list)
+    finish_reason: str = ""
+    engine_fingerprint: str = ""
     next_sequence: int = 0  # 0: nothing written yet
     in_flight: bool = False
     error: HeliographError | None = None
     waiters: list[asyncio.Future[None]] = field(default_factory=list)
 
     def add(self, operations: Sequence[Operation]) -> None:
-        first, after = span(operations)
-        if self.next_sequence not in (0, first):
-            raise ValueError(f"{self.job_id}: operation {first} where {self.next_sequence} is next")
-        self.chunk.operations.extend(operations)
-        self.next_sequence = after
+        for operation in operations:
+            if self.next_sequence not in (0, operation.sequence):
+                raise ValueError(f"{self.job_id}: operation {operation.sequence} where {self.next_sequence} is next")
+            self.next_sequence = operation.sequence + operation.count
+        self.operations += operations
 
     def take(self) -> Append:
-        first, after = self.chunk.operations[0].sequence, self.next_sequence
-        data = self.chunk.SerializeToString()
-        self.chunk, self.in_flight = Chunk(), True
-        return Append(job_id=self.job_id, fence=self.fence, sequence=first, next_sequence=after, chunk=data)
+        chunk = Chunk(
+            operations=self.operations,
+            token_ids=self.token_ids,
+            finish_reason=self.finish_reason,
+            engine_fingerprint=self.engine_fingerprint,
+        )
+        first, data = self.operations[0].sequence, chunk.SerializeToString()
+        self.operations, self.token_ids, self.finish_reason, self.engine_fingerprint = [], [], "", ""
+        self.in_flight = True
+        return Append(
+            job_id=self.job_id, fence=self.fence, sequence=first, next_sequence=self.next_sequence, chunk=data
+        )
 
     def fail(self, error: HeliographError) -> None:
         self.error = error
@@ -89,12 +99,11 @@ class TokenLogWriter:
         Raises what `flush` raises where an earlier chunk of this fence was refused, ValueError for numbers with a gap.
         """
         line = self._line(job_id, fence)
-        if operations:
-            line.add(operations)
-        line.chunk.token_ids.extend(token_ids)
-        line.chunk.finish_reason = finish_reason or line.chunk.finish_reason
-        line.chunk.engine_fingerprint = engine_fingerprint or line.chunk.engine_fingerprint
-        if line.chunk.operations:
+        line.add(operations)
+        line.token_ids += token_ids
+        line.finish_reason = finish_reason or line.finish_reason
+        line.engine_fingerprint = engine_fingerprint or line.engine_fingerprint
+        if line.operations:
             self._waiting[job_id] = line
             if self._task is None:
                 self._task = self._ports.spawn(self._run(), "token log writer")
@@ -107,7 +116,7 @@ class TokenLogWriter:
         line = self._lines.get(job_id)
         if line is None:
             return
-        while line.error is None and (line.in_flight or line.chunk.operations):
+        while line.error is None and (line.in_flight or line.operations):
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             line.waiters.append(waiter)
             await waiter

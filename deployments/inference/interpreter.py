@@ -7,7 +7,6 @@ Invariants:
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from itertools import repeat
 
 from deployments.engines.protocol import TokenLogprob
@@ -50,8 +49,9 @@ class Interpreter:
     @property
     def settled(self) -> bool:
         """Whether no likelihood is held back, which the ids alone would not bring back."""
-        held = self._stop.held if self._stop is not None and not self._stop.stopped else ()
-        return not self._logprobs and not any(unit.logprobs for unit in held)
+        if self._logprobs:
+            return False
+        return self._stop is None or self._stop.stopped or not any(unit.logprobs for unit in self._stop.held)
 
     def push(self, ids: Sequence[int], logprobs: Sequence[TokenLogprob] | None = None) -> list[Piece]:
         """What these ids, as far as they are read, add."""
@@ -115,7 +115,7 @@ class Interpreter:
                 if not text:
                     continue
             self._kind = piece.kind
-            trimmed.append(piece if text is piece.text else replace(piece, text=text))
+            trimmed.append(piece if text is piece.text else piece._replace(text=text))
         return trimmed
 
     def _may_call(self) -> bool:
@@ -132,7 +132,7 @@ def merged(pieces: Iterable[Piece]) -> list[Piece]:
     for piece in pieces:
         last = few[-1] if few else None
         if last is not None and last.kind is piece.kind and not piece.opens:
-            few[-1] = replace(last, text=last.text + piece.text, logprobs=last.logprobs + piece.logprobs)
+            few[-1] = last._replace(text=last.text + piece.text, logprobs=last.logprobs + piece.logprobs)
         else:
             few.append(piece)
     return few
@@ -142,6 +142,6 @@ def _likely(pieces: list[Piece], logprobs: tuple[Logprob, ...]) -> list[Piece]:
     """With the likelihoods at the first message; there is none for reasoning and calls."""
     for index, piece in enumerate(pieces):
         if logprobs and piece.kind is Kind.MESSAGE:
-            pieces[index] = replace(piece, logprobs=logprobs)
+            pieces[index] = piece._replace(logprobs=logprobs)
             break
     return pieces

@@ -1,4 +1,4 @@
-"""All readers of this process: one feed per job, and one long poll each to the token log and to the journal for all.
+"""All readers of this process: what each is given of its job's feed, and what is done where that is silent.
 
 Invariants:
 - A reader holds a cursor, and what it is giving at this moment: at most `BATCH_BYTES`, or one event.
@@ -8,18 +8,18 @@ Invariants:
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, NamedTuple, TypeVar
 
 from actors.blobs import Blobs
 from actors.journal.protocol import JournalApi
-from actors.token_log.protocol import Logged, TokenLogApi
+from actors.token_log.protocol import TokenLogApi
 from deployments.history.history import HistoryApi, UnknownJobError
 from deployments.history.sealed_log import seal_of
 from deployments.history.stream_events import Scribe, StreamFrame
 from deployments.history.views import event_view
 from deployments.ingestion.feed import Entry, Feed, Frame, entries_of
-from deployments.ingestion.poll import Poll
+from deployments.ingestion.feeds import Feeds
 from deployments.ingestion.windows import Windows
 from events.v1.tokens_pb2 import Seal
 from pipelines.errors import TransientError
@@ -70,22 +70,15 @@ class Readers:
         self._history = history
         self._blobs = blobs
         self._ports = ports
-        self._windows = windows or Windows()
         self._silence_s = silence_s
-        self._feeds: dict[str, Feed] = {}
+        self._feeds = Feeds(journal=journal, token_log=token_log, windows=windows or Windows(), ports=ports)
         self._draining = False
         self._most_waiting = 0
-        self._log: Poll[Logged] = Poll(
-            token_log.follow, cursor=self._sequence, deliver=self._take_log, name="tokens", ports=ports
-        )
-        self._events: Poll[tuple[int, list[bytes]]] = Poll(
-            journal.follow, cursor=self._event_count, deliver=self._take_events, name="events", ports=ports
-        )
 
     async def stream(self, subject: Subject, starting_after: int = -1) -> AsyncGenerator[Frame]:
         """The native frames up to and with the one `end`; token frames only above `starting_after`."""
-        with self._reading(subject.job_id) as feed:
-            self._follow_events(feed)
+        with self._feeds.reading(subject.job_id) as feed:
+            self._feeds.follow_events(feed)
             cursor, seen = max(starting_after, FIRST_OPERATION - 1), 0
             while True:
                 news = feed.news
@@ -109,7 +102,7 @@ class Readers:
 
         Ends after the terminal event. Raises what asking for the job's request or Response raises, and DrainError.
         """
-        with self._reading(subject.job_id) as feed:
+        with self._feeds.reading(subject.job_id) as feed:
             scribe = feed.scribe or await self._scribe(feed, subject)
             if first := [frame for frame in scribe.head() if frame.sequence > starting_after]:
                 yield first
@@ -128,7 +121,7 @@ class Readers:
 
     async def end(self, subject: Subject) -> StreamFrame:
         """The terminal event alone, when it comes: nothing else is written for it. Raises what `events` raises."""
-        with self._reading(subject.job_id) as feed:
+        with self._feeds.reading(subject.job_id) as feed:
             scribe = feed.scribe or await self._scribe(feed, subject)
             while (seal := feed.seal) is None:
                 self._go_on()
@@ -138,39 +131,11 @@ class Readers:
     def drain(self) -> None:
         """Cut every stream, those that come later too."""
         self._draining = True
-        for feed in self._feeds.values():
-            feed.wake()
+        self._feeds.wake()
 
     async def close(self) -> None:
         """End the polls."""
-        await self._log.close()
-        await self._events.close()
-
-    @contextlib.contextmanager
-    def _reading(self, job_id: str) -> Iterator[Feed]:
-        feed = self._feeds.get(job_id)
-        if feed is None:
-            feed = self._feeds[job_id] = Feed(job_id, self._windows, looked_at=self._ports.clock.monotonic())
-            self._log.add(job_id)
-        feed.readers += 1
-        try:
-            yield feed
-        finally:
-            feed.readers -= 1
-            if not feed.readers:
-                self._close(feed)
-
-    def _close(self, feed: Feed) -> None:
-        del self._feeds[feed.job_id]
-        self._windows.leave(feed)
-        self._log.remove(feed.job_id)
-        self._events.remove(feed.job_id)
-
-    def _follow_events(self, feed: Feed) -> None:
-        """From here on the feed hears of the journal's events, and so of an end that nobody has sealed."""
-        if not feed.eventful:
-            feed.eventful = True
-            self._events.add(feed.job_id)
+        await self._feeds.close()
 
     async def _above(self, feed: Feed, cursor: int) -> list[Entry]:
         """What there is above a cursor, perhaps not all of it."""
@@ -216,7 +181,7 @@ class Readers:
                 await news.wait()
         except TimeoutError:
             if not feed.eventful:
-                self._follow_events(feed)
+                self._feeds.follow_events(feed)
                 return True
             await self._look(feed, tenant, SEAL_PATIENCE_S if unsealed else LOOK_S)
             return unsealed
@@ -273,35 +238,6 @@ class Readers:
                 if self._draining or self._ports.clock.monotonic() >= give_up_at:
                     raise
                 await self._ports.sleep(_PAUSE_S)
-
-    def _sequence(self, job_id: str) -> int | None:
-        feed = self._feeds.get(job_id)
-        return None if feed is None or feed.seal is not None else feed.sequence
-
-    def _event_count(self, job_id: str) -> int | None:
-        feed = self._feeds.get(job_id)
-        return None if feed is None or feed.ended else len(feed.facts)
-
-    def _take_log(self, job_id: str, logged: Logged) -> None:
-        feed = self._feeds.get(job_id)
-        if feed is None or feed.seal is not None:
-            return
-        before = feed.chunks
-        if not feed.take_log(logged):
-            self._log.add(job_id)
-        elif feed.seal is not None:
-            self._log.remove(job_id)
-        if feed.chunks > before:
-            self._ports.metrics.count("stream_chunks", feed.chunks - before, source="feed")
-
-    def _take_events(self, job_id: str, news: tuple[int, list[bytes]]) -> None:
-        feed = self._feeds.get(job_id)
-        if feed is None or feed.ended:
-            return
-        if not feed.take_events(*news):
-            self._events.add(job_id)
-        elif feed.ended:
-            self._events.remove(job_id)
 
 
 def _end_frame(seal: Seal) -> Frame:

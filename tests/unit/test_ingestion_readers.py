@@ -94,5 +94,5 @@ async def test_a_poll_under_way_does_not_keep_a_new_reader_waiting(house: House)
 async def test_the_last_reader_leaves_nothing_behind(house: House) -> None:
     identifier = await house.run()
     await collect(house.service._readers, house, identifier)
-    assert house.service._readers._feeds == {}
-    assert house.service._readers._log._keys == {}
+    assert len(house.service._readers._feeds) == 0
+    assert house.service._readers._feeds._log._keys == {}

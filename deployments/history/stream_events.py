@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from pydantic_core import to_json
 
 from deployments.history.responses import item_object, logprob_object, skeleton
-from events.v1.tokens_pb2 import CloseItem, Delta, OpenItem, Operation, Seal
+from events.v1.tokens_pb2 import CloseItem, Delta, Logprob, OpenItem, Operation, Seal
 from pipelines.jobs import Status
 from pipelines.operations import Item, Kind, item_of
 from pipelines.payloads import Request
@@ -90,20 +90,16 @@ class Scribe:
         kinds = ("response.created", "response.queued")
         return [self._lifecycle(number, kind, Status.QUEUED) for number, kind in enumerate(kinds)]
 
-    def events(self, operation: Operation) -> list[StreamFrame]:
-        """The events of an operation; none for a kind of a later version."""
-        number = operation.sequence - self.shift
-        match operation.WhichOneof("kind"):
-            case "delta":
-                return [self._delta(number, operation.delta)]
-            case "open_item":
-                self._opened[operation.open_item.index] = operation.open_item
-                return _numbered(number, _opening(operation.open_item))
-            case "close_item":
-                return _numbered(number, _closing(operation.close_item))
-            case "in_progress":
-                return [self._lifecycle(number, "response.in_progress", Status.IN_PROGRESS)]
-        return []
+    def events(self, operations: Iterable[Operation]) -> list[StreamFrame]:
+        """The events of operations; none for a kind of a later version."""
+        frames: list[StreamFrame] = []
+        for operation in operations:
+            number = operation.sequence - self.shift
+            if operation.HasField("delta"):  # most are
+                frames.append(self._delta(number, operation.delta))
+            else:
+                frames += self._others(number, operation)
+        return frames
 
     def terminal(self, seal: Seal, response: dict[str, Any]) -> StreamFrame:
         """The last event of a sealed log, with the Response as it is from now on."""
@@ -113,6 +109,17 @@ class Scribe:
     def snapshot(self, status: Status) -> dict[str, Any]:
         """The Response as far as it follows from the request alone."""
         return {**skeleton(self._job_id, self._request), "status": status.value}
+
+    def _others(self, number: int, operation: Operation) -> list[StreamFrame]:
+        match operation.WhichOneof("kind"):
+            case "open_item":
+                self._opened[operation.open_item.index] = operation.open_item
+                return _numbered(number, _opening(operation.open_item))
+            case "close_item":
+                return _numbered(number, _closing(operation.close_item))
+            case "in_progress":
+                return [self._lifecycle(number, "response.in_progress", Status.IN_PROGRESS)]
+        return []
 
     def _lifecycle(self, number: int, kind: str, status: Status) -> StreamFrame:
         return _frame(number, kind, {"response": self.snapshot(status)})
@@ -137,12 +144,15 @@ def _delta_writer(opened: OpenItem) -> Callable[[int, Delta], StreamFrame]:
     tail = b',"logprobs":[]}\n\n' if likely else b"}\n\n"
 
     def write(number: int, delta: Delta) -> StreamFrame:
-        end = tail
-        if likely and delta.logprobs:
-            end = b',"logprobs":' + _line([logprob_object(logprob) for logprob in delta.logprobs]) + b"}\n\n"
+        logprobs = delta.logprobs if likely else ()
+        end = _likely_end(logprobs) if logprobs else tail
         return StreamFrame(number, kind, b"%b%d%b%b%b" % (head, number, middle, _line(delta.text), end))
 
     return write
+
+
+def _likely_end(logprobs: Iterable[Logprob]) -> bytes:
+    return b',"logprobs":' + _line([logprob_object(logprob) for logprob in logprobs]) + b"}\n\n"
 
 
 def _opening(opened: OpenItem) -> Iterable[tuple[str, dict[str, Any]]]:

@@ -103,7 +103,7 @@ class Feed:
     def events_of(self, entry: Entry, scribe: Scribe) -> list[StreamFrame]:
         """An entry as OpenAI's events, written by the feed's scribe."""
         if entry.events is None:
-            entry.events = [frame for operation in entry.operations for frame in scribe.events(operation)]
+            entry.events = scribe.events(entry.operations)
             self._grow(entry, sum([len(frame.sse) for frame in entry.events]))
         return entry.events
 

@@ -51,8 +51,7 @@ class Play:
         self.tell(self.composer.begin())
 
     def tell(self, operations: list[Operation]) -> None:
-        for operation in operations:
-            self.frames += self.scribe.events(operation)
+        self.frames += self.scribe.events(operations)
 
     def say(self, text: str, kind: str = "", **fields: Any) -> None:
         self.tell(self.composer.say(Piece(text=text, kind=Kind(kind), **fields)))
@@ -236,4 +235,4 @@ def test_an_item_can_be_told_from_its_middle_on() -> None:
     first = Scribe(job_id(), request)
     opened = {operations[1].open_item.index: operations[1].open_item}
     late = Scribe(job_id(), request, opened)
-    assert late.events(operations[2]) == [frame for o in operations for frame in first.events(o)][-1:]
+    assert late.events(operations[2:]) == first.events(operations)[-1:]

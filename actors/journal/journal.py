@@ -44,6 +44,7 @@ from pipelines.commands import (
     Tick,
 )
 from pipelines.edits import Edit
+from pipelines.generate import first_step
 from pipelines.jobs import ClaimedJob
 from pipelines.ports import Ports
 
@@ -77,7 +78,7 @@ class Journal(Reads):
         self.sessions = Sessions(ports.clock)
         self.ready: Counter[str] = Counter()  # by topic
         self.waiting: Counter[str] = Counter()
-        self.coming: Counter[str] = Counter()  # steps whose preceding step is claimed
+        self.coming: Counter[str] = Counter()  # steps whose preceding step is claimed, or whose job is being written
         self._arrivals: dict[str, asyncio.Event] = {}  # by topic, while a claim waits for a step that is coming
         self.on_commit: Callable[[Effects], None] = lambda _: None
         self._take_stock()
@@ -112,8 +113,14 @@ class Journal(Reads):
         self.sessions.end(session_id)
 
     async def submit(self, batch: Sequence[Submit]) -> list[Answer]:
-        """Accept jobs."""
-        return await self._answers(batch)
+        """Accept jobs. Their first step is coming while they are written, so that its worker is on its way by then."""
+        topic = first_step().topic
+        self.coming[topic] += len(batch)
+        self.on_commit(Effects())
+        try:
+            return await self._answers(batch)
+        finally:
+            self.coming[topic] -= len(batch)
 
     async def claim(self, claim: Claim) -> list[ClaimedJob]:
         """The best ready steps of a topic; a repeat gets what is left of the first answer.

@@ -7,7 +7,7 @@ from actors.journal.disk import Disk
 from actors.journal.journal import Journal
 from actors.journal.memory import MemoryStore
 from pipelines.commands import INLINE_BYTES
-from pipelines.jobs import reference_of
+from pipelines.jobs import Reference, reference_of
 from tests.factories import ManualClock, make_ports, submit
 
 
@@ -41,6 +41,22 @@ async def test_another_tenant_cannot_fetch_it(blobs: Blobs) -> None:
     (payload,) = await blobs.pack_many([("a", b"x" * 9000)])
     with pytest.raises(LookupError):
         await blobs.get_many([("b", payload.reference, None)])
+
+
+async def test_many_are_fetched_in_their_order(journal: Journal, blobs: Blobs) -> None:
+    items = [("a", b"one"), ("b", b"two"), ("a", b"x" * 9000), ("a", b"three")]
+    payloads = await blobs.pack_many(items)
+    await journal.submit(
+        [
+            submit(number, tenant=tenant, request=payload)
+            for number, ((tenant, _), payload) in enumerate(zip(items, payloads, strict=True))
+        ]
+    )
+    wanted: list[tuple[str, Reference, bytes | None]] = [
+        (tenant, payload.reference, None) for (tenant, _), payload in zip(items, payloads, strict=True)
+    ]
+    wanted.insert(1, ("b", payloads[1].reference, b"at hand"))
+    assert await blobs.get_many(wanted) == [b"one", b"at hand", b"two", b"x" * 9000, b"three"]
 
 
 async def test_bytes_at_hand_are_used(blobs: Blobs) -> None:

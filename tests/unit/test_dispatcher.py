@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -27,8 +28,8 @@ class System:
         self.deaths: dict[str, Death] = {}
         self.start()
 
-    def start(self) -> None:
-        self.journal = Journal(MemoryStore(self.disk), ports=make_ports())
+    def start(self, **changes: Any) -> None:
+        self.journal = Journal(MemoryStore(self.disk), ports=replace(make_ports(), **changes))
         self.token_log = TokenLog(token_memory.MemoryTokenStore(self.token_disk), ports=make_ports())
         self.topics: dict[str, InProcessTopic] = {}
         self.dispatcher = Dispatcher(
@@ -65,6 +66,26 @@ async def test_one_ticket_is_out_however_many_steps_are_ready(system: System) ->
     topic = system.topic(PROMPTING)
     assert await topic.take(5)
     assert not await topic.take(0.05)
+
+
+async def test_a_worker_is_on_its_way_while_the_submission_is_being_written(system: System) -> None:
+    written = asyncio.Event()
+
+    async def once_written(work: Callable[[], Any]) -> Any:
+        await written.wait()
+        return work()
+
+    system.dispatcher.stop()
+    system.start(run_blocking=lambda work: asyncio.ensure_future(once_written(work)))
+    await system.register("w1")
+    submitting = asyncio.ensure_future(system.journal.submit([submit()]))
+    assert await system.topic(PROMPTING).take(5)
+    claiming = asyncio.ensure_future(system.journal.claim(claim()))
+    assert not submitting.done()
+    written.set()
+    assert [claimed.job_id for claimed in await claiming] == [job_id()]
+    await submitting
+    assert system.journal.coming[PROMPTING] == 0
 
 
 async def test_a_claim_that_leaves_work_brings_the_next_ticket(system: System) -> None:

@@ -31,6 +31,22 @@ async def test_a_completed_job_hands_on_its_turn_and_what_preceded_it(house: His
     assert (done.context, done.before) == (context, before)
 
 
+async def test_many_responses_are_told_at_once(house: HistoryHouse) -> None:
+    await house.accept(0, Request(model="scripted", input=[item("msg_1")]))
+    await house.complete([item("msg_2", role="assistant")])
+    await house.accept(1, Request(model="scripted", input=[item("msg_3")]))
+    wanted = [(TENANT, job_id(1)), (TENANT, job_id(2)), (TENANT, "nonsense"), (TENANT, job_id(0)), ("b", job_id(0))]
+    told = await house.history.responses(wanted)
+    assert [None if response is None else response["status"] for response in told] == [
+        "queued",
+        None,
+        None,
+        "completed",
+        None,
+    ]
+    assert [told[0], told[3]] == [await house.history.response(TENANT, job_id(n)) for n in (1, 0)]
+
+
 async def test_the_input_is_what_was_given_and_not_what_preceded_it(house: HistoryHouse) -> None:
     await house.accept(0, Request(model="scripted", input=[item("msg_1")], before=[item("msg_0")]))
     await house.accept(1, Request(model="scripted", messages=[Message(role="assistant", content="Hello")]))

@@ -1,11 +1,12 @@
 """What readers see whose log fails, forgets, or is ahead of them."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 
 from actors.token_log.protocol import Logged
 from actors.token_log.token_log import TokenLog
+from deployments.history.stream_events import StreamFrame
 from deployments.ingestion.feed import Frame
 from deployments.ingestion.readers import Readers
 from deployments.ingestion.windows import Windows
@@ -96,3 +97,30 @@ async def test_the_last_reader_leaves_nothing_behind(house: House) -> None:
     await collect(house.service._readers, house, identifier)
     assert len(house.service._readers._feeds) == 0
     assert house.service._readers._feeds._log._keys == {}
+
+
+async def test_a_stream_whose_log_flows_asks_for_none_of_the_journals_events(house: House) -> None:
+    identifier = await house.post()
+    job = await house.start()
+    batches = house.service.event_batches(await house.service.subject(identifier))
+    await house.write(job, ["Hello"])
+    await house.complete(job)
+    await house.seal()
+    frames = await _all(batches)
+    assert frames[-1].type == "response.completed"
+    assert house.service._readers._feeds._events._tasks == []
+
+
+async def test_a_stream_that_nobody_seals_ends_all_the_same(house: House) -> None:
+    identifier = await house.post()
+    job = await house.start()
+    await house.write(job, ["Hello"])
+    await house.complete(job)  # and whoever should seal its log has died
+    batches = house.service.event_batches(await house.service.subject(identifier))
+    frames = await asyncio.wait_for(_all(batches), 20)
+    assert frames[-1].type == "response.completed"
+    assert house.service._readers._feeds._events._tasks
+
+
+async def _all(batches: AsyncGenerator[list[StreamFrame]]) -> list[StreamFrame]:
+    return [frame async for batch in batches for frame in batch]

@@ -104,6 +104,13 @@ async def test_a_delay_comes_before_each_token() -> None:
     assert [len(batch.ids) for batch in batches] == [1, 1, 1]
 
 
+async def test_so_many_tokens_come_at_once_as_a_step_says() -> None:
+    batches = await collect(ask('{"tokens": 7, "step": 3}'))
+    assert [len(batch.ids) for batch in batches] == [3, 3, 1]
+    whole = await collect(ask('{"tokens": 7}'))
+    assert [i for batch in batches for i in batch.ids] == [i for batch in whole for i in batch.ids]
+
+
 @pytest.mark.parametrize("at", [0, 1, 5, 15])
 async def test_it_raises_before_the_token_asked_for(at: int) -> None:
     assert await collect_until_failure(ask(f'{{"fail": "raise", "at": {at}}}')) == at

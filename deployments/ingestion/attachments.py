@@ -4,6 +4,7 @@ Invariants:
 - A client that goes before the end is noticed whatever it was waiting for, also before its first event was sent, and
   also where it goes while its job is being submitted.
 - With an idempotency key it has a while to come back, in which the same request attaches it again.
+- A job whose submission was not answered is cancelled too: nobody knows of it.
 """
 
 import asyncio
@@ -39,7 +40,7 @@ class Attachment:
     def __init__(self, attachments: "Attachments", subject: Subject, call: Call, *, replayed: bool) -> None:
         self.subject = subject
         self.replayed = replayed
-        self.patience_s = KEYED_PATIENCE_S if call.key else 0.0
+        self._call = call
         self._attachments = attachments
         self._open = True
 
@@ -47,7 +48,7 @@ class Attachment:
         """The client is gone."""
         if self._open:
             self.close()
-            self._attachments.miss(self)
+            self._attachments.miss(self.subject.job_id, self._call)
 
     def close(self) -> None:
         """The client has what it wanted, or comes again."""
@@ -76,9 +77,9 @@ class Attachments:
             self._ports.spawn(_too_late(attaching), "abandon")
             raise
 
-    def miss(self, attachment: Attachment) -> None:
+    def miss(self, job_id: str, call: Call) -> None:
         """A client went before the end: cancel its job unless another one waits for it."""
-        self._ports.spawn(self._abandon(attachment), "abandon")
+        self._ports.spawn(self._abandon(job_id, call), "abandon")
 
     def release(self, job_id: str) -> None:
         """One client less."""
@@ -87,7 +88,12 @@ class Attachments:
             del self._present[job_id]
 
     async def _attach(self, request: Request, call: Call) -> Attachment:
-        accepted = await self._door.accept(request, call)
+        command = await self._door.prepare(request, call)
+        try:
+            accepted = await self._door.submit(command, call)
+        except TransientError:  # the job may be on disk all the same, and its client hears of no job
+            self.miss(command.job_id, call)
+            raise
         asked = await self._asked(accepted, call) if accepted.replayed else request
         self._present[accepted.job_id] += 1
         return Attachment(self, Subject(accepted.job_id, call.tenant, asked), call, replayed=accepted.replayed)
@@ -99,11 +105,10 @@ class Attachments:
             raise UnknownJobError(accepted.job_id)
         return job.request
 
-    async def _abandon(self, attachment: Attachment) -> None:
-        if attachment.patience_s:
-            await self._ports.sleep(attachment.patience_s)
-        job_id, tenant, _ = attachment.subject
-        cancel = Cancel(job_id=job_id, tenant=tenant, attached_to=self._session.id)
+    async def _abandon(self, job_id: str, call: Call) -> None:
+        if call.key:
+            await self._ports.sleep(KEYED_PATIENCE_S)
+        cancel = Cancel(job_id=job_id, tenant=call.tenant, attached_to=self._session.id)
         for _ in range(RETRIES):
             if job_id in self._present:
                 return

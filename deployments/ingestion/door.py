@@ -69,9 +69,11 @@ class Door:
 
     async def accept(self, request: Request, call: Call) -> Accepted:
         """Check a request, then submit it. Returns once the job is on disk."""
+        return await self.submit(await self.prepare(request, call), call)
+
+    async def submit(self, command: Submit, call: Call) -> Accepted:
+        """Submit what was prepared. After a TransientError the job may be on disk all the same."""
         started = self._ports.clock.now()
-        await self._check(request, call.size)
-        command = await self._submit(request, call)
         crash_point("ingestion.submit.before")
         (answer,) = await self._submits.do([command])
         crash_point("ingestion.submit.after")
@@ -82,7 +84,9 @@ class Door:
             self._trace(command, started, root=command.traceparent != call.traceparent)
         return Accepted(answer.job_id or command.job_id, answer.status, replayed=bool(answer.job_id))
 
-    async def _submit(self, request: Request, call: Call) -> Submit:
+    async def prepare(self, request: Request, call: Call) -> Submit:
+        """Check a request, and put its payload away where it is large."""
+        await self._check(request, call.size)
         return Submit(
             job_id=self._ports.ids.new("resp", self._shard),
             tenant=call.tenant,

@@ -190,8 +190,9 @@ def make_gateway(process: Process, journal: Any, blobs: Any, token_log: TokenLog
         renderer=RENDERER,
         models={"scripted": ModelCard(name="scripted", context=CONTEXT, default_max_output_tokens=16)},
         ports=process.ports,
+        handle=process,
     )
-    return Gateway(service, Foreground(process, journal, blobs), record)
+    return Gateway(service, Foreground(process, service), record)
 
 
 RENDERER = renderer()

@@ -3,14 +3,18 @@
 import asyncio
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
 from openai import AsyncOpenAI
 
+from actors.journal.journal import Journal
 from deployments.ingestion import attachments
+from pipelines.commands import Answer, Submit
+from pipelines.errors import TransientError
 from pipelines.jobs import ClaimedJob
 from tests.asgi_stream import AsgiStream
 from tests.ingestion_house import House
@@ -145,6 +149,30 @@ async def test_a_client_that_leaves_while_its_job_is_submitted_cancels_it(house:
         return bool((await house.client.get("/jobs?status=cancelled")).json()["data"])
 
     await until(cancelled)
+
+
+class Interrupted(Journal):
+    """Accepts jobs and cannot tell."""
+
+    async def submit(self, batch: Sequence[Submit]) -> list[Answer]:
+        await super().submit(batch)
+        raise TransientError("the answer was lost")
+
+
+async def test_a_job_whose_client_never_hears_of_it_is_cancelled(tmp_path: Path) -> None:
+    house = House(tmp_path, journal=Interrupted)
+    assert (await house.client.post("/v1/responses", json=GOOD)).status_code == 503
+
+    async def statuses() -> list[str]:
+        return [job["status"] for job in (await house.client.get("/jobs")).json()["data"]]
+
+    assert len(await statuses()) == 1
+    await until(lambda: _is(statuses(), ["cancelled"]))
+    await house.close()
+
+
+async def _is(found: Awaitable[object], wanted: object) -> bool:
+    return await found == wanted
 
 
 async def test_with_a_key_a_client_may_come_back(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

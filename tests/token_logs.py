@@ -1,7 +1,5 @@
 """Chunks and appends for tests of the token log."""
 
-from dataclasses import replace
-
 from actors.token_log.protocol import Append, Logged
 from events.v1.tokens_pb2 import Chunk, Operation, Seal
 from pipelines.jobs import Status
@@ -36,7 +34,7 @@ def appends(*texts: str, number: int = 0, fence: int = 1, close: bool = False) -
 
 
 def with_fence(append: Append, fence: int) -> Append:
-    return replace(append, fence=fence)
+    return append._replace(fence=fence)
 
 
 def numbers(logged: Logged) -> list[int]:

@@ -18,9 +18,11 @@ class Logged(NamedTuple):
     seal: bytes | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Append:
-    """One chunk of a job. `sequence` is that of its first operation, `next_sequence` the one after its last."""
+class Append(NamedTuple):
+    """One chunk of a job. `sequence` is that of its first operation, `next_sequence` the one after its last.
+
+    A tuple, because a frozen dataclass takes six times as long to unpickle, and every chunk is one.
+    """
 
     job_id: str
     fence: int

@@ -196,7 +196,7 @@ def test_a_job_that_never_ran_is_sealed(store: Store) -> None:
 
 def test_one_bad_row_among_64_fails_alone(store: Store) -> None:
     batch = [appends(number=number)[0] for number in range(64)]
-    batch[17] = replace(batch[17], chunk=b"\xff\xff")
+    batch[17] = batch[17]._replace(chunk=b"\xff\xff")
     verdicts = apply(store, *batch)
     assert [verdicts.index(ERROR), verdicts.count(DONE)] == [17, 63]
     assert [number for number in range(64) if not read(store, number).chunks] == [17]
@@ -204,7 +204,7 @@ def test_one_bad_row_among_64_fails_alone(store: Store) -> None:
 
 def test_a_chunk_that_is_not_what_its_append_says_is_refused(store: Store) -> None:
     opening, first = appends("a")
-    assert apply(store, opening, replace(first, next_sequence=9)) == [DONE, ERROR]
+    assert apply(store, opening, first._replace(next_sequence=9)) == [DONE, ERROR]
     assert apply(store, first) == [DONE]
 
 

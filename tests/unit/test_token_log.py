@@ -68,7 +68,7 @@ async def test_a_refused_append_is_counted(token_log: TokenLog, metrics: Recorde
 
 async def test_a_value_that_the_file_cannot_take_fails_its_row_alone(on_sqlite: TokenLog) -> None:
     batch = [appends(number=number)[0] for number in range(64)]
-    batch[40] = replace(batch[40], fence=2**64)
+    batch[40] = batch[40]._replace(fence=2**64)
     verdicts = await on_sqlite.append(batch)
     assert (verdicts.index(AppendVerdict.ERROR), verdicts.count(DONE)) == (40, 63)
     assert (await on_sqlite.read(job_id(40), -1)).chunks == []

@@ -1,7 +1,8 @@
 """Streams of a real model with readers over HTTP, beside `ray.serve.llm` and beside vLLM's `AsyncLLM` alone.
 
-All three load the same model with the same arguments and take turns; who is not at turn is idle. Ours and
-`ray.serve.llm` live in one cluster behind one HAProxy, `AsyncLLM` in a process of its own that has no readers.
+All load the same model with the same arguments and take turns; who is not at turn is idle. `ray.serve.llm` is there
+twice: as it comes, in a cluster of its own behind Serve's own proxy, and in our cluster behind our HAProxy. `AsyncLLM`
+is a process of its own that has no readers.
 (1) 64 streams of 64 tokens at once: tokens per second, from the first request to the last stream's end. (2) On the idle
 system, one stream at a time: from the request to the first token of ours, and to the first chunk of theirs.
 """
@@ -23,7 +24,8 @@ from benchmarks.load import post
 from benchmarks.peers.application import application
 from benchmarks.program import Program, running
 from benchmarks.ratios import differences, ratios
-from benchmarks.server import START_S, Server, serve
+from benchmarks.ray_llm_server import NAME, ROUTE
+from benchmarks.server import START_S, free_port, serve
 from benchmarks.sse import Stream, read
 from configs.settings import CONFIGS
 from heliograph.models import add_model
@@ -57,7 +59,7 @@ OURS = Side(
     tokens="output_tokens",
 )
 RAY_LLM = Side(
-    path="/ray-llm/v1/chat/completions",
+    path=f"{ROUTE}/v1/chat/completions",
     prompt={"max_tokens": TOKENS, "stream_options": {"include_usage": True}},
     field="messages",
     marker=b"data: {",
@@ -76,23 +78,31 @@ def tokens_of(stream: Stream, name: str) -> int:
     raise RuntimeError(f"a stream ended without its usage: {stream.body[-200:]!r}")
 
 
-def streams(server: Server, side: Side, prompts: Sequence[str]) -> list[Stream]:
+class Ports(NamedTuple):
+    """Where on this machine who listens."""
+
+    ours: int  # HAProxy's; `ray.serve.llm` is there as well
+    ray_llm: int  # Serve's own proxy, of the cluster with nothing else
+
+
+def streams(port: int, side: Side, prompts: Sequence[str]) -> list[Stream]:
     """What readers of these prompts got, all at once."""
     requests = [side.request(prompt) for prompt in prompts]
-    return uvloop.run(read(server.port, requests, connections=len(requests), marker=side.marker))
+    return uvloop.run(read(port, requests, connections=len(requests), marker=side.marker))
 
 
-def rate(server: Server, side: Side, prompts: Sequence[str]) -> float:
+def rate(port: int, side: Side, prompts: Sequence[str]) -> float:
     """Tokens per second."""
-    found = streams(server, side, prompts)
+    found = streams(port, side, prompts)
     seconds = max(stream.ended for stream in found) - min(stream.started for stream in found)
     return sum(tokens_of(stream, side.tokens) for stream in found) / seconds
 
 
-def first_s(server: Server, side: Side, prompt: str) -> float:
-    """Seconds to what counts as the first of one stream."""
-    (stream,) = streams(server, side, [prompt])
-    return stream.first - stream.started
+def first_ms(port: int, side: Side, prompt: str) -> float:
+    """Milliseconds to what counts as the first of one stream, on the idle system."""
+    sleep(IDLE_S)
+    (stream,) = streams(port, side, [prompt])
+    return (stream.first - stream.started) * 1000
 
 
 class Rates(NamedTuple):
@@ -101,6 +111,7 @@ class Rates(NamedTuple):
     ours: list[float]
     async_llm: list[float]
     ray_llm: list[float]
+    ray_llm_behind_haproxy: list[float]
 
 
 class Firsts(NamedTuple):
@@ -108,42 +119,47 @@ class Firsts(NamedTuple):
 
     ours: list[float]
     ray_llm: list[float]
+    ray_llm_behind_haproxy: list[float]
 
 
-def rates(server: Server, direct: Program) -> Rates:
+def rates(ports: Ports, direct: Program) -> Rates:
     """Of all sides, after a round that only warms up."""
-    found = Rates([], [], [])
+    found = Rates([], [], [], [])
     for number in range(ROUNDS + 1):
         asked = prompts(number, JOBS)
         alone = ask(direct, asked)
         found.async_llm.append(alone["tokens"] / alone["seconds"])
-        found.ours.append(rate(server, OURS, asked))
-        found.ray_llm.append(rate(server, RAY_LLM, asked))
-        told = ", ".join(f"{name} {side[-1]:.0f} tok/s" for name, side in found._asdict().items())
-        print(f"round {number}  {told}", flush=True)
+        found.ours.append(rate(ports.ours, OURS, asked))
+        found.ray_llm.append(rate(ports.ray_llm, RAY_LLM, asked))
+        found.ray_llm_behind_haproxy.append(rate(ports.ours, RAY_LLM, asked))
+        print(f"round {number}  {_last(found)} tok/s", flush=True)
     return Rates(*(side[1:] for side in found))
 
 
-def firsts(server: Server) -> Firsts:
-    """Of both that stream, after a pair that only warms up."""
-    found = Firsts([], [])
+def firsts(ports: Ports) -> Firsts:
+    """Of all that stream, after a round that only warms up."""
+    found = Firsts([], [], [])
     for number in range(FIRST_TOKENS + 1):
         (prompt,) = prompts(1000 + number, 1)
-        for side, times in ((OURS, found.ours), (RAY_LLM, found.ray_llm)):
-            sleep(IDLE_S)
-            times.append(first_s(server, side, prompt) * 1000)
-        print(
-            f"pair {number}  heliograph {found.ours[-1]:.0f} ms, ray.serve.llm {found.ray_llm[-1]:.0f} ms", flush=True
-        )
+        found.ours.append(first_ms(ports.ours, OURS, prompt))
+        found.ray_llm.append(first_ms(ports.ray_llm, RAY_LLM, prompt))
+        found.ray_llm_behind_haproxy.append(first_ms(ports.ours, RAY_LLM, prompt))
+        print(f"first {number}  {_last(found)} ms", flush=True)
     return Firsts(*(side[1:] for side in found))
+
+
+def _last(figures: Rates | Firsts) -> str:
+    return ", ".join(f"{name} {side[-1]:.0f}" for name, side in figures._asdict().items())
 
 
 def result(rates: Rates, firsts: Firsts) -> dict[str, Any]:
     """The comparisons, each a median, with their spreads and all figures."""
     spreads = {
         "first_token_vs_ray_llm_ms": differences(firsts.ours, firsts.ray_llm),
+        "first_token_vs_ray_llm_behind_haproxy_ms": differences(firsts.ours, firsts.ray_llm_behind_haproxy),
         "tokens_vs_async_llm": ratios(rates.ours, rates.async_llm),
         "tokens_vs_ray_llm": ratios(rates.ours, rates.ray_llm),
+        "tokens_vs_ray_llm_behind_haproxy": ratios(rates.ours, rates.ray_llm_behind_haproxy),
     }
     return {
         **{name: round(spread.median, 3) for name, spread in spreads.items()},
@@ -154,24 +170,30 @@ def result(rates: Rates, firsts: Firsts) -> dict[str, Any]:
 
 
 @contextmanager
-def cluster() -> Iterator[Server]:
-    """The platform as `configs/event-driven.yaml` has it but for the model, with `ray.serve.llm` beside it."""
+def servers() -> Iterator[Ports]:
+    """The platform as `configs/event-driven.yaml` has it but for the model, and `ray.serve.llm` beside it and alone."""
     config = yaml.safe_load((CONFIGS / "event-driven.yaml").read_text().replace(CONFIGURED, MODEL))
-    config["applications"].append(application("ray_llm", "/ray-llm", model=MODEL))
+    config["applications"].append(application(NAME, ROUTE, model=MODEL))
+    alone = free_port()
     with TemporaryDirectory(prefix="heliograph-bench-") as folder:
         file = Path(folder) / "model-streams.yaml"
         file.write_text(yaml.safe_dump(config))
-        with serve(file) as server:
+        with serve(file) as server, running(_program("ray_llm_server", str(alone))) as peer:
             server.check_haproxy()
-            yield server
+            peer.line("ready", within_s=START_S)
+            yield Ports(ours=server.port, ray_llm=alone)
+
+
+def _program(module: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", f"benchmarks.{module}", MODEL, *arguments]
 
 
 def main() -> None:
     """Print every figure, then the result."""
     add_model(MODEL)
-    with cluster() as server, running([sys.executable, "-m", "benchmarks.direct", MODEL]) as direct:
+    with servers() as ports, running(_program("direct")) as direct:
         direct.line("ready", within_s=START_S)
-        print(json.dumps(result(rates(server, direct), firsts(server))))
+        print(json.dumps(result(rates(ports, direct), firsts(ports))))
 
 
 if __name__ == "__main__":

@@ -243,14 +243,18 @@ def test_events_are_counted_from_the_first_request_to_the_last_end() -> None:
 
 def test_the_results_of_the_streams_have_the_medians_of_their_pairs() -> None:
     assert event_result([1.0, 3.0, 2.0], [2.0, 2.0, 2.0])["sse_vs_noop"] == 1
-    rates = TokenRates(ours=[190.0] * 5, async_llm=[200.0] * 5, ray_llm=[100.0] * 5)
-    model = model_result(rates, Firsts(ours=[60.0, 70.0, 90.0], ray_llm=[50.0, 60.0, 50.0]))
+    haproxys = [190.0] * 5
+    rates = TokenRates(ours=[190.0] * 5, async_llm=[200.0] * 5, ray_llm=[100.0] * 5, ray_llm_behind_haproxy=haproxys)
+    times = Firsts(ours=[60.0, 70.0, 90.0], ray_llm=[50.0, 60.0, 50.0], ray_llm_behind_haproxy=[61.0, 71.0, 91.0])
+    model = model_result(rates, times)
     parts = {"model_streams": model, "chunks": {"chunks_per_s": 6}, "event_rate": {"sse_vs_noop": 0.6}}
     figures = {key: figure for key, figure in streams_result(parts).items() if key != "parts"}
     assert figures == {
         "first_token_vs_ray_llm_ms": 10,
+        "first_token_vs_ray_llm_behind_haproxy_ms": -1,
         "tokens_vs_async_llm": 0.95,
         "tokens_vs_ray_llm": 1.9,
+        "tokens_vs_ray_llm_behind_haproxy": 1,
         "chunks_per_s": 6,
         "sse_vs_noop": 0.6,
     }

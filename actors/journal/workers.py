@@ -69,11 +69,12 @@ class Workers:
     async def heartbeat(self, worker_id: str, wait_s: float) -> Heartbeat:
         """Renew the lease; answer at once when there is something to revoke.
 
-        An answer may be lost, so each tells again what was revoked within the last lease.
+        An answer may be lost, so each tells again what was revoked up to a lease before the last sign of life.
         """
         seat = self._seats.get(worker_id)
         if seat is None or seat.worker is None:
             return Heartbeat(known=False, revoked=[])
+        known_since = seat.seen_at - LEASE_S
         seat.seen_at = self._clock.monotonic()
         try:
             async with asyncio.timeout(wait_s):
@@ -83,7 +84,7 @@ class Workers:
         finally:
             seat.seen_at = self._clock.monotonic()
         seat.news.clear()
-        seat.revoked = [each for each in seat.revoked if each.at > seat.seen_at - LEASE_S]
+        seat.revoked = [each for each in seat.revoked if each.at > known_since]
         revoked = [(each.job_id, each.fence) for each in seat.revoked]
         return Heartbeat(known=worker_id in self._seats, revoked=revoked)
 

@@ -1,7 +1,12 @@
-"""A real model behind the whole platform: it says what vLLM's own server says, whichever way it is asked."""
+"""A real model behind the whole platform: it says what vLLM's own server says, whichever way it is asked.
+
+The platform's engine is vLLM itself, or one that asks that server by the protocol of OpenAI or of Anthropic.
+"""
 
 import json
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,11 +14,13 @@ import yaml
 from openai import OpenAI
 from openai.types.responses import Response
 
+from configs.settings import CONFIGS
 from heliograph.models import add_model
 from tests.acceptance.asking import poll
 from tests.servers import ServerProcess
-from tests.vllm_server import VllmServer
+from tests.vllm_server import SLOTS, VllmServer
 
+CODE = ("actors", "configs", "deployments", "events", "heliograph", "pipelines")
 MODEL = "smollm2-135m-instruct"
 QUESTION = "Tell me about a lighthouse keeper and his cat."
 ASKED: dict[str, Any] = {"model": MODEL, "input": QUESTION, "temperature": 0, "max_output_tokens": 40}
@@ -36,16 +43,36 @@ pytestmark = [
 ]
 
 
+@pytest.fixture(scope="module", params=["vllm", "openai", "anthropic"])
+def engine(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+def real(
+    engine: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerProcess]:
     """The monolith with a real model."""
     add_model(MODEL)
     folder = tmp_path_factory.mktemp("real")
     (folder / "real.yaml").write_text(yaml.safe_dump({"models": [MODEL]}))
-    server = ServerProcess(folder / "real.yaml", folder / "data", model=MODEL)
+    code = None if engine == "vllm" else remote(engine, request.getfixturevalue("vllm_server"), folder / "code")
+    server = ServerProcess(folder / "real.yaml", folder / "data", model=MODEL, code=code)
     server.start()
     yield server
     server.stop()
+
+
+def remote(engine: str, peer: VllmServer, code: Path) -> Path:
+    """Our code with another profile of the model: the engine's own, with that server as its endpoint."""
+    for package in CODE:
+        shutil.copytree(CONFIGS.parent / package, code / package)
+    profiles = code / "configs" / "models"
+    profile = yaml.safe_load((profiles / f"{engine}.yaml").read_text())
+    endpoint = f"{peer.url}/v1" if engine == "openai" else peer.url
+    profile |= {"source": peer.model, "endpoint": endpoint, "context": 2048, "slots": SLOTS}
+    (profiles / f"{MODEL}.yaml").write_text(yaml.safe_dump(profile))
+    return code
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +141,7 @@ def test_an_answer_keeps_to_its_schema(sdk: Any) -> None:
     assert json.loads(response.output_text).keys() == {"city"}
 
 
+@pytest.mark.parametrize("engine", ["vllm"], indirect=True, scope="module")
 def test_a_second_turn_finds_the_first_one_in_the_cache(sdk: Any) -> None:
     first = sdk.responses.create(**{**ASKED, "input": "Tell me of ships, storms and whales. " * 30})
     second = sdk.responses.create(**{**ASKED, "input": "And then?", "previous_response_id": first.id})

@@ -9,7 +9,6 @@ import pytest
 from actors.journal.envelopes import open_envelope
 from actors.journal.journal import Journal
 from actors.journal.protocol import JobQuery, Worker
-from actors.journal.workers import LEASE_S
 from actors.stores import StaleEpochError
 from pipelines.commands import Cancel, Failed, Finish, Released, Remedy, Verdict
 from pipelines.jobs import ClaimedJob, Fault, Status, StepState
@@ -145,15 +144,6 @@ async def test_cancel_is_final_and_revokes_the_claim(journal: Journal) -> None:
     assert (answer.verdict, answer.status) == (Verdict.STALE, Status.CANCELLED)
     (again,) = await journal.cancel([Cancel(job_id=job_id(), tenant="default")])
     assert again.verdict is Verdict.TERMINAL
-
-
-async def test_a_revocation_is_told_again_after_a_journal_stood_still(journal: Journal, clock: ManualClock) -> None:
-    await journal.register(Worker(id="w1", topic=INFERENCE, slots=1))
-    inference = await claim_inference(journal)
-    await journal.cancel([Cancel(job_id=job_id(), tenant="default")])
-    await journal.heartbeat("w1", 0)  # its answer is lost, and nobody notices that the lease runs out
-    clock.time += 3 * LEASE_S
-    assert (await journal.heartbeat("w1", 0)).revoked == [(inference.job_id, inference.fence)]
 
 
 async def test_a_passed_deadline_fails_the_job(journal: Journal, clock: ManualClock) -> None:

@@ -33,27 +33,37 @@ class Forget(NamedTuple):
 
 
 Command = Open | Append | SealRequest | Forget
+_NEW = Head()
 Reply = Logged | None | AppendVerdict | bytes  # of Open (None: stale), Append, SealRequest and Forget (None)
 
 
 class Ledger:
-    """One batch in one transaction. Make a new one for each."""
+    """One batch in one transaction. Make a new one for each.
 
-    def __init__(self, transaction: Transaction) -> None:
+    `heads` are those that are known from earlier transactions. It is brought up to date, with those of the batch and
+    without those that it sealed, so it is true once the transaction is committed, and worthless where it is not.
+    """
+
+    def __init__(self, transaction: Transaction, heads: dict[str, Head]) -> None:
         self._transaction = transaction
-        self._heads: dict[str, Head] = {}  # as they are now
+        self._heads = heads
         self._changed: dict[str, Head] = {}  # not yet in the transaction
         self._rows: dict[tuple[str, int], Row] = {}  # likewise
 
     def apply(self, commands: Sequence[Command]) -> list[Reply]:
         """The answers, one for one."""
-        self._heads = self._transaction.heads(dict.fromkeys(command.job_id for command in commands))
+        unknown = {command.job_id: None for command in commands if command.job_id not in self._heads}
+        if unknown:
+            self._heads |= self._transaction.heads(unknown)
         replies = [self._apply(command) for command in commands]
         self._flush()
+        for command in commands:
+            if isinstance(command, SealRequest):
+                self._heads.pop(command.job_id, None)
         return replies
 
     def _apply(self, command: Command) -> Reply:
-        head = self._heads.get(command.job_id, Head())
+        head = self._heads.get(command.job_id, _NEW)
         match command:
             case Open():
                 return self._open(command, head)
@@ -82,28 +92,32 @@ class Ledger:
             return AppendVerdict.STALE
         if command.sequence != head.next_sequence:
             return AppendVerdict.GAP
-        last = _last_operation(command)
-        if last is None:
+        if not _is_sound(command):
             return AppendVerdict.ERROR
         row = Row(command.job_id, command.sequence, command.next_sequence, command.chunk)
         self._rows[row.job_id, row.sequence] = row
-        is_open = last.WhichOneof("kind") in ("open_item", "delta")
-        self._put(command.job_id, Head(command.fence, command.next_sequence, is_open))
+        known, after = self._heads.get(command.job_id), Head(command.fence, None, row)
+        if known is not None and known.fence == command.fence:
+            self._heads[command.job_id] = after
+        else:
+            self._put(command.job_id, after)
         return AppendVerdict.DONE
 
     def _seal(self, request: SealRequest, head: Head) -> bytes:
         last = head.next_sequence - 1
         end = last if request.end is None else min(request.end, last)
         operations: list[Operation] = []
-        if head.open or end < last:
-            state = replay(self._cut(request.job_id, end))
+        if end < last or _leaves_open(head.last):
+            rows = self._cut(request.job_id, end)
+            head = head._replace(last=rows[-1] if rows else None)
+            state = replay([row.chunk for row in rows])
             end = state.next_sequence - 1
             operations = closing(request.job_id, state, request.status)
         terminal = Terminal(sequence=end + 1 + sum(operation.count for operation in operations), status=request.status)
         if request.fault is not None:
             terminal.error.CopyFrom(Error(code=request.fault.code, message=request.fault.message))
         seal = Seal(end=end, closing=operations, terminal=terminal).SerializeToString()
-        self._put(request.job_id, Head(head.fence, end + 1, open=False, seal=seal))
+        self._put(request.job_id, head._replace(seal=seal))
         return seal
 
     def _forget(self, command: Forget) -> None:
@@ -111,20 +125,20 @@ class Ledger:
         self._heads.pop(command.job_id, None)
         self._transaction.forget([command.job_id])
 
-    def _cut(self, job_id: str, end: int) -> list[bytes]:
+    def _cut(self, job_id: str, end: int) -> list[Row]:
         """What is left of a log after the removal of all that lies past `end`."""
         self._flush()
-        kept: list[bytes] = []
+        kept: list[Row] = []
         for row in self._transaction.rows(job_id):
             if row.next_sequence > end + 1:
                 self._transaction.drop_rows(job_id, row.sequence)
                 part = cut(row.chunk, end)
                 if part:
-                    kept.append(part)
-                    shorter = row._replace(next_sequence=replay(kept).next_sequence, chunk=part)
-                    self._transaction.add_rows([shorter])
+                    _, after = span(Chunk.FromString(part).operations)
+                    kept.append(row._replace(next_sequence=after, chunk=part))
+                    self._transaction.add_rows(kept[-1:])
                 break
-            kept.append(row.chunk)
+            kept.append(row)
         return kept
 
     def _chunk(self, command: Append) -> bytes | None:
@@ -141,11 +155,14 @@ class Ledger:
         self._changed, self._rows = {}, {}
 
 
-def _last_operation(command: Append) -> Operation | None:
-    """The last operation of a sound chunk; None where it is broken or is not what the append says."""
+def _is_sound(command: Append) -> bool:
+    """Whether the chunk is whole, and what the append says."""
     try:
-        operations = Chunk.FromString(command.chunk).operations
-        sound = span(operations) == (command.sequence, command.next_sequence)
+        return span(Chunk.FromString(command.chunk).operations) == (command.sequence, command.next_sequence)
     except (DecodeError, ValueError):
-        return None
-    return operations[-1] if sound else None
+        return False
+
+
+def _leaves_open(row: Row | None) -> bool:
+    """Whether an item is open after this row."""
+    return row is not None and Chunk.FromString(row.chunk).operations[-1].WhichOneof("kind") in ("open_item", "delta")

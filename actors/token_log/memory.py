@@ -39,7 +39,11 @@ class MemoryTransaction:
     def heads(self, job_ids: Iterable[str]) -> dict[str, Head]:
         """Those of the logs that exist."""
         logs = {job_id: self._log(job_id) for job_id in job_ids}
-        return {job_id: log.head for job_id, log in logs.items() if log != Log()}
+        return {
+            job_id: log.head._replace(last=log.rows[-1] if log.rows else None)
+            for job_id, log in logs.items()
+            if log != Log()
+        }
 
     def rows(self, job_id: str) -> list[Row]:
         """All of a log."""
@@ -52,7 +56,7 @@ class MemoryTransaction:
     def put_heads(self, heads: Mapping[str, Head]) -> None:
         """New or changed heads."""
         for job_id, head in heads.items():
-            self.draft[job_id] = self._log(job_id)._replace(head=head)
+            self.draft[job_id] = self._log(job_id)._replace(head=head._replace(last=None))
 
     def add_rows(self, rows: Sequence[Row]) -> None:
         """New rows."""

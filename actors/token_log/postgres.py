@@ -6,7 +6,7 @@ from pathlib import Path
 
 from actors.postgres import PostgresDatabase
 from actors.stores import Statements, load_queries
-from actors.token_log.store import Head, Page, Row, first_page
+from actors.token_log.store import Head, Page, Row, first_page, stored_head
 
 _HERE = Path(__file__).parent
 _SQL = load_queries(_HERE / "sql" / "queries.sql", _HERE / "sql" / "postgres.sql")
@@ -21,7 +21,7 @@ class PostgresTransaction:
 
     def heads(self, job_ids: Iterable[str]) -> dict[str, Head]:
         """Those of the logs that exist."""
-        return {job_id: Head(*head) for job_id, *head in self._statements.rows("heads", list(job_ids))}
+        return {row[0]: stored_head(*row) for row in self._statements.rows("heads", list(job_ids))}
 
     def rows(self, job_id: str) -> list[Row]:
         """All of a log."""
@@ -34,7 +34,7 @@ class PostgresTransaction:
 
     def put_heads(self, heads: Mapping[str, Head]) -> None:
         """New or changed heads."""
-        self._statements.many("put_head", ((job_id, *head) for job_id, head in heads.items()))
+        self._statements.many("put_head", ((job_id, head.fence, head.seal) for job_id, head in heads.items()))
 
     def add_rows(self, rows: Sequence[Row]) -> None:
         """New rows."""

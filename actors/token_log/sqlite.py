@@ -8,7 +8,7 @@ from pathlib import Path
 
 from actors.sqlite import SqliteFile
 from actors.stores import load_queries
-from actors.token_log.store import Head, Page, Row, first_page
+from actors.token_log.store import Head, Page, Row, first_page, stored_head
 
 _HERE = Path(__file__).parent
 _SQL = load_queries(_HERE / "sql" / "queries.sql", _HERE / "sql" / "sqlite.sql")
@@ -23,7 +23,7 @@ class SqliteTransaction:
     def heads(self, job_ids: Iterable[str]) -> dict[str, Head]:
         """Those of the logs that exist."""
         rows = self._connection.execute(_SQL["heads"], [json.dumps(list(job_ids))])
-        return {job_id: Head(fence, number, bool(is_open), seal) for job_id, fence, number, is_open, seal in rows}
+        return {row[0]: stored_head(*row) for row in rows}
 
     def rows(self, job_id: str) -> list[Row]:
         """All of a log."""
@@ -36,7 +36,8 @@ class SqliteTransaction:
 
     def put_heads(self, heads: Mapping[str, Head]) -> None:
         """New or changed heads."""
-        self._connection.executemany(_SQL["put_head"], ((job_id, *head) for job_id, head in heads.items()))
+        rows = ((job_id, head.fence, head.seal) for job_id, head in heads.items())
+        self._connection.executemany(_SQL["put_head"], rows)
 
     def add_rows(self, rows: Sequence[Row]) -> None:
         """New rows."""

@@ -11,15 +11,6 @@ from typing import NamedTuple, Protocol
 from pipelines.generate import FIRST_OPERATION
 
 
-class Head(NamedTuple):
-    """One log: the highest fence it knows, the next free number, whether an item is open, the seal once it ended."""
-
-    fence: int = 0
-    next_sequence: int = FIRST_OPERATION
-    open: bool = False
-    seal: bytes | None = None
-
-
 class Row(NamedTuple):
     """One serialised `Chunk`, with its first number and the one after its last."""
 
@@ -27,6 +18,19 @@ class Row(NamedTuple):
     sequence: int
     next_sequence: int
     chunk: bytes
+
+
+class Head(NamedTuple):
+    """One log: the highest fence it knows, the seal once it ended, and its last row."""
+
+    fence: int = 0
+    seal: bytes | None = None
+    last: Row | None = None
+
+    @property
+    def next_sequence(self) -> int:
+        """The next free number."""
+        return FIRST_OPERATION if self.last is None else self.last.next_sequence
 
 
 class Page(NamedTuple):
@@ -42,7 +46,7 @@ class Transaction(Protocol):
     """One write transaction. Later reads in it see its earlier writes."""
 
     def heads(self, job_ids: Iterable[str]) -> dict[str, Head]:
-        """Those of the logs that exist."""
+        """Those of the logs that exist, with their last rows."""
 
     def rows(self, job_id: str) -> list[Row]:
         """All of a log, in order."""
@@ -51,7 +55,7 @@ class Transaction(Protocol):
         """The chunk that begins at this number."""
 
     def put_heads(self, heads: Mapping[str, Head]) -> None:
-        """New or changed heads."""
+        """New or changed heads; their last rows are not put."""
 
     def add_rows(self, rows: Sequence[Row]) -> None:
         """New rows. Raises where one is there already."""
@@ -84,6 +88,13 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Let go of it."""
+
+
+def stored_head(
+    job_id: str, fence: int, seal: bytes | None, sequence: int | None, next_sequence: int, chunk: bytes
+) -> Head:
+    """A head as the SQL stores find it. `sequence` is None where the log has no row."""
+    return Head(fence, seal, None if sequence is None else Row(job_id, sequence, next_sequence, chunk))
 
 
 def first_page(rows: Iterable[tuple[int, bytes]], seal: bytes | None, after: int, limit: int | None) -> Page:

@@ -3,7 +3,8 @@
 Invariants:
 - Written before shown: readers are woken after the commit and read committed rows only, never past a seal's end.
 - An answer is given only after its commit is on disk. Batches are what was waiting while the last commit ran.
-- Nothing is kept in memory for a log, nor for a reader but its cursors: who is slow is answered in pages.
+- Of a reader nothing is kept in memory but its cursors: who is slow is answered in pages. Of an open log the last row
+  is, as committed: no other process writes. Some thousand are kept, and a transaction that fails forgets them all.
 """
 
 from collections.abc import Sequence
@@ -16,11 +17,12 @@ from actors.followers import Followers
 from actors.stores import read_from
 from actors.token_log.ledger import Command, Forget, Ledger, Open, Reply
 from actors.token_log.protocol import Append, AppendVerdict, Logged, SealRequest
-from actors.token_log.store import Store
+from actors.token_log.store import Head, Store
 from pipelines.ports import Ports
 
 ANSWER_BYTES = 1 << 20  # of chunks in one answer to `follow`
 COMMIT_LIMIT = 4000  # commands; a sync of the disk costs as much as the rest of a thousand
+KNOWN_HEADS = 10_000  # with more in memory, all are forgotten and read anew
 
 
 class TokenLog:
@@ -33,6 +35,7 @@ class TokenLog:
             self._commit, name="token_log", ports=ports, limit=COMMIT_LIMIT
         )
         self._followers = Followers(ports.clock)
+        self._heads: dict[str, Head] = {}  # as they were committed
 
     async def open(self, batch: Sequence[tuple[str, int]]) -> list[Logged | None]:
         """Shut out lower fences, then read."""
@@ -105,8 +108,11 @@ class TokenLog:
         return replies
 
     def _write(self, commands: list[Command]) -> list[Reply]:
+        heads, self._heads = self._heads, {}
         with self._store.transaction() as transaction:
-            replies = Ledger(transaction).apply(commands)
+            replies = Ledger(transaction, heads).apply(commands)
             crash_point("token_log.commit.before")
         crash_point("token_log.commit.after")
+        if len(heads) <= KNOWN_HEADS:
+            self._heads = heads
         return replies

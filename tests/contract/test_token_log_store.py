@@ -9,7 +9,7 @@ import pytest
 from actors.stores import StaleEpochError
 from actors.token_log.ledger import Command, Forget, Ledger, Open, Reply
 from actors.token_log.protocol import AppendVerdict, Logged, SealRequest
-from actors.token_log.store import Row, Store
+from actors.token_log.store import Head, Row, Store
 from events.v1.tokens_pb2 import Chunk
 from pipelines.generate import FIRST_OPERATION
 from pipelines.jobs import Fault, Status
@@ -42,7 +42,7 @@ def store(opener: Opener) -> Store:
 
 def apply(store: Store, *commands: Command) -> list[Reply]:
     with store.transaction() as transaction:
-        return Ledger(transaction).apply(commands)
+        return Ledger(transaction, {}).apply(commands)
 
 
 def read(store: Store, number: int = 0, after: int = -1) -> Logged:
@@ -270,6 +270,14 @@ def test_a_forgotten_log_is_one_that_does_not_exist(store: Store) -> None:
     assert shown(read(store, 1)) == "b"
     with store.transaction() as transaction:
         assert set(transaction.heads([job_id(), job_id(1)])) == {job_id(1)}
+
+
+def test_a_head_tells_the_last_row(store: Store) -> None:
+    opening, first = appends("a")
+    assert apply(store, opening, first, Open(job_id(1), 3)) == [DONE, DONE, Logged([], None)]
+    row = Row(job_id(), first.sequence, first.next_sequence, first.chunk)
+    with store.transaction() as transaction:
+        assert transaction.heads([job_id(), job_id(1)]) == {job_id(): Head(1, None, row), job_id(1): Head(3)}
 
 
 def test_a_log_that_is_forgotten_in_its_own_batch_leaves_nothing(store: Store) -> None:

@@ -16,7 +16,7 @@ from actors.journal.store import EventRow
 from actors.token_log import ledger as log_ledger
 from actors.token_log.memory import Log
 from actors.token_log.protocol import Append, AppendVerdict, Logged
-from actors.token_log.store import Head
+from actors.token_log.store import Head, Row
 from actors.token_log.token_log import TokenLog
 from pipelines import transitions
 from pipelines.commands import Answer, Cancel, Command, Finish, Redrive, Rendered, Submit, Verdict
@@ -259,7 +259,7 @@ class _Overwriting(log_ledger.Ledger):
         if head.seal is None and command.sequence < head.next_sequence:
             self._flush()
             self._transaction.drop_rows(command.job_id, command.sequence)
-            head = head._replace(next_sequence=command.sequence)
+            head = head._replace(last=Row(command.job_id, 0, command.sequence, b""))
         return super()._append(command, head._replace(fence=min(head.fence, command.fence)))
 
     def _open(self, command: log_ledger.Open, head: Head) -> Logged | None:
@@ -272,7 +272,7 @@ class OverwritingLog(TokenLog):
 
     def _write(self, commands: list[log_ledger.Command]) -> list[log_ledger.Reply]:
         with self._store.transaction() as transaction:
-            return _Overwriting(transaction).apply(commands)
+            return _Overwriting(transaction, {}).apply(commands)
 
 
 def _kinds() -> dict[str, tuple[str, Any]]:

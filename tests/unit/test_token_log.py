@@ -2,17 +2,19 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from actors.stores import StoreUnavailableError
 from actors.telemetry.metrics import RecordedMetrics
-from actors.token_log.memory import Disk, MemoryTokenStore
+from actors.token_log.memory import Disk, MemoryTokenStore, MemoryTransaction
 from actors.token_log.protocol import Append, AppendVerdict, Logged, SealRequest
 from actors.token_log.sqlite import SqliteTokenStore
-from actors.token_log.token_log import ANSWER_BYTES, TokenLog
+from actors.token_log.token_log import ANSWER_BYTES, KNOWN_HEADS, TokenLog
 from pipelines.jobs import Status
 from tests.factories import job_id, make_ports
 from tests.token_logs import appends, numbers, seal_in, shown
@@ -40,6 +42,19 @@ def on_sqlite(tmp_path: Path) -> Iterator[TokenLog]:
 
 def seal(status: Status = Status.COMPLETED, *, end: int | None = None) -> SealRequest:
     return SealRequest(job_id=job_id(), status=status, end=end)
+
+
+class Failing(MemoryTokenStore):
+    """A store whose commits can fail."""
+
+    fails = False
+
+    @contextmanager
+    def transaction(self) -> Iterator[MemoryTransaction]:
+        with super().transaction() as transaction:
+            yield transaction
+            if self.fails:
+                raise StoreUnavailableError("the disk is full", retry_after_s=1.0)
 
 
 def append_soon(token_log: TokenLog, *batch: Append) -> asyncio.Task[Any]:
@@ -174,6 +189,27 @@ async def test_a_caller_that_gave_up_does_not_stop_the_log(token_log: TokenLog) 
     assert await token_log.append(appends("a")) == [DONE, DONE]
 
 
+async def test_what_a_failed_commit_was_to_write_is_written_by_the_next() -> None:
+    store = Failing(Disk(uuid="store-1"))
+    token_log = TokenLog(store, ports=make_ports())
+    opening, first, second = appends("a", "b")
+    assert await token_log.append([opening]) == [DONE]
+    store.fails = True
+    with pytest.raises(StoreUnavailableError):
+        await token_log.append([first])
+    store.fails = False
+    assert await token_log.append([second]) == [AppendVerdict.GAP]
+    assert await token_log.append([first, second]) == [DONE] * 2
+    assert shown(await token_log.read(job_id(), -1)) == "ab"
+
+
+async def test_more_logs_than_are_kept_in_memory_are_all_gone_on_with(on_sqlite: TokenLog) -> None:
+    logs = [appends("a", number=number) for number in range(KNOWN_HEADS + 1)]
+    for place in range(2):
+        assert set(await on_sqlite.append([log[place] for log in logs])) == {DONE}
+    assert len(on_sqlite._heads) <= KNOWN_HEADS
+
+
 async def test_finished_jobs_leave_nothing_in_memory(on_sqlite: TokenLog) -> None:
     for number in range(20):
         await on_sqlite.append(appends("a", number=number, close=True))
@@ -182,6 +218,7 @@ async def test_finished_jobs_leave_nothing_in_memory(on_sqlite: TokenLog) -> Non
         await on_sqlite.follow(READER, {}, [], SOON)
     session = on_sqlite._followers._sessions[READER]
     assert (session.cursors, session.changed, on_sqlite._followers._by_key) == ({}, {}, {})
+    assert on_sqlite._heads == {}
 
 
 async def test_two_sessions_read_the_same(token_log: TokenLog) -> None:

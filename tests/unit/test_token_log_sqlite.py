@@ -44,7 +44,7 @@ def test_the_file_of_another_store_is_refused(tmp_path: Path) -> None:
 def test_a_reader_never_waits_for_an_open_transaction(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     with store.transaction() as transaction:
-        Ledger(transaction).apply(appends("a"))
+        Ledger(transaction, {}).apply(appends("a"))
         assert store.read(job_id(), -1).chunks == []
     assert len(store.read(job_id(), -1).chunks) == 2
     store.close()

@@ -1,7 +1,12 @@
 -- What differs on Postgres.
 
 -- name: heads
-SELECT job_id, fence, next_sequence, open, seal FROM logs WHERE job_id = ANY(?);
+SELECT logs.job_id, fence, seal, last.sequence, last.next_sequence, last.chunk
+FROM logs
+LEFT JOIN LATERAL (
+    SELECT sequence, next_sequence, chunk FROM chunks WHERE job_id = logs.job_id ORDER BY sequence DESC LIMIT 1
+) AS last ON TRUE
+WHERE logs.job_id = ANY(?);
 
 -- name: read
 -- As on SQLite, and no chunk is sent that a page of ?3 bytes has no room for, but one that shows that there is more.

@@ -1,9 +1,9 @@
 -- Every statement of the token log that is the same in all SQL stores, and those of SQLite.
 
 -- name: put_head
-INSERT INTO logs (job_id, fence, next_sequence, open, seal) VALUES (?, ?, ?, ?, ?)
-ON CONFLICT (job_id) DO UPDATE SET
-    fence = excluded.fence, next_sequence = excluded.next_sequence, open = excluded.open, seal = excluded.seal;
+-- `next_sequence` and `open` have no meaning any more: the last chunk tells both.
+INSERT INTO logs (job_id, fence, next_sequence, open, seal) VALUES (?, ?, 0, FALSE, ?)
+ON CONFLICT (job_id) DO UPDATE SET fence = excluded.fence, seal = excluded.seal;
 
 -- name: add_row
 INSERT INTO chunks (job_id, sequence, next_sequence, chunk) VALUES (?, ?, ?, ?);

@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 CONFIGS = Path(__file__).parent
+ENGINE_CORES = "HELIOGRAPH_ENGINE_CORES"  # set by `heliograph serve` for its processes
 
 
 # A `postgresql://` URL: journal and token log live there instead of in the data folder.
@@ -161,6 +162,18 @@ def endpoint_key(profile: ModelProfile) -> str:
     if name and not key:
         raise LookupError(f"the model {profile.name} needs its server's key in the environment variable {name}")
     return key
+
+
+def spare_cores() -> int:
+    """How many cores vLLM leaves to others where it computes on the CPU; 0 where it is told which ones to take."""
+    if os.environ.get("VLLM_CPU_OMP_THREADS_BIND", "auto") != "auto":
+        return 0
+    return int(os.environ.get("VLLM_CPU_NUM_OF_RESERVED_CPU") or 1)
+
+
+def engine_cores() -> set[int]:
+    """The processors that engines may compute on, noted by a server that keeps off them; none: those of the process."""
+    return {int(cpu) for cpu in os.environ.get(ENGINE_CORES, "").split(",") if cpu}
 
 
 def prompts_folder() -> Path:

@@ -18,6 +18,7 @@ from configs.settings import (
     MonolithSettings,
     PlaneSettings,
     endpoint_key,
+    engine_cores,
     load_profile,
     model_folder,
     prompts_folder,
@@ -78,7 +79,11 @@ def _vllm_engine(profile: ModelProfile) -> Engine:
     from deployments.engines.vllm.engine import VllmEngine  # noqa: PLC0415 - takes seconds, and only its workers need it
 
     return VllmEngine(
-        folder=folder, context=profile.context, slots=profile.slots, engine_args=dict(profile.engine_args)
+        folder=folder,
+        context=profile.context,
+        slots=profile.slots,
+        engine_args=dict(profile.engine_args),
+        cores=engine_cores(),
     )
 
 

@@ -14,7 +14,8 @@ from typing import Any
 import httpx
 import yaml
 
-from configs.settings import load_profile
+from configs.settings import ModelProfile, load_profile
+from heliograph.cores import leave_cores_to_engines, note_engine_cores
 from heliograph.data_lock import hold
 from heliograph.errors import StartError
 from heliograph.haproxy import ingress, is_free
@@ -41,7 +42,7 @@ def serve(server: Server) -> None:
     Raises FolderInUseError where another server has the data, StartError where this one cannot start.
     """
     document = yaml.safe_load(server.config.read_text())
-    _require_models(document)
+    note_engine_cores(_profiles(document))
     _take_signals(_interrupt)
     with hold(server.data):
         try:
@@ -71,6 +72,7 @@ def _serve_on_ray(server: Server, document: dict[str, Any]) -> None:
                 server.progress(f"Ray's dashboard: {dashboard}")
             applications.deploy(document, server.progress)
             _wait_until_ready(url)
+            leave_cores_to_engines()
             server.announce(f"ready {url}")
             signal.pause()
         finally:
@@ -85,8 +87,13 @@ def _serve_here(server: Server, document: dict[str, Any]) -> None:
     url = _place(server, document)
     document["data"] = str(server.data)
     server.progress("starting")
+
+    def ready() -> None:
+        leave_cores_to_engines()
+        server.announce(f"ready {url}")
+
     try:
-        asyncio.run(serve_monolith(document, lambda: server.announce(f"ready {url}")))
+        asyncio.run(serve_monolith(document, ready))
     finally:
         end_descendants()
 
@@ -100,13 +107,15 @@ def _place(server: Server, options: dict[str, Any]) -> str:
     return f"http://127.0.0.1:{port}" if host == "0.0.0.0" else f"http://{host}:{port}"  # noqa: S104 - compared only
 
 
-def _require_models(document: dict[str, Any]) -> None:
-    """A missing model, or a missing key, is cheaper to notice now than after a minute in a replica."""
+def _profiles(document: dict[str, Any]) -> list[ModelProfile]:
+    """Of all models. One that is missing, or its key, is cheaper to notice now than after a minute in a replica."""
     arguments = [application.get("args", {}) for application in document.get("applications", [document])]
     names = {name for args in arguments for name in [*args.get("models", []), *filter(None, [args.get("model")])]}
-    for name in sorted(names):
-        if missing := lack(load_profile(name)):
+    profiles = [load_profile(name) for name in sorted(names)]
+    for profile in profiles:
+        if missing := lack(profile):
             raise StartError(missing)
+    return profiles
 
 
 def _interrupt(*_: object) -> None:

@@ -6,8 +6,9 @@
 - What the log has completed already never reaches vLLM, which would sample one token more.
 """
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+import os
+from collections.abc import AsyncGenerator, Collection, Iterator
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +57,12 @@ class VllmEngine:
 
     can_continue = True
 
-    def __init__(self, *, folder: Path, context: int, slots: int, engine_args: dict[str, Any]) -> None:
+    def __init__(
+        self, *, folder: Path, context: int, slots: int, engine_args: dict[str, Any], cores: Collection[int] = ()
+    ) -> None:
+        """`cores`: the processors that vLLM may choose from on a CPU; those of this process where there are none."""
         self.context = context
+        self._cores = cores
         self.fingerprint = folder_fingerprint(folder)
         self._arguments = engine_arguments(folder=folder, context=context, slots=slots, engine_args=engine_args)
         self._load = Load()
@@ -65,7 +70,8 @@ class VllmEngine:
 
     async def start(self) -> None:
         """Load the model. Blocks the event loop while it does."""
-        self._llm = AsyncLLM.from_engine_args(self._arguments, stat_loggers=[self._load.logger])
+        with _on(self._cores):
+            self._llm = AsyncLLM.from_engine_args(self._arguments, stat_loggers=[self._load.logger])
         await self._llm.collective_rpc(resume.WorkerExtension.resume_requests.__name__)
         self._tokenizer = self._llm.get_tokenizer()
         self._stop_ids = self._find_stop_ids()
@@ -136,6 +142,20 @@ class VllmEngine:
         fields = self._llm.vllm_config.model_config.try_get_generation_config()
         sampling.update_from_generation_config(fields, self._tokenizer.eos_token_id)
         return frozenset(sampling.all_stop_token_ids)
+
+
+@contextmanager
+def _on(cores: Collection[int]) -> Iterator[None]:
+    """Let processes that this thread starts run there."""
+    if not cores:
+        yield
+        return
+    own = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, own)
 
 
 def _tokens(generation: Generation, output: RequestOutput, *, first: bool) -> Tokens:

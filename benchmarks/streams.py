@@ -4,14 +4,12 @@ Each part is a benchmark of its own, in a process of its own, one after the othe
 """
 
 import json
+import subprocess
 import sys
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.program import running
-
 PARTS = ("chunks", "event_rate", "crowd", "model_streams")
-PART_S = 3600
 
 
 def result(parts: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
@@ -29,9 +27,18 @@ def result(parts: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def run(part: str) -> dict[str, Any]:
-    """The result of one part, which is the only one of its lines that is JSON."""
-    with running([sys.executable, "-m", f"benchmarks.{part}"]) as program:
-        figures: dict[str, Any] = json.loads("{" + program.line("{", within_s=PART_S))
+    """The result of one part, the last of its lines. All are shown as they come, and it ends by itself.
+
+    Raises CalledProcessError where it fails.
+    """
+    command, line = [sys.executable, "-m", f"benchmarks.{part}"], ""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None  # noqa: S101 - for the type checker
+        for line in program.stdout:
+            print(line, end="", flush=True)
+    if program.returncode:
+        raise subprocess.CalledProcessError(program.returncode, command)
+    figures: dict[str, Any] = json.loads(line)
     return figures
 
 

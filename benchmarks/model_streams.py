@@ -1,30 +1,29 @@
 """Streams of a real model with readers over HTTP, beside `ray.serve.llm` and beside vLLM's `AsyncLLM` alone.
 
-All load the same model with the same arguments and take turns; who is not at turn is idle. `ray.serve.llm` is there
-twice: as it comes, in a cluster of its own behind Serve's own proxy, and in our cluster behind our HAProxy. `AsyncLLM`
-is a process of its own that has no readers.
+All load the same model with the same arguments. Two at a time are there and take turns; who is not at turn is idle.
+`ray.serve.llm` is as it comes, in a cluster of its own behind Serve's own proxy. `AsyncLLM` is a process of its own
+without readers.
 (1) 64 streams of 64 tokens at once: tokens per second, from the first request to the last stream's end. (2) On the idle
 system, one stream at a time: from the request to the first token of ours, and to the first chunk of theirs.
 """
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import sleep
 from typing import Any, NamedTuple
 
 import uvloop
-import yaml
 
 from benchmarks.engine import IDLE_S, JOBS, TOKENS, ask, prompts
 from benchmarks.load import post
-from benchmarks.peers.application import application
 from benchmarks.program import Program, running
 from benchmarks.ratios import differences, ratios
-from benchmarks.ray_llm_server import NAME, ROUTE
+from benchmarks.ray_llm_server import ROUTE
 from benchmarks.server import START_S, free_port, serve
 from benchmarks.sse import Stream, read
 from configs.settings import CONFIGS
@@ -34,6 +33,8 @@ MODEL = "smollm2-135m-instruct-bf16"  # as engines compute on GPUs; the faster t
 CONFIGURED = "smollm2-135m-instruct"
 ROUNDS = 5
 FIRST_TOKENS = 20
+Turn = Callable[[Sequence[str]], float]  # what a side makes of prompts
+_numbers = count()  # of prompt lists
 
 
 class Side(NamedTuple):
@@ -78,13 +79,6 @@ def tokens_of(stream: Stream, name: str) -> int:
     raise RuntimeError(f"a stream ended without its usage: {stream.body[-200:]!r}")
 
 
-class Ports(NamedTuple):
-    """Where on this machine who listens."""
-
-    ours: int  # HAProxy's; `ray.serve.llm` is there as well
-    ray_llm: int  # Serve's own proxy, of the cluster with nothing else
-
-
 def streams(port: int, side: Side, prompts: Sequence[str]) -> list[Stream]:
     """What readers of these prompts got, all at once."""
     requests = [side.request(prompt) for prompt in prompts]
@@ -98,90 +92,71 @@ def rate(port: int, side: Side, prompts: Sequence[str]) -> float:
     return sum(tokens_of(stream, side.tokens) for stream in found) / seconds
 
 
-def first_ms(port: int, side: Side, prompt: str) -> float:
+def first_ms(port: int, side: Side, prompts: Sequence[str]) -> float:
     """Milliseconds to what counts as the first of one stream, on the idle system."""
     sleep(IDLE_S)
-    (stream,) = streams(port, side, [prompt])
+    (stream,) = streams(port, side, prompts)
     return (stream.first - stream.started) * 1000
 
 
-class Rates(NamedTuple):
-    """Tokens per second by round."""
+def async_rate(direct: Program, prompts: Sequence[str]) -> float:
+    """Tokens per second of the engine alone."""
+    answer = ask(direct, prompts)
+    return answer["tokens"] / answer["seconds"]
+
+
+class Pairs(NamedTuple):
+    """The figures of two sides, pair by pair."""
 
     ours: list[float]
-    async_llm: list[float]
-    ray_llm: list[float]
-    ray_llm_behind_haproxy: list[float]
+    theirs: list[float]
 
 
-class Firsts(NamedTuple):
-    """Milliseconds by pair."""
-
-    ours: list[float]
-    ray_llm: list[float]
-    ray_llm_behind_haproxy: list[float]
-
-
-def rates(ports: Ports, direct: Program) -> Rates:
-    """Of all sides, after a round that only warms up."""
-    found = Rates([], [], [], [])
-    for number in range(ROUNDS + 1):
-        asked = prompts(number, JOBS)
-        alone = ask(direct, asked)
-        found.async_llm.append(alone["tokens"] / alone["seconds"])
-        found.ours.append(rate(ports.ours, OURS, asked))
-        found.ray_llm.append(rate(ports.ray_llm, RAY_LLM, asked))
-        found.ray_llm_behind_haproxy.append(rate(ports.ours, RAY_LLM, asked))
-        print(f"round {number}  {_last(found)} tok/s", flush=True)
-    return Rates(*(side[1:] for side in found))
+def compare(ours: Turn, theirs: Turn, asks: Iterable[list[str]]) -> Pairs:
+    """Each prompt list is a turn of both sides, who begin by turns; the first one only warms up."""
+    found = Pairs([], [])
+    for number, asked in enumerate(asks):
+        sides = [(found.ours, ours), (found.theirs, theirs)]
+        for figures, turn in reversed(sides) if number % 2 else sides:
+            figures.append(turn(asked))
+        print(f"pair {number}  ours {found.ours[-1]:.0f}, theirs {found.theirs[-1]:.0f}", flush=True)
+    return Pairs(found.ours[1:], found.theirs[1:])
 
 
-def firsts(ports: Ports) -> Firsts:
-    """Of all that stream, after a round that only warms up."""
-    found = Firsts([], [], [])
-    for number in range(FIRST_TOKENS + 1):
-        (prompt,) = prompts(1000 + number, 1)
-        found.ours.append(first_ms(ports.ours, OURS, prompt))
-        found.ray_llm.append(first_ms(ports.ray_llm, RAY_LLM, prompt))
-        found.ray_llm_behind_haproxy.append(first_ms(ports.ours, RAY_LLM, prompt))
-        print(f"first {number}  {_last(found)} ms", flush=True)
-    return Firsts(*(side[1:] for side in found))
+def many() -> Iterator[list[str]]:
+    """The prompts of all rounds; nobody is asked one twice."""
+    return (prompts(next(_numbers), JOBS) for _ in range(ROUNDS + 1))
 
 
-def _last(figures: Rates | Firsts) -> str:
-    return ", ".join(f"{name} {side[-1]:.0f}" for name, side in figures._asdict().items())
+def single() -> Iterator[list[str]]:
+    """One prompt at a time."""
+    return (prompts(next(_numbers), 1) for _ in range(FIRST_TOKENS + 1))
 
 
-def result(rates: Rates, firsts: Firsts) -> dict[str, Any]:
+def measure(ours: int) -> dict[str, Pairs]:
+    """All comparisons of the platform at this port."""
+    with running(_program("direct")) as direct:
+        direct.line("ready", within_s=START_S)
+        found = {"tokens_vs_async_llm": compare(partial(rate, ours, OURS), partial(async_rate, direct), many())}
+    theirs = free_port()
+    with running(_program("ray_llm_server", str(theirs))) as peer:
+        peer.line("ready", within_s=START_S)
+        for name, figure, asks in (
+            ("tokens_vs_ray_llm", rate, many()),
+            ("first_token_vs_ray_llm_ms", first_ms, single()),
+        ):
+            found[name] = compare(partial(figure, ours, OURS), partial(figure, theirs, RAY_LLM), asks)
+    return found
+
+
+def result(found: Mapping[str, Pairs]) -> dict[str, Any]:
     """The comparisons, each a median, with their spreads and all figures."""
-    spreads = {
-        "first_token_vs_ray_llm_ms": differences(firsts.ours, firsts.ray_llm),
-        "first_token_vs_ray_llm_behind_haproxy_ms": differences(firsts.ours, firsts.ray_llm_behind_haproxy),
-        "tokens_vs_async_llm": ratios(rates.ours, rates.async_llm),
-        "tokens_vs_ray_llm": ratios(rates.ours, rates.ray_llm),
-        "tokens_vs_ray_llm_behind_haproxy": ratios(rates.ours, rates.ray_llm_behind_haproxy),
-    }
+    spreads = {name: differences(*pairs) if name.endswith("_ms") else ratios(*pairs) for name, pairs in found.items()}
     return {
         **{name: round(spread.median, 3) for name, spread in spreads.items()},
         "least_to_greatest": {name: [round(s.least, 3), round(s.greatest, 3)] for name, s in spreads.items()},
-        "tokens_per_s": {name: [round(rate) for rate in side] for name, side in rates._asdict().items()},
-        "first_ms": {name: [round(time) for time in side] for name, side in firsts._asdict().items()},
+        "figures": {name: [[round(figure) for figure in side] for side in pairs] for name, pairs in found.items()},
     }
-
-
-@contextmanager
-def servers() -> Iterator[Ports]:
-    """The platform as `configs/event-driven.yaml` has it but for the model, and `ray.serve.llm` beside it and alone."""
-    config = yaml.safe_load((CONFIGS / "event-driven.yaml").read_text().replace(CONFIGURED, MODEL))
-    config["applications"].append(application(NAME, ROUTE, model=MODEL))
-    alone = free_port()
-    with TemporaryDirectory(prefix="heliograph-bench-") as folder:
-        file = Path(folder) / "model-streams.yaml"
-        file.write_text(yaml.safe_dump(config))
-        with serve(file) as server, running(_program("ray_llm_server", str(alone))) as peer:
-            server.check_haproxy()
-            peer.line("ready", within_s=START_S)
-            yield Ports(ours=server.port, ray_llm=alone)
 
 
 def _program(module: str, *arguments: str) -> list[str]:
@@ -191,9 +166,13 @@ def _program(module: str, *arguments: str) -> list[str]:
 def main() -> None:
     """Print every figure, then the result."""
     add_model(MODEL)
-    with servers() as ports, running(_program("direct")) as direct:
-        direct.line("ready", within_s=START_S)
-        print(json.dumps(result(rates(ports, direct), firsts(ports))))
+    config = (CONFIGS / "event-driven.yaml").read_text().replace(CONFIGURED, MODEL)
+    with TemporaryDirectory(prefix="heliograph-bench-") as folder:
+        file = Path(folder) / "model-streams.yaml"
+        file.write_text(config)
+        with serve(file) as server:
+            server.check_haproxy()
+            print(json.dumps(result(measure(server.port))))
 
 
 if __name__ == "__main__":

@@ -16,10 +16,8 @@ def result(parts: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     """The figures that are wanted, and all that the parts tell."""
     wanted = {
         "first_token_vs_ray_llm_ms": "model_streams",
-        "first_token_vs_ray_llm_behind_haproxy_ms": "model_streams",
         "tokens_vs_async_llm": "model_streams",
         "tokens_vs_ray_llm": "model_streams",
-        "tokens_vs_ray_llm_behind_haproxy": "model_streams",
         "chunks_per_s": "chunks",
         "sse_vs_noop": "event_rate",
     }

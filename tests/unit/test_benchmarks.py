@@ -2,7 +2,8 @@ import asyncio
 import json
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
@@ -22,8 +23,7 @@ from benchmarks.journal_file import open_journal_file
 from benchmarks.load import Load, post, send
 from benchmarks.memory import MIB, growth, requests
 from benchmarks.model_streams import OURS as OUR_STREAMS
-from benchmarks.model_streams import RAY_LLM, Firsts, tokens_of
-from benchmarks.model_streams import Rates as TokenRates
+from benchmarks.model_streams import RAY_LLM, Pairs, compare, tokens_of
 from benchmarks.model_streams import result as model_result
 from benchmarks.peers.constant_stream import frames_of
 from benchmarks.pipeline import OURS, PEERS, result
@@ -243,21 +243,34 @@ def test_events_are_counted_from_the_first_request_to_the_last_end() -> None:
 
 def test_the_results_of_the_streams_have_the_medians_of_their_pairs() -> None:
     assert event_result([1.0, 3.0, 2.0], [2.0, 2.0, 2.0])["sse_vs_noop"] == 1
-    haproxys = [190.0] * 5
-    rates = TokenRates(ours=[190.0] * 5, async_llm=[200.0] * 5, ray_llm=[100.0] * 5, ray_llm_behind_haproxy=haproxys)
-    times = Firsts(ours=[60.0, 70.0, 90.0], ray_llm=[50.0, 60.0, 50.0], ray_llm_behind_haproxy=[61.0, 71.0, 91.0])
-    model = model_result(rates, times)
+    model = model_result(
+        {
+            "tokens_vs_async_llm": Pairs([190.0] * 5, [200.0] * 5),
+            "tokens_vs_ray_llm": Pairs([190.0] * 5, [100.0] * 5),
+            "first_token_vs_ray_llm_ms": Pairs([60.0, 70.0, 90.0], [50.0, 60.0, 50.0]),
+        }
+    )
     parts = {"model_streams": model, "chunks": {"chunks_per_s": 6}, "event_rate": {"sse_vs_noop": 0.6}}
     figures = {key: figure for key, figure in streams_result(parts).items() if key != "parts"}
     assert figures == {
         "first_token_vs_ray_llm_ms": 10,
-        "first_token_vs_ray_llm_behind_haproxy_ms": -1,
         "tokens_vs_async_llm": 0.95,
         "tokens_vs_ray_llm": 1.9,
-        "tokens_vs_ray_llm_behind_haproxy": 1,
         "chunks_per_s": 6,
         "sse_vs_noop": 0.6,
     }
+
+
+def test_the_sides_begin_by_turns_and_the_first_pair_warms_up() -> None:
+    order: list[str] = []
+
+    def turn(side: str, asked: Sequence[str]) -> float:
+        order.append(side)
+        return float(asked[0])
+
+    pairs = compare(partial(turn, "ours"), partial(turn, "theirs"), [["1"], ["2"], ["3"]])
+    assert pairs == Pairs([2.0, 3.0], [2.0, 3.0])
+    assert order == ["ours", "theirs", "theirs", "ours", "ours", "theirs"]
 
 
 def test_the_constant_stream_has_the_frames_of_the_recorded_one() -> None:

@@ -4,15 +4,19 @@ Finished jobs go in small transactions with pauses that grow with the time which
 Whatever is cut short is begun again: the journal knows what is too old, and an errand is closed only once it was run.
 """
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from actors.blobs import unlink_blobs
 from actors.journal.errands import Errand, ErrandKind
 from actors.journal.journal import Journal
+from actors.objects import Objects
+from actors.stores import StoreUnavailableError
 from actors.token_log.protocol import TokenLogApi
 from pipelines.ports import Ports
 
+log = logging.getLogger("heliograph")
 JOBS_PER_CHUNK = 100
 ERRANDS_PER_CALL = 500
 REST = 6.0  # pause after a chunk, in times of what the chunk took
@@ -30,6 +34,7 @@ class Housekeeping:
         self._runners: dict[ErrandKind, Callable[[Sequence[Errand]], Awaitable[list[bool]]]] = {
             ErrandKind.FORGET_LOG: self._forget_logs,
             ErrandKind.UNLINK_BLOB: self._unlink_blobs,
+            ErrandKind.REMOVE_OBJECT: self._remove_objects,
         }
 
     async def prune(self) -> None:
@@ -62,7 +67,21 @@ class Housekeeping:
         referred = {tenant: await self._journal.referred(tenant, digests) for tenant, digests in subjects.items()}
         free = [errand for errand in errands if errand.subject not in referred[errand.tenant]]
         since = self._ports.clock.now() - DAY_S
-        folder = Path((await self._journal.info()).blob_folder)
+        folder = Path((await self._journal.info()).places.blobs)
         gone = await unlink_blobs(folder, [(errand.tenant, errand.subject) for errand in free], untouched_since=since)
         spared = {errand for errand, went in zip(free, gone, strict=True) if not went}
         return [errand not in spared for errand in errands]
+
+    async def _remove_objects(self, errands: Sequence[Errand]) -> list[bool]:
+        """What does not go now goes tomorrow."""
+        objects = Objects((await self._journal.info()).places.objects)
+        went = []
+        for errand in errands:
+            try:
+                await objects.remove(errand.tenant, errand.subject)
+            except StoreUnavailableError:
+                log.exception("an object could not be removed", extra={"file": errand.subject})
+                went.append(False)
+            else:
+                went.append(True)
+        return went

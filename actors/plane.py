@@ -31,7 +31,9 @@ def ensure_actor(shell: type[Shell], name: str, *arguments: Any) -> int:
     return pid
 
 
-def ensure_shard(folder: Path, *, database: str, shard: int, telemetry: dict[str, Any], limits: Limits) -> None:
+def ensure_shard(
+    folder: Path, *, database: str, objects: str, shard: int, telemetry: dict[str, Any], limits: Limits
+) -> None:
     """The actors of one shard."""
     ensure_actor(TokenLogActor, token_log_name(shard), str(folder), database, shard, telemetry)
-    ensure_actor(JournalActor, journal_name(shard), str(folder), database, shard, telemetry, limits)
+    ensure_actor(JournalActor, journal_name(shard), str(folder), database, objects, shard, telemetry, limits)

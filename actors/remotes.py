@@ -12,12 +12,12 @@ from typing import Any, cast
 import ray
 from ray.exceptions import ActorDiedError, ActorUnavailableError, GetTimeoutError, RayActorError
 
-from actors.journal.protocol import DeadLetterQuery, Depth, Heartbeat, JobQuery, Session, StoreInfo, Worker
+from actors.journal.protocol import DeadLetterQuery, Depth, FileQuery, Heartbeat, JobQuery, Session, StoreInfo, Worker
 from actors.naming import NAMESPACE
 from actors.stores import StoreUnavailableError
 from actors.token_log.protocol import Append, AppendVerdict, Logged, SealRequest
 from pipelines.commands import Answer, Cancel, Claim, Delete, Finish, Redrive, Submit
-from pipelines.edits import Conversation, Edit, Entry, Template, TemplateVersion
+from pipelines.edits import Conversation, Edit, Entry, File, Template, TemplateVersion
 from pipelines.errors import TransientError
 from pipelines.jobs import ClaimedJob, DeadLetter, Job, Reference
 from pipelines.ports import Ports
@@ -134,7 +134,7 @@ class RemoteJournal:
         return cast("list[Answer]", await self._remote.call("redrive", batch))
 
     async def edit(self, batch: Sequence[Edit]) -> list[Answer]:
-        """Change conversations and templates."""
+        """Change conversations, templates and files."""
         return cast("list[Answer]", await self._remote.call("edit", batch))
 
     async def conversation(self, tenant: str, conversation: str) -> Conversation | None:
@@ -153,6 +153,14 @@ class RemoteJournal:
         """A template."""
         answer = await self._remote.call("template", tenant, template)
         return cast("tuple[Template, list[TemplateVersion]] | None", answer)
+
+    async def files(self, query: FileQuery) -> list[File]:
+        """A page of files."""
+        return cast("list[File]", await self._remote.call("files", query))
+
+    async def file(self, tenant: str, file: str) -> File | None:
+        """A file."""
+        return cast("File | None", await self._remote.call("file", tenant, file))
 
     async def dead_letters(self, query: DeadLetterQuery) -> list[DeadLetter]:
         """A page of dead letters."""

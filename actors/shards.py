@@ -8,6 +8,7 @@ from pathlib import Path
 from actors.journal.journal import Journal
 from actors.journal.limits import DEFAULT_LIMITS, Limits
 from actors.journal.postgres import PostgresStore
+from actors.journal.protocol import Places
 from actors.journal.sqlite import SqliteStore
 from actors.journal.store import Store
 from actors.naming import journal_name, token_log_name
@@ -21,9 +22,15 @@ from pipelines.ports import Ports
 
 
 def open_journal(
-    folder: Path, *, ports: Ports, database: str = "", shard: int = 0, limits: Limits = DEFAULT_LIMITS
+    folder: Path,
+    *,
+    ports: Ports,
+    database: str = "",
+    objects: str = "",
+    shard: int = 0,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Journal:
-    """The shard's journal; a folder without one gets a new one."""
+    """The shard's journal; a folder without one gets a new one. Without `objects` files are in the folder too."""
     folder.mkdir(parents=True, exist_ok=True)
     new_uuid = ports.ids.new("store", shard)
     store: Store
@@ -33,7 +40,8 @@ def open_journal(
     else:
         store = SqliteStore(journal_file(folder, shard), new_uuid=new_uuid)
     register(store)
-    return Journal(store, ports=ports, blob_folder=str(blob_folder(folder)), shard=shard, limits=limits)
+    places = Places(str(blob_folder(folder)), objects or str(file_folder(folder)))
+    return Journal(store, ports=ports, places=places, shard=shard, limits=limits)
 
 
 def open_token_log(folder: Path, *, ports: Ports, database: str = "", shard: int = 0) -> TokenLog:
@@ -63,3 +71,8 @@ def token_log_file(folder: Path, shard: int = 0) -> Path:
 def blob_folder(folder: Path) -> Path:
     """Where the payloads live that are too large for the journal."""
     return folder / "blobs"
+
+
+def file_folder(folder: Path) -> Path:
+    """Where clients' files live, unless they are in an object storage elsewhere."""
+    return folder / "files"

@@ -17,7 +17,7 @@ from ray.experimental.internal_kv import _internal_kv_get, _internal_kv_put
 from actors.deaths import death_of
 from actors.dispatcher import Dispatcher
 from actors.journal.limits import Limits
-from actors.journal.protocol import DeadLetterQuery, Depth, Heartbeat, JobQuery, Session, StoreInfo, Worker
+from actors.journal.protocol import DeadLetterQuery, Depth, FileQuery, Heartbeat, JobQuery, Session, StoreInfo, Worker
 from actors.naming import TOPIC_SIZE, journal_name, token_log_name
 from actors.remotes import RemoteTokenLog
 from actors.shards import open_journal, open_token_log
@@ -27,7 +27,7 @@ from actors.telemetry.setup import process_telemetry
 from actors.token_log.protocol import Append, AppendVerdict, Logged, SealRequest
 from actors.topics.ray_queue import RayTopic
 from pipelines.commands import Answer, Cancel, Claim, Delete, Finish, Redrive, Submit
-from pipelines.edits import Conversation, Edit, Entry, Template, TemplateVersion
+from pipelines.edits import Conversation, Edit, Entry, File, Template, TemplateVersion
 from pipelines.jobs import ClaimedJob, DeadLetter, Job, Reference
 
 log = logging.getLogger("heliograph")
@@ -76,10 +76,14 @@ class Shell:
 class JournalActor(Shell):
     """A shard's journal and its dispatcher."""
 
-    def __init__(self, folder: str, database: str, shard: int, telemetry: dict[str, Any], limits: Limits) -> None:
+    def __init__(
+        self, folder: str, database: str, objects: str, shard: int, telemetry: dict[str, Any], limits: Limits
+    ) -> None:
         ports = real_ports(**process_telemetry("journal", **telemetry))
         with same_store(Path(folder), journal_name(shard)):
-            self._journal = open_journal(Path(folder), ports=ports, database=database, shard=shard, limits=limits)
+            self._journal = open_journal(
+                Path(folder), ports=ports, database=database, objects=objects, shard=shard, limits=limits
+            )
         self._dispatcher = Dispatcher(
             self._journal,
             RemoteTokenLog(token_log_name(shard), ports),
@@ -153,7 +157,7 @@ class JournalActor(Shell):
 
     @served
     async def edit(self, batch: Sequence[Edit]) -> list[Answer]:
-        """Change conversations and templates."""
+        """Change conversations, templates and files."""
         return await self._journal.edit(batch)
 
     @served
@@ -175,6 +179,16 @@ class JournalActor(Shell):
     async def template(self, tenant: str, template: str) -> tuple[Template, list[TemplateVersion]] | None:
         """A template."""
         return await self._journal.template(tenant, template)
+
+    @served
+    async def files(self, query: FileQuery) -> list[File]:
+        """A page of files."""
+        return await self._journal.files(query)
+
+    @served
+    async def file(self, tenant: str, file: str) -> File | None:
+        """A file."""
+        return await self._journal.file(tenant, file)
 
     @served
     async def dead_letters(self, query: DeadLetterQuery) -> list[DeadLetter]:

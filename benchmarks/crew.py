@@ -21,7 +21,7 @@ from pipelines.ports import Ports
 async def crew(journal: RemoteJournal, *, shard: int) -> AsyncIterator[None]:
     """One worker of each kind, at work until the end."""
     ports, profile = real_ports(), load_profile("scripted")
-    blobs = Blobs(journal, Path((await journal.info()).blob_folder), ports.clock)
+    blobs = Blobs(journal, Path((await journal.info()).places.blobs), ports.clock)
     engine = make_engine(profile)
     await engine.start()
     prompting = make_prompt_worker([profile.name], journal=journal, blobs=blobs, ports=ports)

@@ -180,6 +180,7 @@ def actors(database: str, shard: int) -> Iterator[None]:
         ensure_shard(
             Path(folder),
             database=database,
+            objects="",
             shard=shard,
             telemetry=telemetry,
             limits=limits_of(settings),

@@ -17,6 +17,8 @@ ENGINE_CORES = "HELIOGRAPH_ENGINE_CORES"  # set by `heliograph serve` for its pr
 
 # A `postgresql://` URL: journal and token log live there instead of in the data folder.
 Database = Field(default="", pattern=r"^(postgres(ql)?://.+)?$")
+# Where clients' files are kept: a URL that obstore knows, such as `s3://bucket/prefix`, instead of the data folder.
+Objects = Field(default="", pattern=r"^([a-z0-9]+://.+)?$")
 Backlog = Field(default=10_000_000, ge=1)  # open jobs; more are refused with 429 until some have ended
 TokenBudgets = dict[str, Annotated[int, Field(ge=0)]]  # by tenant: output tokens; who is not named is not limited
 
@@ -65,6 +67,7 @@ class PlaneSettings(Settings):
 
     data: str = "./.heliograph"  # folder of journal, token log and payloads
     database: str = Database
+    objects: str = Objects
     backlog_limit: int = Backlog
     token_budgets: TokenBudgets = Field(default_factory=dict)
     retention_s: float = RetentionSeconds
@@ -110,6 +113,7 @@ class IngestionSettings(Settings):
     on_demand: list[str] = Field(default_factory=list)  # models that may have no replica until they are asked for
     tenants: dict[str, str] = Field(default_factory=dict)  # bearer token: tenant; empty: all are `default`
     body_limit_bytes: int = 10 * 1024 * 1024
+    file_limit_bytes: int = 512 * 1024 * 1024  # of an upload
     telemetry: Telemetry = Field(default_factory=Telemetry)
 
 
@@ -120,6 +124,7 @@ class MonolithSettings(Settings):
     port: int = 8000
     data: str = "./.heliograph"
     database: str = Database
+    objects: str = Objects
     backlog_limit: int = Backlog
     token_budgets: TokenBudgets = Field(default_factory=dict)
     retention_s: float = RetentionSeconds
@@ -127,6 +132,7 @@ class MonolithSettings(Settings):
     models: list[str]
     tenants: dict[str, str] = Field(default_factory=dict)
     body_limit_bytes: int = 10 * 1024 * 1024
+    file_limit_bytes: int = 512 * 1024 * 1024  # of an upload
     telemetry: Telemetry = Field(default_factory=Telemetry)
 
 

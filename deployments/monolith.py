@@ -10,8 +10,9 @@ from actors.dispatcher import Dispatcher
 from actors.heart import ThreadHeart
 from actors.journal.protocol import Heartbeat, Worker
 from actors.naming import TOPIC_SIZE
+from actors.objects import Objects
 from actors.puller import Handler, Puller
-from actors.shards import blob_folder, open_journal, open_token_log
+from actors.shards import blob_folder, file_folder, open_journal, open_token_log
 from actors.system import real_ports
 from actors.telemetry.metrics import PrometheusMetrics
 from actors.telemetry.setup import process_telemetry
@@ -37,6 +38,7 @@ from deployments.engines.protocol import Engine
 from deployments.inference.direct import DirectLane
 from deployments.ingestion.app import create_app
 from deployments.ingestion.direct import DirectService
+from deployments.knowledge.files import Files
 from pipelines.ports import Ports
 
 
@@ -49,7 +51,13 @@ class Monolith:
         folder = Path(settings.data)
         folder.mkdir(parents=True, exist_ok=True)
         self._ports = self._new_ports()
-        self._journal = open_journal(folder, ports=self._ports, database=settings.database, limits=limits_of(settings))
+        self._journal = open_journal(
+            folder,
+            ports=self._ports,
+            database=settings.database,
+            objects=settings.objects,
+            limits=limits_of(settings),
+        )
         self._log_ports = self._new_ports()
         self._token_log = open_token_log(folder, ports=self._log_ports, database=settings.database)
         self._blobs = Blobs(self._journal, blob_folder(folder), self._ports.clock)
@@ -74,12 +82,15 @@ class Monolith:
         )
         direct = DirectService(lanes=self._lanes, models=settings.models, renderer=renderer, ports=self._new_ports())
         metrics = self._telemetry["metrics"]
+        objects = Objects(settings.objects or str(file_folder(folder)))
         self.app: ASGIApp = create_app(
             self._service,
             direct,
+            Files(journal=self._journal, objects=objects, ids=self._ports.ids),
             ports=self._ports,
             tenants=settings.tenants,
             body_limit=settings.body_limit_bytes,
+            file_limit=settings.file_limit_bytes,
             exposition=metrics.exposition if isinstance(metrics, PrometheusMetrics) else None,
         )
 

@@ -19,6 +19,7 @@ from actors.deaths import Home
 from actors.heart import ThreadHeart
 from actors.journal.protocol import Worker
 from actors.naming import TOPIC_SIZE, journal_name, token_log_name
+from actors.objects import Objects
 from actors.plane import ensure_shard
 from actors.puller import Handler, Puller
 from actors.remotes import RemoteJournal, RemoteTokenLog
@@ -52,6 +53,7 @@ from deployments.inference.slots import QUEUE
 from deployments.inference.speech import Batch
 from deployments.ingestion.app import create_app
 from deployments.ingestion.direct import DirectService
+from deployments.knowledge.files import Files
 from deployments.remote_history import remote_history
 from deployments.remote_lane import RemoteLane
 from pipelines.generate import inference_topic
@@ -70,7 +72,7 @@ class Replica:
         self._token_log = RemoteTokenLog(token_log_name(), self._ports)
 
     async def _find_blobs(self) -> Blobs:
-        return Blobs(self._journal, Path((await self._journal.info()).blob_folder), self._ports.clock)
+        return Blobs(self._journal, Path((await self._journal.info()).places.blobs), self._ports.clock)
 
 
 class WorkerReplica(Replica):
@@ -99,6 +101,7 @@ class Plane:
         ensure_shard(
             Path(settings.data).absolute(),
             database=settings.database,
+            objects=settings.objects,
             shard=0,
             telemetry=settings.telemetry.model_dump(),
             limits=limits_of(settings),
@@ -181,6 +184,8 @@ class Ingestion(Replica):
             ports=self._ports,
             handle=replica_identity()[1],
         )
+        objects = Objects((await self._journal.info()).places.objects)
+        self._files = Files(journal=self._journal, objects=objects, ids=self._ports.ids)
 
     async def __del__(self) -> None:
         await self._service.close()
@@ -190,9 +195,11 @@ class Ingestion(Replica):
         return create_app(
             self._service,
             self._direct,
+            self._files,
             ports=self._ports,
             tenants=self._settings.tenants,
             body_limit=self._settings.body_limit_bytes,
+            file_limit=self._settings.file_limit_bytes,
         )
 
     async def submit(self, body: dict[str, Any], key: str = "", tenant: str = "default") -> str:

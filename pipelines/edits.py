@@ -1,4 +1,4 @@
-"""What can be asked of the things that outlive jobs: conversations, and templates of prompts.
+"""What can be asked of the things that outlive jobs: conversations, templates of prompts, and files.
 
 An edit may be repeated, as every command: what it makes has an id that its caller chose.
 """
@@ -51,6 +51,21 @@ class TemplateVersion(NamedTuple):
     id: str
     body: str  # JSON
     created_at: float
+
+
+class File(NamedTuple):
+    """A file that a client has uploaded, or is uploading: `size` is None until its content is stored.
+
+    Times are Unix seconds; after `expires_at` it is there no more.
+    """
+
+    id: str
+    tenant: str
+    filename: str
+    purpose: str
+    size: int | None
+    created_at: float
+    expires_at: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +152,35 @@ class DeleteTemplate:
     tenant: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReserveFile:
+    """A file's content is about to be stored. If that is not done within a day, what there is of it is removed."""
+
+    file: str
+    tenant: str
+    filename: str
+    purpose: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompleteFile:
+    """It is stored, and the file is there for `expires_after_s` seconds from its reservation; None: until deleted."""
+
+    file: str
+    tenant: str
+    size: int
+    expires_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteFile:
+    """Forget a file; its content is removed soon."""
+
+    file: str
+    tenant: str
+
+
 ConversationEdit = CreateConversation | UpdateConversation | DeleteConversation | AddItems | RemoveItem
 TemplateEdit = CreateTemplate | AddVersion | SetDefault | DeleteTemplate
-Edit = ConversationEdit | TemplateEdit
+FileEdit = ReserveFile | CompleteFile | DeleteFile
+Edit = ConversationEdit | TemplateEdit | FileEdit

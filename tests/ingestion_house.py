@@ -15,6 +15,7 @@ from actors.journal.disk import Disk
 from actors.journal.journal import Journal
 from actors.journal.memory import MemoryStore
 from actors.journal.store import Store as JournalStore
+from actors.objects import Objects
 from actors.token_log.memory import Disk as TokenDisk
 from actors.token_log.memory import MemoryTokenStore
 from actors.token_log.protocol import Append, SealRequest
@@ -31,6 +32,7 @@ from deployments.ingestion.cards import ModelCard
 from deployments.ingestion.direct import DirectService
 from deployments.ingestion.door import Call
 from deployments.ingestion.service import IngestionService
+from deployments.knowledge.files import Files
 from deployments.prompting.renderer import PromptModel, PromptRenderer
 from deployments.prompting.templates import Templates
 from deployments.prompting.tokenizers import WordCounter
@@ -64,6 +66,7 @@ class House:
         *,
         tenants: Mapping[str, str] | None = None,
         body_limit: int = 100_000,
+        file_limit: int = 4_000_000,
         journal: type[Journal] = Journal,
         token_log: type[TokenLog] = TokenLog,
         stores: tuple[JournalStore, TokenStore] | None = None,
@@ -102,7 +105,16 @@ class House:
         )
         self.lanes: dict[str, DirectApi] = {"scripted": lane}
         direct = DirectService(lanes=self.lanes, models=self.service.models, renderer=renderer(), ports=ports)
-        self.app = create_app(self.service, direct, ports=ports, tenants=tenants, body_limit=body_limit)
+        self.files = Files(journal=self.journal, objects=Objects(str(folder / "files")), ids=ports.ids)
+        self.app = create_app(
+            self.service,
+            direct,
+            self.files,
+            ports=ports,
+            tenants=tenants,
+            body_limit=body_limit,
+            file_limit=file_limit,
+        )
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
         self.client = httpx.AsyncClient(transport=transport, base_url="http://house")
         self.composers: dict[str, TextComposer] = {}

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from actors.journal.errands import Errand
 from actors.journal.store import Budget, EventRow, KeyRow
-from pipelines.edits import Conversation, Entry, Template, TemplateVersion
+from pipelines.edits import Conversation, Entry, File, Template, TemplateVersion
 from pipelines.jobs import DeadLetter, Job
 
 
@@ -28,10 +28,11 @@ class Disk:
     entries: dict[str, tuple[Entry, ...]] = field(default_factory=dict)  # by conversation
     templates: dict[str, Template] = field(default_factory=dict)
     versions: dict[str, tuple[TemplateVersion, ...]] = field(default_factory=dict)  # by template
+    files: dict[str, File] = field(default_factory=dict)
     schemas: bytes | None = None
 
 
 TABLES = (
     *("jobs", "events", "blobs", "refs", "seals", "keys", "letters", "outbox", "errands", "budgets"),
-    *("conversations", "entries", "templates", "versions"),
+    *("conversations", "entries", "templates", "versions", "files"),
 )

@@ -12,6 +12,7 @@ class ErrandKind(StrEnum):
 
     FORGET_LOG = "forget_log"  # of the job that is the subject
     UNLINK_BLOB = "unlink_blob"  # the file of the hash that is the subject
+    REMOVE_OBJECT = "remove_object"  # the content of the client's file that is the subject
 
 
 class Errand(NamedTuple):

@@ -19,7 +19,7 @@ from actors.journal.effects import Effects
 from actors.journal.errands import Errand
 from actors.journal.ledger import Ledger, Reply
 from actors.journal.limits import DEFAULT_LIMITS, Limits
-from actors.journal.protocol import Depth, Heartbeat, Session, StoreInfo, Worker
+from actors.journal.protocol import NOWHERE, Depth, Heartbeat, Places, Session, StoreInfo, Worker
 from actors.journal.reads import Reads
 from actors.journal.retention import JOB_BYTES, UNSTORED_S, size_of
 from actors.journal.sessions import Sessions
@@ -60,13 +60,13 @@ class Journal(Reads):
         store: Store,
         *,
         ports: Ports,
-        blob_folder: str = "",
+        places: Places = NOWHERE,
         shard: int = 0,
         coming_s: float = COMING_S,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         super().__init__(store, ports)
-        self._blob_folder = blob_folder
+        self._places = places
         self._shard = shard
         self._coming_s = coming_s
         self._limits = limits
@@ -85,7 +85,7 @@ class Journal(Reads):
 
     async def info(self) -> StoreInfo:
         """Which store answers."""
-        return StoreInfo(self._store.uuid, self._store.epoch, self._blob_folder)
+        return StoreInfo(self._store.uuid, self._store.epoch, self._places)
 
     async def register(self, worker: Worker) -> None:
         """A worker offers its slots."""
@@ -158,7 +158,7 @@ class Journal(Reads):
         return await self._answers(batch)
 
     async def edit(self, batch: Sequence[Edit]) -> list[Answer]:
-        """Make, change and forget conversations and templates."""
+        """Make, change and forget conversations, templates and files."""
         return await self._answers(batch)
 
     async def orphan(self, worker_id: str, *, crashed: bool) -> None:

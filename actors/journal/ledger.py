@@ -13,6 +13,7 @@ from actors.journal.conversations import Conversations
 from actors.journal.draft import Draft
 from actors.journal.effects import Effects
 from actors.journal.envelopes import context_of, open_envelope
+from actors.journal.files import edit_file, remove_lapsed_files
 from actors.journal.handout import hand_out, offer
 from actors.journal.keys import Keys, replay
 from actors.journal.retention import prune
@@ -40,7 +41,7 @@ from pipelines.commands import (
     Tick,
     Verdict,
 )
-from pipelines.edits import ConversationEdit, Edit, TemplateEdit
+from pipelines.edits import ConversationEdit, Edit, FileEdit, TemplateEdit
 from pipelines.jobs import ClaimedJob, Job, Reference, StepState
 
 Reply = Answer | list[ClaimedJob] | int  # the number of what was pruned, or abandoned
@@ -87,6 +88,7 @@ class Ledger:
             CloseErrands: self._close_errands,
             **dict.fromkeys(get_args(ConversationEdit), lambda edit: self._conversations.edit(edit, self._draft)),
             **dict.fromkeys(get_args(TemplateEdit), lambda edit: edit_template(transaction.templates, edit, now)),
+            **dict.fromkeys(get_args(FileEdit), lambda edit: edit_file(transaction, edit, now)),
         }
 
     def apply(self, commands: Sequence[Command | Edit]) -> list[Reply]:
@@ -261,7 +263,8 @@ class Ledger:
         pruned = prune(self._transaction, command, self._now)
         self._draft.forget(pruned)
         self._forget_keys()
-        return max(len(pruned), self._keys.drop_old(command.limit))
+        lapsed = remove_lapsed_files(self._transaction, self._now, command.limit)
+        return max(len(pruned), self._keys.drop_old(command.limit), lapsed)
 
     def _mark_sealed(self, command: MarkSealed) -> Answer:
         self._draft.seal(command.job_ids)

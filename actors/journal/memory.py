@@ -12,6 +12,7 @@ from dataclasses import replace
 from actors.journal.conversation_table import ConversationReader, MemoryConversations
 from actors.journal.disk import TABLES, Disk
 from actors.journal.errands import Errand
+from actors.journal.file_table import FileReader, MemoryFiles
 from actors.journal.memory_transaction import MemoryTransaction
 from actors.journal.protocol import DeadLetterQuery, JobQuery
 from actors.journal.store import Census, CensusRow, take_census
@@ -32,6 +33,7 @@ class MemoryStore:
         self.epoch = disk.epoch
         self.conversations: ConversationReader = MemoryConversations(disk)
         self.templates: TemplateReader = MemoryTemplates(disk)
+        self.files: FileReader = MemoryFiles(disk)
 
     @contextmanager
     def transaction(self) -> Iterator[MemoryTransaction]:

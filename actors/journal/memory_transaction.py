@@ -6,6 +6,7 @@ from dataclasses import replace
 from actors.journal.conversation_table import ConversationTable, MemoryConversations
 from actors.journal.disk import Disk
 from actors.journal.errands import Errand
+from actors.journal.file_table import FileTable, MemoryFiles
 from actors.journal.store import Budget, EventRow, KeyRow
 from actors.journal.template_table import MemoryTemplates, TemplateTable
 from pipelines.jobs import DeadLetter, Job, Reference, StepState
@@ -18,6 +19,7 @@ class MemoryTransaction:
         self.disk = disk
         self.conversations: ConversationTable = MemoryConversations(disk)
         self.templates: TemplateTable = MemoryTemplates(disk)
+        self.files: FileTable = MemoryFiles(disk)
 
     def load(self, ids: Iterable[str]) -> dict[str, Job]:
         """Those of the jobs that exist."""

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
 from pipelines.commands import Answer, Cancel, Claim, Delete, Finish, Redrive, Submit
-from pipelines.edits import Conversation, Edit, Entry, Template, TemplateVersion
+from pipelines.edits import Conversation, Edit, Entry, File, Template, TemplateVersion
 from pipelines.jobs import ClaimedJob, DeadLetter, Job, Reference, Status
 
 
@@ -47,12 +47,25 @@ class Heartbeat(NamedTuple):
     revoked: list[tuple[str, int]]
 
 
+class Places(NamedTuple):
+    """Where is what a store does not hold; "" where there is nothing of the kind.
+
+    `blobs` is the folder of payloads that are too large for it, `objects` the folder or URL of clients' files.
+    """
+
+    blobs: str = ""
+    objects: str = ""
+
+
+NOWHERE = Places()
+
+
 class StoreInfo(NamedTuple):
-    """Which store this is, and the folder of the blobs that are too large for it ("" where there is none)."""
+    """Which store this is, and the places that belong to it."""
 
     uuid: str
     epoch: int
-    blob_folder: str
+    places: Places
 
 
 class Depth(NamedTuple):
@@ -85,6 +98,16 @@ class DeadLetterQuery(NamedTuple):
     after: str = ""
     limit: int = 20
     open_only: bool = False  # those that were not redriven
+
+
+class FileQuery(NamedTuple):
+    """A page of a tenant's files, newest first unless `ascending`. A purpose "" stands for any."""
+
+    tenant: str
+    purpose: str = ""
+    after: str = ""
+    limit: int = 20
+    ascending: bool = False
 
 
 class JournalApi(Protocol):
@@ -130,7 +153,7 @@ class JournalApi(Protocol):
         """Do dead letters again. Each answer names the new job, or the one that an earlier redrive has made."""
 
     async def edit(self, batch: Sequence[Edit]) -> list[Answer]:
-        """Make, change and forget conversations and templates."""
+        """Make, change and forget conversations, templates and files."""
 
     async def conversation(self, tenant: str, conversation: str) -> Conversation | None:
         """A conversation by id; None for an unknown one and another tenant's."""
@@ -143,6 +166,12 @@ class JournalApi(Protocol):
 
     async def template(self, tenant: str, template: str) -> tuple[Template, list[TemplateVersion]] | None:
         """A template with its versions; None for an unknown one and another tenant's."""
+
+    async def files(self, query: FileQuery) -> list[File]:
+        """At most `limit` files whose content is stored, behind the cursor."""
+
+    async def file(self, tenant: str, file: str) -> File | None:
+        """A file whose content is stored; None for an unknown one, one past its time, and another tenant's."""
 
     async def dead_letters(self, query: DeadLetterQuery) -> list[DeadLetter]:
         """At most `limit` dead letters after the cursor."""

@@ -5,11 +5,11 @@ from typing import TypeVar
 
 from actors.journal.envelopes import page_after
 from actors.journal.errands import Errand
-from actors.journal.protocol import DeadLetterQuery, JobQuery
+from actors.journal.protocol import DeadLetterQuery, FileQuery, JobQuery
 from actors.journal.store import Store
 from actors.stores import read_from
 from pipelines.commands import INLINE_BYTES
-from pipelines.edits import Conversation, Entry, Template, TemplateVersion
+from pipelines.edits import Conversation, Entry, File, Template, TemplateVersion
 from pipelines.jobs import DeadLetter, Job, Reference
 from pipelines.ports import Ports
 
@@ -65,6 +65,18 @@ class Reads:
         if row is None or row.tenant != tenant:
             return None
         return row, await self._read(lambda: self._store.templates.versions(template))
+
+    async def files(self, query: FileQuery) -> list[File]:
+        """A page of a tenant's files."""
+        now = self._ports.clock.now()
+        return await self._read(lambda: self._store.files.page(query, now))
+
+    async def file(self, tenant: str, file: str) -> File | None:
+        """A file; None for an unknown one, one past its time, and another tenant's."""
+        row = await self._read(lambda: self._store.files.load(file))
+        if row is None or row.tenant != tenant or row.size is None:
+            return None
+        return row if row.expires_at is None or row.expires_at > self._ports.clock.now() else None
 
     async def blobs(self, tenant: str, references: Sequence[Reference]) -> list[bytes | None]:
         """Small payloads; a large one is a file, and its row has only the count."""

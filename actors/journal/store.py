@@ -16,6 +16,7 @@ from pipelines.jobs import DeadLetter, Job, Reference, StepState
 
 if TYPE_CHECKING:  # they are made on the memory store's disk, which is made of the rows below
     from actors.journal.conversation_table import ConversationReader, ConversationTable
+    from actors.journal.file_table import FileReader, FileTable
     from actors.journal.template_table import TemplateReader, TemplateTable
 
 
@@ -91,6 +92,7 @@ class Transaction(Protocol):
 
     conversations: "ConversationTable"
     templates: "TemplateTable"
+    files: "FileTable"
 
     def load(self, ids: Iterable[str]) -> dict[str, Job]:
         """Those of the jobs that exist."""
@@ -200,6 +202,7 @@ class Store(Protocol):
     remote: bool  # across a network: a read may take long
     conversations: "ConversationReader"
     templates: "TemplateReader"
+    files: "FileReader"
 
     def transaction(self) -> AbstractContextManager[Transaction]:
         """A write transaction; raises StaleEpochError where a newer writer exists."""

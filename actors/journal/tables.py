@@ -16,6 +16,7 @@ from actors.journal.conversation_table import (
     SqlConversations,
 )
 from actors.journal.errands import Errand, ErrandKind
+from actors.journal.file_table import FileReader, FileTable, SqlFileReader, SqlFiles
 from actors.journal.protocol import DeadLetterQuery, JobQuery
 from actors.journal.rows import FRAGMENTS, from_row, to_changes, to_row
 from actors.journal.store import Budget, Census, CensusRow, EventRow, KeyRow, take_census
@@ -29,7 +30,7 @@ _LAST = "\U0010ffff"  # sorts behind every id
 
 def queries(dialect: str) -> dict[str, str]:
     """Every statement of the journal in this dialect."""
-    names = ("queries", "conversations", "templates", dialect)
+    names = ("queries", "conversations", "templates", "files", dialect)
     return load_queries(*(HERE / "sql" / f"{name}.sql" for name in names), fragments=FRAGMENTS)
 
 
@@ -40,6 +41,7 @@ class TablesTransaction:
         self._statements = statements
         self.conversations: ConversationTable = SqlConversations(statements)
         self.templates: TemplateTable = SqlTemplates(statements)
+        self.files: FileTable = SqlFiles(statements)
 
     def load(self, ids: Iterable[str]) -> dict[str, Job]:
         """Those of the jobs that exist."""
@@ -201,6 +203,7 @@ class TablesStore:
         self.remote = database.remote
         self.conversations: ConversationReader = SqlConversationReader(database.reader)
         self.templates: TemplateReader = SqlTemplateReader(database.reader)
+        self.files: FileReader = SqlFileReader(database.reader)
 
     @contextmanager
     def transaction(self) -> Iterator[TablesTransaction]:

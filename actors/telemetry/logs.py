@@ -28,6 +28,7 @@ FIELDS = (
     "error",
     "request_id",
     "client_request_id",
+    "file",
     "path",
 )
 

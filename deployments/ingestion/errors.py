@@ -19,6 +19,7 @@ from deployments.history.conversations import UnknownConversationError, UnknownI
 from deployments.history.history import UnknownJobError
 from deployments.history.prompts import UnknownTemplateError
 from deployments.inference.slots import QueueFullError
+from deployments.knowledge.files import UnknownFileError
 from pipelines.errors import HeliographError, RejectError, TransientError
 
 OWN_CODES = frozenset(
@@ -30,6 +31,7 @@ _UNKNOWN: dict[type[Exception], tuple[str, str]] = {
     UnknownConversationError: ("Conversation", "conversation_not_found"),
     UnknownItemError: ("Item", "item_not_found"),
     UnknownTemplateError: ("Prompt", "prompt_not_found"),
+    UnknownFileError: ("File", "file_not_found"),
 }
 _TAG = re.compile("<[a-z_]+>")
 RETRY_AFTER_S = 1  # where nobody knows better; HTTP has whole seconds

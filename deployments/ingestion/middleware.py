@@ -100,22 +100,27 @@ async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 class BodyLimit:
-    """Refuses bodies above `limit` bytes: by their declared length, or as they come in where they declare none."""
+    """Refuses bodies above `limit` bytes: by their declared length, or as they come in where they declare none.
 
-    def __init__(self, app: ASGIApp, *, limit: int) -> None:
+    `larger` has the limits of paths that may take more.
+    """
+
+    def __init__(self, app: ASGIApp, *, limit: int, larger: Mapping[str, int]) -> None:
         self._app = app
         self._limit = limit
+        self._larger = larger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 413."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        limit = self._larger.get(scope["path"], self._limit)
         declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
         if not declared.isdigit():
-            receive = _Counted(receive, self._limit).receive
-        elif int(declared) > self._limit:
-            await error_response(_too_large(self._limit))(scope, receive, send)
+            receive = _Counted(receive, limit).receive
+        elif int(declared) > limit:
+            await error_response(_too_large(limit))(scope, receive, send)
             return
         await self._app(scope, receive, send)
 

@@ -15,12 +15,15 @@ from actors.journal.disk import Disk
 from actors.journal.journal import Journal
 from actors.journal.limits import Limits
 from actors.journal.memory import MemoryStore
+from actors.journal.protocol import Places
 from actors.journal.retention import Retention
+from actors.objects import Objects
 from actors.stores import StoreUnavailableError
 from actors.token_log import memory as token_memory
 from actors.token_log.token_log import TokenLog
 from actors.topics.in_process import InProcessTopic
 from pipelines.commands import INLINE_BYTES, Cancel
+from pipelines.edits import CompleteFile, DeleteFile, ReserveFile
 from tests.factories import ManualClock, job_id, make_ports, submit
 
 AGE_S = 1000.0
@@ -37,7 +40,7 @@ class House:
         self.journal = Journal(
             MemoryStore(Disk(uuid="one")),
             ports=self.ports,
-            blob_folder=str(folder),
+            places=Places(str(folder), str(folder / "files")),
             limits=Limits(retention=Retention(AGE_S)),
         )
         self.token_disk = token_memory.Disk(uuid="two")
@@ -149,6 +152,41 @@ async def test_a_file_that_a_crash_left_aside_goes_or_comes_back(house: House, t
         file.rename(file.with_name(f".{file.name}.aside"))
         gone = await unlink_blobs(tmp_path, [("default", payload.reference.hash)], untouched_since=since)
         assert (gone, files(tmp_path)) == ([not comes_back], [file] if comes_back else [])
+
+
+async def stored(house: House, folder: Path, file: str) -> Objects:
+    """A client's file with its content, and the storage of these."""
+    objects, names = Objects(str(folder / "files")), {"file": file, "tenant": "default"}
+    await house.journal.edit([ReserveFile(**names, filename="f", purpose="vision")])
+    await objects.put("default", file, pieces())
+    await house.journal.edit([CompleteFile(file=file, tenant="default", size=3)])
+    return objects
+
+
+async def pieces() -> AsyncIterator[bytes]:
+    yield b"abc"
+
+
+async def test_the_content_of_a_deleted_file_is_removed(house: House, tmp_path: Path) -> None:
+    for file in ("file-1", "file-2"):
+        await stored(house, tmp_path, file)
+    await house.journal.edit([DeleteFile(file="file-1", tenant="default")])
+    await house.housekeeping.run_errands()
+    assert [path.name for path in files(tmp_path / "files")] == ["file-2"]
+    assert await house.journal.errands(10) == []
+
+
+async def test_a_content_that_cannot_be_removed_is_tried_again_tomorrow(house: House, tmp_path: Path) -> None:
+    await stored(house, tmp_path, "file-1")
+    await house.journal.edit([DeleteFile(file="file-1", tenant="default")])
+    (tmp_path / "files").rename(tmp_path / "elsewhere")
+    (tmp_path / "files").touch()
+    await house.housekeeping.run_errands()
+    (tmp_path / "files").unlink()
+    (tmp_path / "elsewhere").rename(tmp_path / "files")
+    house.clock.time += DAY_S
+    await house.housekeeping.run_errands()
+    assert files(tmp_path / "files") == []
 
 
 async def test_the_pause_after_a_chunk_grows_with_what_the_chunk_took(house: House) -> None:

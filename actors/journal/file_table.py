@@ -1,0 +1,108 @@
+"""Files in a store: a row each. Their contents are elsewhere (`actors/objects.py`)."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from actors.journal.disk import Disk
+from actors.journal.protocol import FileQuery
+from actors.stores import Reader, Statements
+from pipelines.edits import File
+
+_LAST = "\U0010ffff"  # sorts behind every id
+
+
+class FileReader(Protocol):
+    """What has been written."""
+
+    def load(self, file: str) -> File | None:
+        """Its row, also one without content or past its time."""
+
+    def page(self, query: FileQuery, now: float) -> list[File]:
+        """A page of those that are there now."""
+
+
+class FileTable(FileReader, Protocol):
+    """The same in a write transaction."""
+
+    def lapsed(self, now: float, limit: int) -> list[File]:
+        """Those whose time is over."""
+
+    def put(self, row: File) -> None:
+        """A new or changed row."""
+
+    def remove(self, files: Sequence[str]) -> None:
+        """Forget these rows."""
+
+
+class SqlFileReader:
+    """See `FileReader`."""
+
+    def __init__(self, statements: Reader) -> None:
+        self._reader = statements
+
+    def load(self, file: str) -> File | None:
+        """Its row."""
+        rows = self._reader.rows("file", file)
+        return File._make(rows[0]) if rows else None
+
+    def page(self, query: FileQuery, now: float) -> list[File]:
+        """A page."""
+        name, edge = ("oldest_files", "") if query.ascending else ("newest_files", _LAST)
+        values = (query.tenant, query.after or edge, query.purpose, now, query.limit)
+        return [File._make(row) for row in self._reader.rows(name, *values)]
+
+
+class SqlFiles(SqlFileReader):
+    """See `FileTable`."""
+
+    def __init__(self, statements: Statements) -> None:
+        super().__init__(statements)
+        self._statements = statements
+
+    def lapsed(self, now: float, limit: int) -> list[File]:
+        """Those whose time is over."""
+        return [File._make(row) for row in self._statements.rows("lapsed_files", now, limit)]
+
+    def put(self, row: File) -> None:
+        """A new or changed row."""
+        self._statements.many("put_file", [row])
+
+    def remove(self, files: Sequence[str]) -> None:
+        """Forget these rows."""
+        self._statements.many("remove_file", [(file,) for file in files])
+
+
+class MemoryFiles:
+    """See `FileTable`."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+
+    def load(self, file: str) -> File | None:
+        """Its row."""
+        return self._disk.files.get(file)
+
+    def page(self, query: FileQuery, now: float) -> list[File]:
+        """A page."""
+        there = [row for row in self._disk.files.values() if _is_there(row, query, now)]
+        return sorted(there, reverse=not query.ascending)[: query.limit]
+
+    def lapsed(self, now: float, limit: int) -> list[File]:
+        """Those whose time is over."""
+        rows = self._disk.files.values()
+        return [row for row in rows if row.expires_at is not None and row.expires_at <= now][:limit]
+
+    def put(self, row: File) -> None:
+        """A new or changed row."""
+        self._disk.files[row.id] = row
+
+    def remove(self, files: Sequence[str]) -> None:
+        """Forget these rows."""
+        for file in files:
+            self._disk.files.pop(file, None)
+
+
+def _is_there(row: File, query: FileQuery, now: float) -> bool:
+    after = not query.after or (row.id > query.after if query.ascending else row.id < query.after)
+    mine = row.tenant == query.tenant and query.purpose in ("", row.purpose)
+    return after and mine and row.size is not None and (row.expires_at is None or row.expires_at > now)

@@ -31,7 +31,7 @@ from heliograph.models import add_model
 
 MODEL = "smollm2-135m-instruct-bf16"  # as engines compute on GPUs; the faster the engine, the more the rest shows
 CONFIGURED = "smollm2-135m-instruct"
-ROUNDS = 5
+ROUNDS = 9
 FIRST_TOKENS = 20
 Turn = Callable[[Sequence[str]], float]  # what a side makes of prompts
 _numbers = count()  # of prompt lists
@@ -93,8 +93,7 @@ def rate(port: int, side: Side, prompts: Sequence[str]) -> float:
 
 
 def first_ms(port: int, side: Side, prompts: Sequence[str]) -> float:
-    """Milliseconds to what counts as the first of one stream, on the idle system."""
-    sleep(IDLE_S)
+    """Milliseconds to what counts as the first of one stream."""
     (stream,) = streams(port, side, prompts)
     return (stream.first - stream.started) * 1000
 
@@ -112,12 +111,16 @@ class Pairs(NamedTuple):
     theirs: list[float]
 
 
-def compare(ours: Turn, theirs: Turn, asks: Iterable[list[str]]) -> Pairs:
-    """Each prompt list is a turn of both sides, who begin by turns; the first one only warms up."""
+def compare(ours: Turn, theirs: Turn, asks: Iterable[list[str]], *, pause_s: float = IDLE_S) -> Pairs:
+    """Each prompt list is a turn of both sides, who begin by turns; the first one only warms up.
+
+    Before each turn is a pause of so many seconds, in which the other side comes to rest.
+    """
     found = Pairs([], [])
     for number, asked in enumerate(asks):
         sides = [(found.ours, ours), (found.theirs, theirs)]
         for figures, turn in reversed(sides) if number % 2 else sides:
+            sleep(pause_s)
             figures.append(turn(asked))
         print(f"pair {number}  ours {found.ours[-1]:.0f}, theirs {found.theirs[-1]:.0f}", flush=True)
     return Pairs(found.ours[1:], found.theirs[1:])

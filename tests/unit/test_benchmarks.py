@@ -268,7 +268,7 @@ def test_the_sides_begin_by_turns_and_the_first_pair_warms_up() -> None:
         order.append(side)
         return float(asked[0])
 
-    pairs = compare(partial(turn, "ours"), partial(turn, "theirs"), [["1"], ["2"], ["3"]])
+    pairs = compare(partial(turn, "ours"), partial(turn, "theirs"), [["1"], ["2"], ["3"]], pause_s=0)
     assert pairs == Pairs([2.0, 3.0], [2.0, 3.0])
     assert order == ["ours", "theirs", "theirs", "ours", "ours", "theirs"]
 

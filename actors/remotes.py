@@ -17,7 +17,7 @@ from actors.naming import NAMESPACE
 from actors.stores import StoreUnavailableError
 from actors.token_log.protocol import Append, AppendVerdict, Logged, SealRequest
 from pipelines.commands import Answer, Cancel, Claim, Delete, Finish, Redrive, Submit
-from pipelines.edits import Conversation, Edit, Entry, File, Template, TemplateVersion
+from pipelines.edits import Conversation, Edit, Entry, File, Template, TemplateVersion, Upload
 from pipelines.errors import TransientError
 from pipelines.jobs import ClaimedJob, DeadLetter, Job, Reference
 from pipelines.ports import Ports
@@ -161,6 +161,11 @@ class RemoteJournal:
     async def file(self, tenant: str, file: str) -> File | None:
         """A file."""
         return cast("File | None", await self._remote.call("file", tenant, file))
+
+    async def upload(self, tenant: str, upload: str) -> tuple[Upload, list[File]] | None:
+        """An upload with its parts."""
+        answer = await self._remote.call("upload", tenant, upload)
+        return cast("tuple[Upload, list[File]] | None", answer)
 
     async def dead_letters(self, query: DeadLetterQuery) -> list[DeadLetter]:
         """A page of dead letters."""

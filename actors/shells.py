@@ -27,7 +27,7 @@ from actors.telemetry.setup import process_telemetry
 from actors.token_log.protocol import Append, AppendVerdict, Logged, SealRequest
 from actors.topics.ray_queue import RayTopic
 from pipelines.commands import Answer, Cancel, Claim, Delete, Finish, Redrive, Submit
-from pipelines.edits import Conversation, Edit, Entry, File, Template, TemplateVersion
+from pipelines.edits import Conversation, Edit, Entry, File, Template, TemplateVersion, Upload
 from pipelines.jobs import ClaimedJob, DeadLetter, Job, Reference
 
 log = logging.getLogger("heliograph")
@@ -189,6 +189,11 @@ class JournalActor(Shell):
     async def file(self, tenant: str, file: str) -> File | None:
         """A file."""
         return await self._journal.file(tenant, file)
+
+    @served
+    async def upload(self, tenant: str, upload: str) -> tuple[Upload, list[File]] | None:
+        """An upload with its parts."""
+        return await self._journal.upload(tenant, upload)
 
     @served
     async def dead_letters(self, query: DeadLetterQuery) -> list[DeadLetter]:

@@ -38,7 +38,7 @@ from deployments.engines.protocol import Engine
 from deployments.inference.direct import DirectLane
 from deployments.ingestion.app import create_app
 from deployments.ingestion.direct import DirectService
-from deployments.knowledge.files import Files
+from deployments.knowledge.library import open_library
 from pipelines.ports import Ports
 
 
@@ -86,7 +86,7 @@ class Monolith:
         self.app: ASGIApp = create_app(
             self._service,
             direct,
-            Files(journal=self._journal, objects=objects, ids=self._ports.ids),
+            open_library(journal=self._journal, objects=objects, ids=self._ports.ids),
             ports=self._ports,
             tenants=settings.tenants,
             body_limit=settings.body_limit_bytes,

@@ -53,7 +53,7 @@ from deployments.inference.slots import QUEUE
 from deployments.inference.speech import Batch
 from deployments.ingestion.app import create_app
 from deployments.ingestion.direct import DirectService
-from deployments.knowledge.files import Files
+from deployments.knowledge.library import open_library
 from deployments.remote_history import remote_history
 from deployments.remote_lane import RemoteLane
 from pipelines.generate import inference_topic
@@ -185,7 +185,7 @@ class Ingestion(Replica):
             handle=replica_identity()[1],
         )
         objects = Objects((await self._journal.info()).places.objects)
-        self._files = Files(journal=self._journal, objects=objects, ids=self._ports.ids)
+        self._library = open_library(journal=self._journal, objects=objects, ids=self._ports.ids)
 
     async def __del__(self) -> None:
         await self._service.close()
@@ -195,7 +195,7 @@ class Ingestion(Replica):
         return create_app(
             self._service,
             self._direct,
-            self._files,
+            self._library,
             ports=self._ports,
             tenants=self._settings.tenants,
             body_limit=self._settings.body_limit_bytes,

@@ -4,6 +4,7 @@ An edit may be repeated, as every command: what it makes has an id that its call
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import NamedTuple
 
 from pipelines.commands import Payload
@@ -56,7 +57,8 @@ class TemplateVersion(NamedTuple):
 class File(NamedTuple):
     """A file that a client has uploaded, or is uploading: `size` is None until its content is stored.
 
-    Times are Unix seconds; after `expires_at` it is there no more.
+    Times are Unix seconds; after `expires_at` it is there no more. The part of an upload is a file as well, which no
+    list shows; `upload` is the upload's id, and "" for what is a file itself.
     """
 
     id: str
@@ -66,6 +68,35 @@ class File(NamedTuple):
     size: int | None
     created_at: float
     expires_at: float | None
+    upload: str = ""
+
+
+class UploadStatus(StrEnum):
+    """How an upload in parts stands, in OpenAI's words."""
+
+    PENDING = "pending"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+class Upload(NamedTuple):
+    """An upload in parts, which make the file `file` once it is completed. `size` is announced, in bytes.
+
+    `expires_after_s` is the file's, `expires_at` that of the upload: what is pending then has expired.
+    """
+
+    id: str
+    tenant: str
+    filename: str
+    purpose: str
+    mime_type: str
+    size: int
+    expires_after_s: float | None
+    created_at: float
+    expires_at: float
+    status: str
+    file: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +191,7 @@ class ReserveFile:
     tenant: str
     filename: str
     purpose: str
+    upload: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +212,31 @@ class DeleteFile:
     tenant: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateUpload:
+    """A file is to come in parts, within an hour."""
+
+    upload: str
+    tenant: str
+    filename: str
+    purpose: str
+    mime_type: str
+    size: int
+    expires_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndUpload:
+    """It is completed by this file, or cancelled; its parts go. The answer's detail is the status that it has now."""
+
+    upload: str
+    tenant: str
+    status: UploadStatus
+    file: str = ""
+
+
 ConversationEdit = CreateConversation | UpdateConversation | DeleteConversation | AddItems | RemoveItem
 TemplateEdit = CreateTemplate | AddVersion | SetDefault | DeleteTemplate
 FileEdit = ReserveFile | CompleteFile | DeleteFile
-Edit = ConversationEdit | TemplateEdit | FileEdit
+UploadEdit = CreateUpload | EndUpload
+Edit = ConversationEdit | TemplateEdit | FileEdit | UploadEdit

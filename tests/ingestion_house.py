@@ -32,7 +32,7 @@ from deployments.ingestion.cards import ModelCard
 from deployments.ingestion.direct import DirectService
 from deployments.ingestion.door import Call
 from deployments.ingestion.service import IngestionService
-from deployments.knowledge.files import Files
+from deployments.knowledge.library import open_library
 from deployments.prompting.renderer import PromptModel, PromptRenderer
 from deployments.prompting.templates import Templates
 from deployments.prompting.tokenizers import WordCounter
@@ -105,11 +105,10 @@ class House:
         )
         self.lanes: dict[str, DirectApi] = {"scripted": lane}
         direct = DirectService(lanes=self.lanes, models=self.service.models, renderer=renderer(), ports=ports)
-        self.files = Files(journal=self.journal, objects=Objects(str(folder / "files")), ids=ports.ids)
         self.app = create_app(
             self.service,
             direct,
-            self.files,
+            open_library(journal=self.journal, objects=Objects(str(folder / "files")), ids=ports.ids),
             ports=ports,
             tenants=tenants,
             body_limit=body_limit,

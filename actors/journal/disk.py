@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from actors.journal.errands import Errand
 from actors.journal.store import Budget, EventRow, KeyRow
-from pipelines.edits import Conversation, Entry, File, Template, TemplateVersion
+from pipelines.edits import Conversation, Entry, File, Template, TemplateVersion, Upload
 from pipelines.jobs import DeadLetter, Job
 
 
@@ -29,10 +29,11 @@ class Disk:
     templates: dict[str, Template] = field(default_factory=dict)
     versions: dict[str, tuple[TemplateVersion, ...]] = field(default_factory=dict)  # by template
     files: dict[str, File] = field(default_factory=dict)
+    uploads: dict[str, Upload] = field(default_factory=dict)
     schemas: bytes | None = None
 
 
 TABLES = (
     *("jobs", "events", "blobs", "refs", "seals", "keys", "letters", "outbox", "errands", "budgets"),
-    *("conversations", "entries", "templates", "versions", "files"),
+    *("conversations", "entries", "templates", "versions", "files", "uploads"),
 )

@@ -1,15 +1,26 @@
-"""Files in one batch. A row is there before the first byte of a content, and the errand to remove it before the last.
+"""Files and uploads in one batch. A row is there before its content, and goes with an errand to remove that.
 
-So a content never stays behind, whatever dies: who uploads reserves first and completes when all is stored; what is
+So no content stays behind, whatever dies: who uploads reserves first and completes when all is stored; what is
 not completed within a day lapses like a file that has expired.
 """
 
 from actors.journal.errands import Errand, ErrandKind
 from actors.journal.store import Transaction
 from pipelines.commands import Answer, Verdict
-from pipelines.edits import CompleteFile, DeleteFile, File, FileEdit, ReserveFile
+from pipelines.edits import (
+    CompleteFile,
+    CreateUpload,
+    DeleteFile,
+    File,
+    FileEdit,
+    ReserveFile,
+    Upload,
+    UploadEdit,
+    UploadStatus,
+)
 
 RESERVED_S = 86400.0
+UPLOAD_S = 3600.0  # for all parts of an upload; a part is kept as long
 
 
 def edit_file(transaction: Transaction, command: FileEdit, now: float) -> Answer:
@@ -18,7 +29,7 @@ def edit_file(transaction: Transaction, command: FileEdit, now: float) -> Answer
     if isinstance(command, ReserveFile):
         if row is None:
             names = (command.file, command.tenant, command.filename, command.purpose)
-            transaction.files.put(File(*names, None, now, now + RESERVED_S))
+            transaction.files.put(File(*names, None, now, now + RESERVED_S, command.upload))
         return Answer(Verdict.DONE)
     if row is None or row.tenant != command.tenant:
         return Answer(Verdict.UNKNOWN)
@@ -32,8 +43,38 @@ def edit_file(transaction: Transaction, command: FileEdit, now: float) -> Answer
     return Answer(Verdict.DONE)
 
 
+def edit_upload(transaction: Transaction, command: UploadEdit, now: float) -> Answer:
+    """Do what a client asks for. An upload ends once; the answer says how."""
+    row = transaction.files.load_upload(command.upload)
+    if isinstance(command, CreateUpload):
+        if row is None:
+            transaction.files.put_upload(_new(command, now))
+        return Answer(Verdict.DONE)
+    if row is None or row.tenant != command.tenant:
+        return Answer(Verdict.UNKNOWN)
+    status = status_of(row, now)
+    if status is UploadStatus.PENDING:
+        status = command.status
+        transaction.files.put_upload(row._replace(status=status, file=command.file))
+        _remove(transaction, transaction.files.parts(row.id), now)
+    return Answer(Verdict.DONE, detail=status)
+
+
+def status_of(row: Upload, now: float) -> UploadStatus:
+    """How an upload stands now."""
+    pending = row.status == UploadStatus.PENDING
+    return UploadStatus.EXPIRED if pending and row.expires_at <= now else UploadStatus(row.status)
+
+
+def _new(command: CreateUpload, now: float) -> Upload:
+    names = (command.upload, command.tenant, command.filename, command.purpose, command.mime_type)
+    times = (command.expires_after_s, now, now + UPLOAD_S)
+    return Upload(*names, command.size, *times, UploadStatus.PENDING, "")
+
+
 def remove_lapsed_files(transaction: Transaction, now: float, limit: int) -> int:
-    """Remove files whose time is over; how many."""
+    """Remove files whose time is over, how many; and uploads a day after theirs."""
+    transaction.files.remove_uploads(now - RESERVED_S)
     rows = transaction.files.lapsed(now, limit)
     if rows:
         _remove(transaction, rows, now)

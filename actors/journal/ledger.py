@@ -13,7 +13,7 @@ from actors.journal.conversations import Conversations
 from actors.journal.draft import Draft
 from actors.journal.effects import Effects
 from actors.journal.envelopes import context_of, open_envelope
-from actors.journal.files import edit_file, remove_lapsed_files
+from actors.journal.files import edit_file, edit_upload, remove_lapsed_files
 from actors.journal.handout import hand_out, offer
 from actors.journal.keys import Keys, replay
 from actors.journal.retention import prune
@@ -41,7 +41,7 @@ from pipelines.commands import (
     Tick,
     Verdict,
 )
-from pipelines.edits import ConversationEdit, Edit, FileEdit, TemplateEdit
+from pipelines.edits import ConversationEdit, Edit, FileEdit, TemplateEdit, UploadEdit
 from pipelines.jobs import ClaimedJob, Job, Reference, StepState
 
 Reply = Answer | list[ClaimedJob] | int  # the number of what was pruned, or abandoned
@@ -89,6 +89,7 @@ class Ledger:
             **dict.fromkeys(get_args(ConversationEdit), lambda edit: self._conversations.edit(edit, self._draft)),
             **dict.fromkeys(get_args(TemplateEdit), lambda edit: edit_template(transaction.templates, edit, now)),
             **dict.fromkeys(get_args(FileEdit), lambda edit: edit_file(transaction, edit, now)),
+            **dict.fromkeys(get_args(UploadEdit), lambda edit: edit_upload(transaction, edit, now)),
         }
 
     def apply(self, commands: Sequence[Command | Edit]) -> list[Reply]:

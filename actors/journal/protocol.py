@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
 from pipelines.commands import Answer, Cancel, Claim, Delete, Finish, Redrive, Submit
-from pipelines.edits import Conversation, Edit, Entry, File, Template, TemplateVersion
+from pipelines.edits import Conversation, Edit, Entry, File, Template, TemplateVersion, Upload
 from pipelines.jobs import ClaimedJob, DeadLetter, Job, Reference, Status
 
 
@@ -172,6 +172,9 @@ class JournalApi(Protocol):
 
     async def file(self, tenant: str, file: str) -> File | None:
         """A file whose content is stored; None for an unknown one, one past its time, and another tenant's."""
+
+    async def upload(self, tenant: str, upload: str) -> tuple[Upload, list[File]] | None:
+        """An upload with the parts that are stored; None for an unknown one and another tenant's."""
 
     async def dead_letters(self, query: DeadLetterQuery) -> list[DeadLetter]:
         """At most `limit` dead letters after the cursor."""

@@ -5,11 +5,12 @@ from typing import TypeVar
 
 from actors.journal.envelopes import page_after
 from actors.journal.errands import Errand
+from actors.journal.files import status_of
 from actors.journal.protocol import DeadLetterQuery, FileQuery, JobQuery
 from actors.journal.store import Store
 from actors.stores import read_from
 from pipelines.commands import INLINE_BYTES
-from pipelines.edits import Conversation, Entry, File, Template, TemplateVersion
+from pipelines.edits import Conversation, Entry, File, Template, TemplateVersion, Upload
 from pipelines.jobs import DeadLetter, Job, Reference
 from pipelines.ports import Ports
 
@@ -77,6 +78,15 @@ class Reads:
         if row is None or row.tenant != tenant or row.size is None:
             return None
         return row if row.expires_at is None or row.expires_at > self._ports.clock.now() else None
+
+    async def upload(self, tenant: str, upload: str) -> tuple[Upload, list[File]] | None:
+        """An upload with the parts that are stored."""
+        row = await self._read(lambda: self._store.files.load_upload(upload))
+        if row is None or row.tenant != tenant:
+            return None
+        parts = await self._read(lambda: self._store.files.parts(upload))
+        status = status_of(row, self._ports.clock.now())
+        return row._replace(status=status), [part for part in parts if part.size is not None]
 
     async def blobs(self, tenant: str, references: Sequence[Reference]) -> list[bytes | None]:
         """Small payloads; a large one is a file, and its row has only the count."""

@@ -13,7 +13,7 @@ from deployments.ingestion.completions import completion_routes
 from deployments.ingestion.conversations import conversation_routes
 from deployments.ingestion.dead_letters import dead_letter_routes
 from deployments.ingestion.direct import DirectService
-from deployments.ingestion.files import FILES_PATH, file_routes
+from deployments.ingestion.files import file_routes
 from deployments.ingestion.jobs import generate_route, job_routes
 from deployments.ingestion.middleware import Authentication, BodyLimit, Identity
 from deployments.ingestion.openai import openai_routes
@@ -23,7 +23,8 @@ from deployments.ingestion.responses import response_routes
 from deployments.ingestion.service import GENERATE_PATH, IngestionService
 from deployments.ingestion.socket import socket_route
 from deployments.ingestion.stream import stream_route
-from deployments.knowledge.files import Files
+from deployments.ingestion.uploads import upload_routes
+from deployments.knowledge.library import Library
 from pipelines.ports import Ports
 
 NATIVE_ROUTES = (job_routes, dead_letter_routes, stream_route)
@@ -35,7 +36,7 @@ DEFAULT_FILE_LIMIT = 512 * 1024 * 1024
 def create_app(
     service: IngestionService,
     direct: DirectService,
-    files: Files,
+    library: Library,
     *,
     ports: Ports,
     tenants: Mapping[str, str] | None = None,
@@ -51,12 +52,13 @@ def create_app(
     app.include_router(socket_route(service, limit=body_limit))
     for direct_routes in (chat_routes, completion_routes):
         app.include_router(direct_routes(direct))
-    app.include_router(file_routes(files))
+    app.include_router(file_routes(library.files))
+    app.include_router(upload_routes(library.uploads))
     app.include_router(probe_routes(service, exposition))
     errors.install(app)
     accepted = {"responses": {"202": {"description": "It is on disk"}}}
     document.install(app, {GENERATE_PATH: document.described(GenerateBody) | accepted})
-    app.add_middleware(BodyLimit, limit=body_limit, larger={FILES_PATH: file_limit})
+    app.add_middleware(BodyLimit, limit=body_limit, file_limit=file_limit)
     app.add_middleware(Authentication, tenants=tenants or {})
     app.add_middleware(Identity, ports=ports)  # the last one is the outermost
     return app

@@ -20,6 +20,7 @@ from deployments.history.history import UnknownJobError
 from deployments.history.prompts import UnknownTemplateError
 from deployments.inference.slots import QueueFullError
 from deployments.knowledge.files import UnknownFileError
+from deployments.knowledge.uploads import UnknownUploadError
 from pipelines.errors import HeliographError, RejectError, TransientError
 
 OWN_CODES = frozenset(
@@ -32,6 +33,7 @@ _UNKNOWN: dict[type[Exception], tuple[str, str]] = {
     UnknownItemError: ("Item", "item_not_found"),
     UnknownTemplateError: ("Prompt", "prompt_not_found"),
     UnknownFileError: ("File", "file_not_found"),
+    UnknownUploadError: ("Upload", "upload_not_found"),
 }
 _TAG = re.compile("<[a-z_]+>")
 RETRY_AFTER_S = 1  # where nobody knows better; HTTP has whole seconds

@@ -1,6 +1,7 @@
 """`/v1/files`: multipart in, bytes out. A body is spooled to disk by its parser, and goes on in pieces."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
@@ -19,11 +20,10 @@ from deployments.ingestion.lists import Order, unknown_cursor
 from deployments.ingestion.middleware import tenant_of
 from deployments.knowledge.files import Files, Upload
 
-FILES_PATH = "/v1/files"
 BATCH_EXPIRES_S = 30 * 86400
 MOST_FIELDS = 8
 Purpose = Literal["assistants", "batch", "fine-tune", "vision", "user_data", "evals"]
-Digits = Annotated[int, Field(strict=False, ge=3600, le=2592000)]  # a form has nothing but text
+EXPIRES_S = Annotated[int, Field(ge=3600, le=2592000)]
 
 
 class FileForm(Body):
@@ -31,16 +31,12 @@ class FileForm(Body):
 
     purpose: Purpose
     anchor: Literal["created_at"] = Field(default="created_at", alias="expires_after[anchor]")
-    seconds: Digits | None = Field(default=None, alias="expires_after[seconds]")
-
-    def expires_after_s(self) -> float | None:
-        """When the file goes; that of a batch always does."""
-        return self.seconds or (BATCH_EXPIRES_S if self.purpose == "batch" else None)
+    seconds: Annotated[EXPIRES_S, Field(strict=False)] | None = Field(default=None, alias="expires_after[seconds]")
 
 
 def file_routes(files: Files) -> APIRouter:
     """All of them."""
-    router = APIRouter(prefix=FILES_PATH)
+    router = APIRouter(prefix="/v1/files")
     _writing(router, files)
     _reading(router, files)
     return router
@@ -49,14 +45,11 @@ def file_routes(files: Files) -> APIRouter:
 def _writing(router: APIRouter, files: Files) -> None:
     @router.post("", openapi_extra=described(reply="FileObject") | {"requestBody": _form()})
     async def create(request: Request) -> Response:
-        async with request.form(max_files=1, max_fields=MOST_FIELDS) as form:
-            fields = {name: value for name, value in form.items() if isinstance(value, str)}
-            options = FileForm.model_validate(fields)
-            file = form.get("file")
-            if not isinstance(file, UploadFile):
-                raise ApiError(400, "Missing required parameter: 'file'.", "missing_required_parameter", "file")
-            _check(file, options.purpose)
-            upload = Upload(file.filename or "file", options.purpose, _pieces(file), options.expires_after_s())
+        async with uploaded(request, "file") as (file, fields):
+            form = FileForm.model_validate(fields)
+            _check(file, form.purpose)
+            after_s = expiry(form.purpose, form.seconds)
+            upload = Upload(file.filename or "file", form.purpose, pieces_of(file), after_s)
             return json_reply(await files.create(tenant_of(request.scope), upload))
 
     @router.delete("/{file_id}", openapi_extra=described(reply="FileDeleted"))
@@ -97,7 +90,23 @@ def _check(file: UploadFile, purpose: Purpose) -> None:
         raise ApiError(400, message, "invalid_value", "file")
 
 
-async def _pieces(file: UploadFile) -> AsyncGenerator[bytes]:
+@asynccontextmanager
+async def uploaded(request: Request, name: str) -> AsyncIterator[tuple[UploadFile, dict[str, str]]]:
+    """The part of this name, and the fields beside it. Raises ApiError where the part is missing."""
+    async with request.form(max_files=1, max_fields=MOST_FIELDS) as form:
+        file = form.get(name)
+        if not isinstance(file, UploadFile):
+            raise ApiError(400, f"Missing required parameter: '{name}'.", "missing_required_parameter", name)
+        yield file, {field: value for field, value in form.items() if isinstance(value, str)}
+
+
+def expiry(purpose: Purpose, seconds: int | None) -> float | None:
+    """How long a file is kept; that of a batch always goes."""
+    return seconds or (BATCH_EXPIRES_S if purpose == "batch" else None)
+
+
+async def pieces_of(file: UploadFile) -> AsyncGenerator[bytes]:
+    """What was sent."""
     while piece := await file.read(CHUNK_BYTES):
         yield piece
 
@@ -109,7 +118,12 @@ def _form() -> dict[str, Any]:
         "expires_after[anchor]": {"type": "string", "enum": ["created_at"]},
         "expires_after[seconds]": {"type": "integer", "minimum": 3600, "maximum": 2592000},
     }
-    schema = {"type": "object", "required": ["file", "purpose"], "properties": properties}
+    return body_of(properties, required=("file", "purpose"))
+
+
+def body_of(properties: Mapping[str, Any], *, required: Sequence[str] = ()) -> dict[str, Any]:
+    """How a multipart body is described."""
+    schema = {"type": "object", "required": list(required or properties), "properties": dict(properties)}
     return {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
 
 

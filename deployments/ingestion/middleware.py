@@ -4,6 +4,7 @@ Never Starlette's BaseHTTPMiddleware: it turns a fault in the middle of a stream
 """
 
 import logging
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from pipelines.ports import Ports
 log = logging.getLogger("heliograph")
 DEFAULT_TENANT = "default"
 OPEN_PATHS = frozenset({"/health", "/ready", "/metrics"})  # probes carry no token
+_TAKES_FILES = re.compile(r"/v1/files|/v1/uploads/[^/]+/parts")
 POLICY_VIOLATION = 1008  # WebSocket close code
 
 
@@ -102,20 +104,20 @@ async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
 class BodyLimit:
     """Refuses bodies above `limit` bytes: by their declared length, or as they come in where they declare none.
 
-    `larger` has the limits of paths that may take more.
+    `file_limit` is that of the paths which take files, or parts of them.
     """
 
-    def __init__(self, app: ASGIApp, *, limit: int, larger: Mapping[str, int]) -> None:
+    def __init__(self, app: ASGIApp, *, limit: int, file_limit: int) -> None:
         self._app = app
         self._limit = limit
-        self._larger = larger
+        self._file_limit = file_limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 413."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = self._larger.get(scope["path"], self._limit)
+        limit = self._file_limit if _TAKES_FILES.fullmatch(scope["path"]) else self._limit
         declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
         if not declared.isdigit():
             receive = _Counted(receive, limit).receive

@@ -25,3 +25,12 @@ def test_a_batchs_file_is_lines_of_json(openai: Any) -> None:
     assert openai.files.content(made.id).text == '{"custom_id": "1"}\n'
     with pytest.raises(sdk_errors.BadRequestError):
         openai.files.create(file=("lines.txt", b"{}\n"), purpose="batch")
+
+
+def test_a_file_may_come_in_parts(openai: Any) -> None:
+    upload = openai.uploads.upload_file_chunked(
+        file=DATA, filename="a.bin", bytes=len(DATA), mime_type="image/png", purpose="vision", part_size=9_000_000
+    )
+    assert (upload.status, upload.file.bytes) == ("completed", len(DATA))
+    with openai.files.with_streaming_response.content(upload.file.id) as reply:
+        assert b"".join(reply.iter_bytes()) == DATA

@@ -3,11 +3,19 @@
 from dataclasses import replace
 
 from actors.journal.errands import Errand, ErrandKind
-from actors.journal.files import RESERVED_S
+from actors.journal.files import RESERVED_S, UPLOAD_S
 from actors.journal.journal import Journal
 from actors.journal.protocol import FileQuery
 from pipelines.commands import Verdict
-from pipelines.edits import CompleteFile, DeleteFile, File, ReserveFile
+from pipelines.edits import (
+    CompleteFile,
+    CreateUpload,
+    DeleteFile,
+    EndUpload,
+    File,
+    ReserveFile,
+    UploadStatus,
+)
 from tests.factories import ManualClock
 
 NAMES = {"file": "file-1", "tenant": "default"}
@@ -87,3 +95,57 @@ async def test_pruning_says_whether_more_has_lapsed(journal: Journal, clock: Man
     clock.time += RESERVED_S
     assert [await journal.prune(2), await journal.prune(2)] == [True, False]
     assert len(await errands(journal)) == 3
+
+
+NEW = CreateUpload(
+    upload="upload_1", tenant="default", filename="a.bin", purpose="vision", mime_type="image/png", size=6
+)
+CANCEL = EndUpload(upload="upload_1", tenant="default", status=UploadStatus.CANCELLED)
+DONE = replace(CANCEL, status=UploadStatus.COMPLETED, file="file-9")
+
+
+async def add(journal: Journal, part: str) -> None:
+    reserve = ReserveFile(file=part, tenant="default", filename="a.bin", purpose="vision", upload="upload_1")
+    await journal.edit([reserve, CompleteFile(file=part, tenant="default", size=3, expires_after_s=UPLOAD_S)])
+
+
+async def test_an_upload_has_its_parts_and_no_list_shows_them(journal: Journal, clock: ManualClock) -> None:
+    await journal.edit([NEW, NEW])
+    for part in ("part_2", "part_1"):
+        await add(journal, part)
+    found = await journal.upload("default", "upload_1")
+    assert found is not None
+    upload, parts = found
+    assert (upload.status, upload.size, upload.expires_at) == ("pending", 6, clock.time + UPLOAD_S)
+    assert [(part.id, part.size) for part in parts] == [("part_1", 3), ("part_2", 3)]
+    assert await journal.files(ALL) == []
+    assert await journal.upload("another", "upload_1") is None
+
+
+async def test_an_upload_ends_once_and_its_parts_go(journal: Journal) -> None:
+    await journal.edit([NEW])
+    await add(journal, "part_1")
+    answers = await journal.edit([replace(DONE, tenant="another"), DONE, CANCEL])
+    assert [answer.verdict for answer in answers] == [Verdict.UNKNOWN, Verdict.DONE, Verdict.DONE]
+    assert [answer.detail for answer in answers[1:]] == ["completed", "completed"]
+    found = await journal.upload("default", "upload_1")
+    assert found is not None
+    assert (found[0].status, found[0].file, found[1]) == ("completed", "file-9", [])
+    assert await errands(journal) == [Errand(ErrandKind.REMOVE_OBJECT, "default", "part_1")]
+
+
+async def test_an_upload_that_nobody_ends_expires_and_is_removed_with_its_parts(
+    journal: Journal, clock: ManualClock
+) -> None:
+    await journal.edit([NEW])
+    await add(journal, "part_1")
+    clock.time += UPLOAD_S
+    found = await journal.upload("default", "upload_1")
+    assert found is not None
+    assert found[0].status == "expired"
+    assert (await journal.edit([DONE]))[0].detail == "expired"
+    await journal.prune(10)
+    assert await errands(journal) == [Errand(ErrandKind.REMOVE_OBJECT, "default", "part_1")]
+    clock.time += RESERVED_S
+    await journal.prune(10)
+    assert await journal.upload("default", "upload_1") is None

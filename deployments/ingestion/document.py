@@ -81,8 +81,14 @@ def _document(app: FastAPI, plain: Mapping[str, dict[str, Any]]) -> dict[str, An
             if reply:
                 schemas |= _reply(operation["responses"], reply)
             _correct(operation["responses"])
+    _widen(schemas)
     document["components"] = {"schemas": {name: each for name, each in schemas.items() if name not in _UNUSED}}
     return document
+
+
+def _widen(schemas: Mapping[str, Any]) -> None:
+    """OpenAI takes files for evals, and its client's type of a file does not know of them."""
+    schemas["openai.FileObject"]["properties"]["purpose"]["enum"].append("evals")
 
 
 def _reply(responses: dict[str, Any], reply: str) -> dict[str, Any]:

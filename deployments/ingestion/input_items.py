@@ -57,6 +57,11 @@ Content = Annotated[
 ]
 
 
+Output = Annotated[
+    Annotated[str, Tag("<string>")] | Annotated[list[TextPart], Tag("<list>")], Discriminator(_text_or_list)
+]
+
+
 class MessageItem(Body):
     """A turn; the easy form has no `type`."""
 
@@ -104,7 +109,7 @@ class FunctionCallOutputItem(Body):
     type: Literal["function_call_output"]
     id: ItemId | None = None
     call_id: CallId
-    output: Content
+    output: Output
     status: ItemStatus | None = None
 
     def kept(self) -> Item:

@@ -46,6 +46,11 @@ def schema(value: dict[str, Any]) -> dict[str, Any]:
         ({"input": [{"type": "mcp_call"}]}, "invalid_value", "input[0]"),
         ({"input": [{"type": "compaction", "encrypted_content": "x"}]}, "invalid_value", "input[0]"),
         ({"input": [{"type": "function_call", "name": "f"}]}, "missing_required_parameter", "input[0].call_id"),
+        (
+            {"input": [OUTPUT | {"output": [{"type": "refusal", "refusal": "no"}]}]},
+            "invalid_value",
+            "input[0].output[0].type",
+        ),
         ({"tools": [{"type": "web_search"}]}, "invalid_value", "tools[0].type"),
         ({"tools": [{"type": "function", "name": "a b"}]}, "invalid_value", "tools[0].name"),
         ({"tools": [FUNCTION, FUNCTION]}, "invalid_value", "tools"),

@@ -46,6 +46,11 @@ class Things:
                 made = self._post(f"/v1/conversations/{self._id('conversation_id')}/items", items)["data"][0]["id"]
             case "prompt_id":
                 made = self._post("/v1/prompts", {"name": "greeting", "template": "Hi {{name}}"})["id"]
+            case "file_id":
+                made = self._made("/v1/files", data={"purpose": "vision"}, files={"file": ("a", b"a")})["id"]
+            case "upload_id":
+                upload = {"filename": "a", "purpose": "vision", "mime_type": "text/plain", "bytes": 1}
+                made = self._post("/v1/uploads", upload)["id"]
             case "job_id":
                 made = self._dead_letter()
         return str(made)
@@ -62,6 +67,9 @@ class Things:
         raise AssertionError(f"{job} has not become a dead letter")
 
     def _post(self, path: str, body: dict[str, Any]) -> Any:
-        reply = self._http.post(path, json=body)
+        return self._made(path, json=body)
+
+    def _made(self, path: str, **body: Any) -> Any:
+        reply = self._http.post(path, **body)
         assert reply.is_success, reply.text
         return reply.json()

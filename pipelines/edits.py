@@ -226,17 +226,25 @@ class CreateUpload:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EndUpload:
-    """It is completed by this file, or cancelled; its parts go. The answer's detail is the status that it has now."""
+class CompleteUpload:
+    """It becomes this file, whose content is stored; its parts go. The answer tells the status that it has now."""
 
     upload: str
     tenant: str
-    status: UploadStatus
-    file: str = ""
+    file: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelUpload:
+    """It becomes no file; its parts go. The answer's detail is the status that it has now."""
+
+    upload: str
+    tenant: str
 
 
 ConversationEdit = CreateConversation | UpdateConversation | DeleteConversation | AddItems | RemoveItem
 TemplateEdit = CreateTemplate | AddVersion | SetDefault | DeleteTemplate
 FileEdit = ReserveFile | CompleteFile | DeleteFile
-UploadEdit = CreateUpload | EndUpload
+UploadEdit = CreateUpload | CompleteUpload | CancelUpload
 Edit = ConversationEdit | TemplateEdit | FileEdit | UploadEdit

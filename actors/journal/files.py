@@ -9,6 +9,7 @@ from actors.journal.store import Transaction
 from pipelines.commands import Answer, Verdict
 from pipelines.edits import (
     CompleteFile,
+    CompleteUpload,
     CreateUpload,
     DeleteFile,
     File,
@@ -44,7 +45,7 @@ def edit_file(transaction: Transaction, command: FileEdit, now: float) -> Answer
 
 
 def edit_upload(transaction: Transaction, command: UploadEdit, now: float) -> Answer:
-    """Do what a client asks for. An upload ends once; the answer says how."""
+    """Do what a client asks for. An upload ends once; the answer says how, and of two files one is never there."""
     row = transaction.files.load_upload(command.upload)
     if isinstance(command, CreateUpload):
         if row is None:
@@ -53,11 +54,19 @@ def edit_upload(transaction: Transaction, command: UploadEdit, now: float) -> An
     if row is None or row.tenant != command.tenant:
         return Answer(Verdict.UNKNOWN)
     status = status_of(row, now)
-    if status is UploadStatus.PENDING:
-        status = command.status
-        transaction.files.put_upload(row._replace(status=status, file=command.file))
-        _remove(transaction, transaction.files.parts(row.id), now)
-    return Answer(Verdict.DONE, detail=status)
+    if status is not UploadStatus.PENDING:
+        return Answer(Verdict.DONE, detail=status)
+    ended = row._replace(status=UploadStatus.CANCELLED)
+    if isinstance(command, CompleteUpload):
+        complete = CompleteFile(
+            file=command.file, tenant=row.tenant, size=command.size, expires_after_s=row.expires_after_s
+        )
+        if edit_file(transaction, complete, now).verdict is Verdict.UNKNOWN:
+            return Answer(Verdict.UNKNOWN)
+        ended = row._replace(status=UploadStatus.COMPLETED, file=command.file)
+    transaction.files.put_upload(ended)
+    _remove(transaction, transaction.files.parts(row.id), now)
+    return Answer(Verdict.DONE, detail=ended.status)
 
 
 def status_of(row: Upload, now: float) -> UploadStatus:

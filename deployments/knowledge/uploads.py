@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 from actors.journal.files import UPLOAD_S
 from actors.journal.protocol import JournalApi
 from actors.objects import Objects
-from deployments.knowledge.files import Files
+from deployments.knowledge.files import Files, new_file_id
 from pipelines.commands import Verdict
 from pipelines.edits import (
+    CancelUpload,
     CompleteFile,
+    CompleteUpload,
     CreateUpload,
     Edit,
-    EndUpload,
     File,
     ReserveFile,
     Upload,
@@ -65,8 +66,11 @@ class Uploads:
         await self._edit(reserve)
         size = await self._objects.put(tenant, part, content)
         await self._edit(CompleteFile(file=part, tenant=tenant, size=size, expires_after_s=UPLOAD_S))
-        created_at = int(row.created_at)
-        return {"id": part, "object": "upload.part", "created_at": created_at, "upload_id": upload}
+        _, parts = await self._row(tenant, upload)
+        made = next((each for each in parts if each.id == part), None)
+        if made is None:
+            raise UnknownUploadError(upload)
+        return {"id": part, "object": "upload.part", "created_at": int(made.created_at), "upload_id": upload}
 
     async def complete(self, tenant: str, upload: str, part_ids: Sequence[str], md5: str | None) -> dict[str, Any]:
         """Make a file of these parts, in this order. Raises RejectError where they are not what was announced."""
@@ -74,38 +78,35 @@ class Uploads:
         if row.status != UploadStatus.COMPLETED:
             self._check_pending(row)
             await self._assemble(row, _chosen(row, parts, part_ids), md5)
-        return await self._ended(tenant, upload, UploadStatus.COMPLETED)
+        row, _ = await self._row(tenant, upload)
+        if row.status != UploadStatus.COMPLETED:
+            raise _over(row)
+        return _view(row, await self._files.file(tenant, row.file))
 
     async def cancel(self, tenant: str, upload: str) -> dict[str, Any]:
         """No part may be added any more."""
         await self._pending(tenant, upload)
-        await self._edit(EndUpload(upload=upload, tenant=tenant, status=UploadStatus.CANCELLED))
-        return await self._ended(tenant, upload, UploadStatus.CANCELLED)
+        await self._edit(CancelUpload(upload=upload, tenant=tenant))
+        row, _ = await self._row(tenant, upload)
+        if row.status != UploadStatus.CANCELLED:
+            raise _over(row)
+        return _view(row, None)
 
     async def _assemble(self, row: Upload, parts: Sequence[File], md5: str | None) -> None:
-        """A repeat writes the same file once more: its id follows from the upload's."""
-        file, digest = f"file-{row.id.partition('_')[2]}", hashlib.md5(usedforsecurity=False)
-        names = {"file": file, "tenant": row.tenant}
-        await self._edit(ReserveFile(**names, filename=row.filename, purpose=row.purpose))
+        """Each try writes a file of its own, which is there only if it was the first to complete the upload."""
+        file, digest = new_file_id(self._ids), hashlib.md5(usedforsecurity=False)
+        await self._edit(ReserveFile(file=file, tenant=row.tenant, filename=row.filename, purpose=row.purpose))
         async with aclosing(self._joined(parts)) as pieces:
             size = await self._objects.put(row.tenant, file, _hashed(pieces, digest))
         if md5 is not None and digest.hexdigest() != md5.lower():
             raise RejectError("The parts do not have this checksum.", "invalid_value", "md5")
-        after_s = row.expires_after_s
-        await self._edit(CompleteFile(file=file, tenant=row.tenant, size=size, expires_after_s=after_s))
-        await self._edit(EndUpload(upload=row.id, tenant=row.tenant, status=UploadStatus.COMPLETED, file=file))
+        await self._edit(CompleteUpload(upload=row.id, tenant=row.tenant, file=file, size=size))
 
     async def _joined(self, parts: Sequence[File]) -> AsyncGenerator[bytes]:
         for part in parts:
             async with aclosing(self._objects.get(part.tenant, part.id)) as pieces:
                 async for piece in pieces:
                     yield piece
-
-    async def _ended(self, tenant: str, upload: str, wanted: UploadStatus) -> dict[str, Any]:
-        row, _ = await self._row(tenant, upload)
-        if row.status != wanted:
-            raise _over(row)
-        return _view(row, await self._files.file(tenant, row.file) if row.file else None)
 
     async def _pending(self, tenant: str, upload: str) -> tuple[Upload, list[File]]:
         row, parts = await self._row(tenant, upload)

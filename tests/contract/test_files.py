@@ -8,13 +8,13 @@ from actors.journal.journal import Journal
 from actors.journal.protocol import FileQuery
 from pipelines.commands import Verdict
 from pipelines.edits import (
+    CancelUpload,
     CompleteFile,
+    CompleteUpload,
     CreateUpload,
     DeleteFile,
-    EndUpload,
     File,
     ReserveFile,
-    UploadStatus,
 )
 from tests.factories import ManualClock
 
@@ -100,8 +100,8 @@ async def test_pruning_says_whether_more_has_lapsed(journal: Journal, clock: Man
 NEW = CreateUpload(
     upload="upload_1", tenant="default", filename="a.bin", purpose="vision", mime_type="image/png", size=6
 )
-CANCEL = EndUpload(upload="upload_1", tenant="default", status=UploadStatus.CANCELLED)
-DONE = replace(CANCEL, status=UploadStatus.COMPLETED, file="file-9")
+CANCEL = CancelUpload(upload="upload_1", tenant="default")
+DONE = CompleteUpload(upload="upload_1", tenant="default", file="file-1", size=6)
 
 
 async def add(journal: Journal, part: str) -> None:
@@ -125,13 +125,24 @@ async def test_an_upload_has_its_parts_and_no_list_shows_them(journal: Journal, 
 async def test_an_upload_ends_once_and_its_parts_go(journal: Journal) -> None:
     await journal.edit([NEW])
     await add(journal, "part_1")
-    answers = await journal.edit([replace(DONE, tenant="another"), DONE, CANCEL])
-    assert [answer.verdict for answer in answers] == [Verdict.UNKNOWN, Verdict.DONE, Verdict.DONE]
-    assert [answer.detail for answer in answers[1:]] == ["completed", "completed"]
+    other = ReserveFile(file="file-2", tenant="default", filename="a.bin", purpose="vision")
+    await journal.edit([RESERVE, other])
+    answers = await journal.edit([replace(DONE, tenant="another"), DONE, replace(DONE, file="file-2"), CANCEL])
+    assert [answer.verdict for answer in answers] == [Verdict.UNKNOWN, *[Verdict.DONE] * 3]
+    assert [answer.detail for answer in answers[1:]] == ["completed"] * 3
+    assert [(file.id, file.size) for file in await journal.files(ALL)] == [("file-1", 6)]
     found = await journal.upload("default", "upload_1")
     assert found is not None
-    assert (found[0].status, found[0].file, found[1]) == ("completed", "file-9", [])
+    assert (found[0].status, found[0].file, found[1]) == ("completed", "file-1", [])
     assert await errands(journal) == [Errand(ErrandKind.REMOVE_OBJECT, "default", "part_1")]
+
+
+async def test_an_upload_cannot_become_a_file_that_is_gone(journal: Journal) -> None:
+    await journal.edit([NEW])
+    assert (await journal.edit([DONE]))[0].verdict is Verdict.UNKNOWN
+    found = await journal.upload("default", "upload_1")
+    assert found is not None
+    assert found[0].status == "pending"
 
 
 async def test_an_upload_that_nobody_ends_expires_and_is_removed_with_its_parts(

@@ -4,6 +4,7 @@ Finished jobs go in small transactions with pauses that grow with the time which
 Whatever is cut short is begun again: the journal knows what is too old, and an errand is closed only once it was run.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -75,13 +76,13 @@ class Housekeeping:
     async def _remove_objects(self, errands: Sequence[Errand]) -> list[bool]:
         """What does not go now goes tomorrow."""
         objects = Objects((await self._journal.info()).places.objects)
-        went = []
-        for errand in errands:
-            try:
-                await objects.remove(errand.tenant, errand.subject)
-            except StoreUnavailableError:
-                log.exception("an object could not be removed", extra={"file": errand.subject})
-                went.append(False)
-            else:
-                went.append(True)
-        return went
+        return list(await asyncio.gather(*(_removed(objects, errand) for errand in errands)))
+
+
+async def _removed(objects: Objects, errand: Errand) -> bool:
+    try:
+        await objects.remove(errand.tenant, errand.subject)
+    except StoreUnavailableError:
+        log.exception("an object could not be removed", extra={"file": errand.subject})
+        return False
+    return True

@@ -10,12 +10,16 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterable
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from actors.stores import StoreUnavailableError
+
+if TYPE_CHECKING:
+    from obstore import GetResult  # only its stub has it
 
 CHUNK_BYTES = 1 << 20
 _FAULTS = (BaseError, OSError)
@@ -37,7 +41,7 @@ class Objects:
         return from_url(self._place) if self._folder is None else LocalStore(self._folder, mkdir=True)
 
     async def put(self, tenant: str, file: str, content: AsyncIterable[bytes]) -> int:
-        """Store a content; the number of its bytes. When it returns, it is on disk. What `content` raises is raised."""
+        """Store a content; the number of its bytes. When it returns, it is on disk."""
         size = 0
 
         async def counted() -> AsyncGenerator[bytes]:
@@ -56,11 +60,9 @@ class Objects:
         return size
 
     async def get(self, tenant: str, file: str) -> AsyncGenerator[bytes]:
-        """A content in pieces. Raises FileNotFoundError where there is none."""
+        """A content in pieces; close it. Raises FileNotFoundError where there is none."""
         try:
-            found = await obstore.get_async(self._store, _path(tenant, file))
-            async for chunk in found.stream(min_chunk_size=CHUNK_BYTES):
-                yield bytes(chunk)
+            return _pieces(await obstore.get_async(self._store, _path(tenant, file)))
         except FileNotFoundError:
             raise
         except _FAULTS as error:
@@ -74,6 +76,14 @@ class Objects:
             return
         except _FAULTS as error:
             raise StoreUnavailableError(f"objects: {error}", retry_after_s=1.0) from error
+
+
+async def _pieces(found: "GetResult") -> AsyncGenerator[bytes]:
+    try:
+        async for chunk in found.stream(min_chunk_size=CHUNK_BYTES):
+            yield bytes(chunk)
+    except _FAULTS as error:
+        raise StoreUnavailableError(f"objects: {error}", retry_after_s=1.0) from error
 
 
 def _path(tenant: str, file: str) -> str:

@@ -4,7 +4,7 @@ Invariants:
 - Written before shown: readers are woken after the commit and read committed rows only, never past a seal's end.
 - An answer is given only after its commit is on disk. Batches are what was waiting while the last commit ran.
 - Of a reader nothing is kept in memory but its cursors: who is slow is answered in pages. Of an open log the last row
-  is, as committed: no other process writes. Some thousand are kept, and a transaction that fails forgets them all.
+  is, as committed: no other process writes. At most KNOWN_HEADS are kept; a transaction that fails forgets them all.
 """
 
 from collections.abc import Sequence

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from fastapi import APIRouter, Query
 from pydantic import Field
@@ -114,7 +114,7 @@ async def pieces_of(file: UploadFile) -> AsyncGenerator[bytes]:
 def _form() -> dict[str, Any]:
     properties: dict[str, Any] = {
         "file": {"type": "string", "contentMediaType": "application/octet-stream"},
-        "purpose": {"type": "string", "enum": list(Purpose.__args__)},  # type: ignore[attr-defined]
+        "purpose": {"type": "string", "enum": list(get_args(Purpose))},
         "expires_after[anchor]": {"type": "string", "enum": ["created_at"]},
         "expires_after[seconds]": {"type": "integer", "minimum": 3600, "maximum": 2592000},
     }

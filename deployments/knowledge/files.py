@@ -6,7 +6,6 @@ all; the content goes through in pieces.
 
 import re
 from collections.abc import AsyncGenerator, AsyncIterable
-from contextlib import aclosing
 from typing import Any, NamedTuple
 
 from actors.journal.protocol import FileQuery, JournalApi
@@ -69,18 +68,16 @@ class Files:
     async def content(self, tenant: str, file: str) -> Content:
         """What was uploaded."""
         row = await self._row(tenant, file)
-        return Content(row.size or 0, self._pieces(row))
+        try:
+            return Content(row.size or 0, await self._objects.get(tenant, file))
+        except FileNotFoundError:  # deleted in this moment
+            raise UnknownFileError(file) from None
 
     async def delete(self, tenant: str, file: str) -> dict[str, Any]:
         """Forget a file; its content is removed soon."""
         await self._row(tenant, file)
         await self._edit(DeleteFile(file=file, tenant=tenant))
         return {"id": file, "object": "file", "deleted": True}
-
-    async def _pieces(self, row: File) -> AsyncGenerator[bytes]:
-        async with aclosing(self._objects.get(row.tenant, row.id)) as pieces:
-            async for piece in pieces:
-                yield piece
 
     async def _row(self, tenant: str, file: str) -> File:
         row = await self._journal.file(tenant, file) if _ID.fullmatch(file) else None

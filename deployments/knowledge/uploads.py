@@ -66,9 +66,8 @@ class Uploads:
         await self._edit(reserve)
         size = await self._objects.put(tenant, part, content)
         await self._edit(CompleteFile(file=part, tenant=tenant, size=size, expires_after_s=UPLOAD_S))
-        _, parts = await self._row(tenant, upload)
-        made = next((each for each in parts if each.id == part), None)
-        if made is None:
+        made = await self._journal.file(tenant, part)
+        if made is None:  # the upload has ended meanwhile
             raise UnknownUploadError(upload)
         return {"id": part, "object": "upload.part", "created_at": int(made.created_at), "upload_id": upload}
 
@@ -104,7 +103,7 @@ class Uploads:
 
     async def _joined(self, parts: Sequence[File]) -> AsyncGenerator[bytes]:
         for part in parts:
-            async with aclosing(self._objects.get(part.tenant, part.id)) as pieces:
+            async with aclosing(await self._objects.get(part.tenant, part.id)) as pieces:
                 async for piece in pieces:
                     yield piece
 

@@ -1,5 +1,6 @@
 """`/v1/files` with the real client on ingestion in memory; contents are in a real folder."""
 
+from pathlib import Path
 from typing import Any
 
 import openai
@@ -33,6 +34,13 @@ async def test_a_file_is_there_until_it_is_deleted(client: AsyncOpenAI) -> None:
     for call in (client.files.retrieve, client.files.content, client.files.delete):
         with pytest.raises(openai.NotFoundError, match="not found"):
             await call(made.id)
+
+
+async def test_a_file_whose_content_has_just_gone_is_not_found(client: AsyncOpenAI, tmp_path: Path) -> None:
+    made = await client.files.create(file=TEXT, purpose="user_data")
+    next((tmp_path / "files").rglob(made.id)).unlink()
+    with pytest.raises(openai.NotFoundError, match="not found"):
+        await client.files.content(made.id)
 
 
 async def test_lists_are_paged_by_purpose_and_order(client: AsyncOpenAI) -> None:

@@ -19,7 +19,7 @@ async def pieces(count: int, *, broken: bool = False) -> AsyncGenerator[bytes]:
 
 
 async def read(objects: Objects, file: str, tenant: str = "a") -> bytes:
-    return b"".join([piece async for piece in objects.get(tenant, file)])
+    return b"".join([piece async for piece in await objects.get(tenant, file)])
 
 
 @pytest.mark.parametrize("count", [0, 1, 12])
@@ -32,7 +32,7 @@ async def test_what_was_put_is_read_and_counted(tmp_path: Path, count: int) -> N
 async def test_it_comes_in_pieces(tmp_path: Path) -> None:
     objects = Objects(str(tmp_path))
     await objects.put("a", "file-1", pieces(20))
-    sizes = [len(piece) async for piece in objects.get("a", "file-1")]
+    sizes = [len(piece) async for piece in await objects.get("a", "file-1")]
     assert sum(sizes) == 20 * CHUNK_BYTES
     assert max(sizes) <= 4 * CHUNK_BYTES
 

@@ -90,7 +90,6 @@ class Upload(NamedTuple):
     tenant: str
     filename: str
     purpose: str
-    mime_type: str
     size: int
     expires_after_s: float | None
     created_at: float
@@ -220,7 +219,6 @@ class CreateUpload:
     tenant: str
     filename: str
     purpose: str
-    mime_type: str
     size: int
     expires_after_s: float | None = None
 

@@ -76,7 +76,7 @@ def status_of(row: Upload, now: float) -> UploadStatus:
 
 
 def _new(command: CreateUpload, now: float) -> Upload:
-    names = (command.upload, command.tenant, command.filename, command.purpose, command.mime_type)
+    names = (command.upload, command.tenant, command.filename, command.purpose)
     times = (command.expires_after_s, now, now + UPLOAD_S)
     return Upload(*names, command.size, *times, UploadStatus.PENDING, "")
 

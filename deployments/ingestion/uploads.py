@@ -29,14 +29,14 @@ class NewUpload(Body):
 
     filename: Annotated[str, Field(min_length=1, max_length=1024)]
     purpose: Purpose
-    mime_type: Annotated[str, Field(min_length=1, max_length=256)]
+    mime_type: str  # wanted, as by OpenAI; nothing depends on it
     bytes: Annotated[int, Field(ge=1, le=MOST_BYTES)]
     expires_after: ExpiresAfter | None = None
 
     def announced(self) -> Announced:
         """What is about to come."""
         seconds = self.expires_after.seconds if self.expires_after else None
-        return Announced(self.filename, self.purpose, self.mime_type, self.bytes, expiry(self.purpose, seconds))
+        return Announced(self.filename, self.purpose, self.bytes, expiry(self.purpose, seconds))
 
 
 class Completion(Body):

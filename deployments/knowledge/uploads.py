@@ -38,7 +38,6 @@ class Announced(NamedTuple):
 
     filename: str
     purpose: str
-    mime_type: str
     size: int
     expires_after_s: float | None
 

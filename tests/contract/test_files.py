@@ -97,9 +97,7 @@ async def test_pruning_says_whether_more_has_lapsed(journal: Journal, clock: Man
     assert len(await errands(journal)) == 3
 
 
-NEW = CreateUpload(
-    upload="upload_1", tenant="default", filename="a.bin", purpose="vision", mime_type="image/png", size=6
-)
+NEW = CreateUpload(upload="upload_1", tenant="default", filename="a.bin", purpose="vision", size=6)
 CANCEL = CancelUpload(upload="upload_1", tenant="default")
 DONE = CompleteUpload(upload="upload_1", tenant="default", file="file-1", size=6)
 

@@ -6,7 +6,6 @@ CREATE TABLE uploads (
     tenant TEXT NOT NULL,
     filename TEXT NOT NULL,
     purpose TEXT NOT NULL,
-    mime_type TEXT NOT NULL,
     size INTEGER NOT NULL,        -- bytes, as announced
     expires_after_s REAL,         -- of the file
     created_at REAL NOT NULL,

@@ -31,13 +31,13 @@ DELETE FROM files WHERE id = ?;
 SELECT id, tenant, filename, purpose, size, created_at, expires_at, upload FROM files WHERE upload = ? ORDER BY id;
 
 -- name: upload
-SELECT id, tenant, filename, purpose, mime_type, size, expires_after_s, created_at, expires_at, status, file
+SELECT id, tenant, filename, purpose, size, expires_after_s, created_at, expires_at, status, file
 FROM uploads WHERE id = ?;
 
 -- name: put_upload
 INSERT INTO uploads
-    (id, tenant, filename, purpose, mime_type, size, expires_after_s, created_at, expires_at, status, file)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    (id, tenant, filename, purpose, size, expires_after_s, created_at, expires_at, status, file)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET status = excluded.status, file = excluded.file;
 
 -- name: remove_uploads

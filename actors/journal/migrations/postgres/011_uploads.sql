@@ -6,7 +6,6 @@ CREATE TABLE uploads (
     tenant text COLLATE "C" NOT NULL,
     filename text COLLATE "C" NOT NULL,
     purpose text COLLATE "C" NOT NULL,
-    mime_type text COLLATE "C" NOT NULL,
     size bigint NOT NULL,                    -- bytes, as announced
     expires_after_s double precision,        -- of the file
     created_at double precision NOT NULL,

@@ -16,7 +16,7 @@ from actors.token_log.token_log import TokenLog
 from deployments.history.history import UnknownJobError
 from deployments.history.stream_events import StreamFrame
 from deployments.ingestion.readers import BATCH_BYTES, DrainError, Readers, Subject
-from deployments.ingestion.sse import EventStream
+from deployments.ingestion.sse import PING, EventStream
 from deployments.ingestion.windows import Windows
 from pipelines.commands import Delete
 from pipelines.errors import TransientError
@@ -176,7 +176,7 @@ async def test_a_thousand_readers_see_every_byte_and_each_chunk_is_read_once(hou
         await asyncio.sleep(0)
     await house.complete(job)
     await house.seal()
-    bodies = {b"".join(chunks) for chunks in await reading}
+    bodies = {b"".join(chunks).replace(PING, b"") for chunks in await reading}  # a slow machine is kept alive
     for client in clients:
         await client.__aexit__(None, None, None)
     await readers.close()

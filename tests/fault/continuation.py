@@ -27,6 +27,7 @@ BODY: dict[str, Any] = {
     "temperature": 0,
     "background": True,
     "stream": True,
+    "include": ["message.output_text.logprobs"],  # one for each token, where a piece of text can be several
 }
 
 
@@ -38,16 +39,21 @@ def undisturbed(server: ServerProcess) -> Follower:
     return follower
 
 
-def disturbed(server: ServerProcess, deltas: int) -> Follower:
-    """A run whose engine is killed after so many pieces of text."""
+def disturbed(server: ServerProcess, cut: int) -> Follower:
+    """A run whose engine is killed once so many tokens were told."""
     follower = Follower(server, BODY)
-    seen = 0
+    seen, killed = 0, False
     for event in follower:
-        seen += event["type"] == "response.output_text.delta"
-        if seen == deltas:
+        seen += told(event)
+        if seen >= cut and not killed:
             server.kill(ENGINE)
-            seen += 1
+            killed = True
     return follower
+
+
+def told(event: dict[str, Any]) -> int:
+    """How many tokens an event tells."""
+    return len(event["logprobs"]) if event["type"] == "response.output_text.delta" else 0
 
 
 def same(whole: Follower, run: Follower) -> bool:
@@ -76,8 +82,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, real_server(Path(folder)) as server:
         whole = undisturbed(server)
         print(f"undisturbed: {whole.text!r}")
-        deltas = sum(event["type"] == "response.output_text.delta" for event in whole.events)
-        results = {cut: same(whole, disturbed(server, cut)) for cut in range(EVERY, deltas, EVERY)}
+        tokens = sum(told(event) for event in whole.events)
+        results = {cut: same(whole, disturbed(server, cut)) for cut in range(EVERY, tokens, EVERY)}
     print(json.dumps({"cuts": len(results), "equal": sum(results.values()), "at": results}))
     return 0 if all(results.values()) else 1
 

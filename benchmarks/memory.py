@@ -15,7 +15,7 @@ from benchmarks.load import post, send
 from benchmarks.server import Server, serve
 from benchmarks.tickets import sampling
 from configs.settings import CONFIGS
-from pipelines.generate import PROMPTING_TOPIC, inference_topic
+from pipelines.steps import PROMPTING_TOPIC, inference_topic
 
 FIRST = 1_000
 ALL = 10_000

@@ -24,10 +24,10 @@ from benchmarks.crew import crew
 from configs.settings import PlaneSettings
 from deployments.app import limits_of
 from pipelines.commands import Answer, Payload, Submit, Verdict
-from pipelines.generate import PROMPTING_TOPIC, inference_topic
 from pipelines.jobs import timed_reference_of
 from pipelines.payloads import Message, Request
 from pipelines.ports import Ports
+from pipelines.steps import PROMPTING_TOPIC, inference_topic
 
 JOBS = 1_000_000
 PER_CALL = 1_000

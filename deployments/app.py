@@ -35,8 +35,8 @@ from deployments.prompting.renderer import PromptModel, PromptRenderer
 from deployments.prompting.templates import Templates
 from deployments.prompting.tokenizers import ChatTokenizer, WordCounter
 from deployments.prompting.worker import PromptWorker
-from pipelines.generate import PROMPTING_TOPIC, inference_topic
 from pipelines.ports import Ports
+from pipelines.steps import PROMPTING_TOPIC, inference_topic
 
 log = logging.getLogger("heliograph")
 PROMPTING_SLOTS = 256  # prompts rendered at once, at the most

@@ -56,8 +56,8 @@ from deployments.ingestion.direct import DirectService
 from deployments.knowledge.library import open_library
 from deployments.remote_history import remote_history
 from deployments.remote_lane import RemoteLane
-from pipelines.generate import inference_topic
 from pipelines.payloads import Prompt
+from pipelines.steps import inference_topic
 
 SMALL = {"num_cpus": 0.1}
 HEALTH_S = 2  # a replica that died is replaced this soon

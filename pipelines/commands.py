@@ -31,7 +31,7 @@ class Submit:
     `max_output_tokens` is what it reserves where its tenant has a token budget. A job that is `attached_to` an
     ingestion session is cancelled with it; another use of its key attaches it anew. `parent` is the job that it goes
     on from, which must have a result that is kept; `context` are the payloads of earlier turns, each referred to once
-    more until this job is removed.
+    more until this job is removed. `part_of` is the batch or the vector store that takes note of the job's end.
     """
 
     job_id: str
@@ -49,6 +49,7 @@ class Submit:
     parent: str = ""
     context: tuple[Reference, ...] = ()
     conversation: str = ""
+    part_of: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +74,34 @@ class Rendered:
     prompt: Payload
     input_tokens: int = 0
     waited_s: float = 0.0  # from ready to claimed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retrieved:
+    """Passages were found. Where they are not to be `reranked`, the prompt is next."""
+
+    context: Payload
+    passages: int
+    reranked: bool
+    waited_s: float = 0.0  # from ready to claimed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reranked:
+    """They are in their final order; this payload takes the place of the one before."""
+
+    context: Payload
+    passages: int
+    waited_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Indexed:
+    """A file is in its vector store's index: so many chunks, and bytes of text and vectors."""
+
+    chunks: int
+    usage_bytes: int
+    tokens: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +139,7 @@ class Released:
     """The worker hands the claim back; spends no attempt."""
 
 
-Outcome = Rendered | Generated | Failed | Released
+Outcome = Rendered | Retrieved | Reranked | Indexed | Generated | Failed | Released
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

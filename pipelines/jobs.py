@@ -89,6 +89,7 @@ class Job:
     ready_at: float
     deadline_at: float
     step_deadline_at: float | None = None  # of the attempt that is claimed; None: the job's own is enough
+    step_ends_at: float | None = None  # of all attempts of the present step; None: likewise
     attempt: int = 0  # of the present step, counted before work
     failures: int = 0  # of the present step, for no known reason
     crashes: int = 0  # of workers that held the present step
@@ -104,6 +105,7 @@ class Job:
     finished_at: float | None = None
     fault: Fault | None = None
     request: Reference
+    context: Reference | None = None  # the passages that were found for it
     rendered: Reference | None = None
     result: Reference | None = None
     usage: Usage | None = None
@@ -116,6 +118,7 @@ class Job:
     conversation: str = ""  # to which it adds a turn
     stored: bool = True  # whether others may go on from it
     deleted: bool = False  # shown to nobody; never true of a stored job
+    part_of: str = ""  # the batch or the vector store that takes note of its end
 
     @property
     def continuable(self) -> bool:
@@ -162,5 +165,6 @@ class ClaimedJob:
     claimed_at: float
     traceparent: str
     request: Reference
+    context: Reference | None
     rendered: Reference | None
     payloads: dict[Reference, bytes] = field(default_factory=dict)

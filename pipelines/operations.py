@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from events.ids import derived_id
 from events.v1.tokens_pb2 import Chunk, CloseItem, InProgress, Logprob, OpenItem, Operation
-from pipelines.generate import FIRST_OPERATION
 from pipelines.jobs import Status
+from pipelines.steps import FIRST_OPERATION
 
 
 class Kind(StrEnum):

@@ -9,9 +9,9 @@ from deployments.inference.interpreter import Interpreter
 from deployments.inference.readers import Reader
 from deployments.inference.transcript import Transcript
 from events.v1.tokens_pb2 import Chunk, Logprob, Operation
-from pipelines.generate import INFER
 from pipelines.jobs import ClaimedJob, Reference
 from pipelines.operations import EMPTY, Item, LogState, Piece, replay
+from pipelines.steps import INFER
 from tests.factories import job_id
 
 _CLAIM = ClaimedJob(
@@ -27,6 +27,7 @@ _CLAIM = ClaimedJob(
     claimed_at=0,
     traceparent="",
     request=Reference("0" * 64, 1),
+    context=None,
     rendered=None,
 )
 

@@ -6,7 +6,8 @@ a job has reserved is released, and what it has used is spent, in the transactio
 
 from collections.abc import Iterable, Mapping
 
-from actors.journal.store import Budget, Transaction
+from actors.journal.rows import Budget
+from actors.journal.store import Transaction
 from pipelines.jobs import Job
 
 

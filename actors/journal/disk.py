@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from actors.journal.errands import Errand
-from actors.journal.store import Budget, EventRow, KeyRow
+from actors.journal.rows import Budget, EventRow, KeyRow
 from pipelines.edits import Conversation, Entry, File, Template, TemplateVersion, Upload
 from pipelines.jobs import DeadLetter, Job
 

@@ -4,22 +4,25 @@ What followers, dispatcher and workers must hear of is gathered in `effects`, wh
 has committed.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 
 from actors.journal.effects import Effects
 from actors.journal.envelopes import seal_envelope
-from actors.journal.store import EventRow, Transaction
+from actors.journal.retention import unlink
+from actors.journal.rows import EventRow
+from actors.journal.store import Transaction
 from actors.telemetry.logs import StateChange
+from pipelines.changes import Change
 from pipelines.commands import INLINE_BYTES, Payload
 from pipelines.jobs import DeadLetter, Job, Reference, StepState
-from pipelines.transitions import Change
 
 
 class Draft:
     """One batch's. `on_end` hears of each job that becomes terminal, while the transaction is open."""
 
     def __init__(
-        self, transaction: Transaction, *, now: float, new_id: Callable[[str], str], on_end: Callable[[Job], None]
+        self, transaction: Transaction, *, now: float, new_id: Callable[[str], str], on_end: Callable[[Change], None]
     ) -> None:
         self._transaction = transaction
         self._now = now
@@ -30,6 +33,7 @@ class Draft:
         self._events: list[EventRow] = []
         self._blobs: list[tuple[str, Reference, bytes]] = []
         self._referred: list[tuple[str, Reference]] = []  # payloads that are there already
+        self._dropped: Counter[tuple[str, Reference]] = Counter()  # payloads to which a job refers no more
         self._sealed: list[str] = []
         self.letters: dict[str, DeadLetter] = {}  # those that this batch redrives
         self._new_letters: list[DeadLetter] = []
@@ -65,8 +69,9 @@ class Draft:
             name = fact.DESCRIPTOR.name
             self.effects.changes.append(StateChange(name, job.id, before.step, attempt, job.traceparent))
         self.jobs[job.id] = job
+        self._dropped.update((job.tenant, reference) for reference in change.dropped)
         if job.status.terminal and not before.status.terminal:
-            self._on_end(job)
+            self._on_end(change)
         if change.dead_letter is not None:
             self.put_letter(change.dead_letter)
         return job
@@ -119,6 +124,7 @@ class Draft:
         self._transaction.append(self._events)
         self._transaction.put_blobs(self._blobs, self._now)
         self._transaction.refer(self._referred)
+        self._transaction.put_errands(list(unlink(self._transaction.release(self._dropped))), self._now)
         self._transaction.put_dead_letters(self._new_letters)
         self._transaction.remove_dead_letters(self._hidden)
         ended = [job for before, job in changed if job.status.terminal and not (before and before.status.terminal)]
@@ -131,5 +137,5 @@ class Draft:
         self.effects.attached.update(job.attached_to for _, job in changed if job.attached_to)
         self.effects.followed.update(dict.fromkeys(row.job_id for row in self._events))
         self._before = dict(self.jobs)
-        self._events, self._blobs, self._referred, self._sealed = [], [], [], []
+        self._events, self._blobs, self._referred, self._sealed, self._dropped = [], [], [], [], Counter()
         self._new_letters, self._hidden = [], []

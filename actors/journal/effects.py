@@ -4,8 +4,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from actors.telemetry.logs import StateChange
-from pipelines.generate import next_step
 from pipelines.jobs import Job, StepState
+from pipelines.steps import next_step
 
 
 @dataclass(slots=True)

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from actors.journal.store import Transaction
 from pipelines.commands import INLINE_BYTES, Claim
-from pipelines.generate import RENDER
 from pipelines.jobs import ClaimedJob, Job, Reference
+from pipelines.steps import INDEX, INFER, RENDER, RERANK, RETRIEVE
 
 Payloads = Mapping[tuple[str, Reference], bytes]  # by tenant and reference
 
@@ -33,9 +33,8 @@ def _payloads(transaction: Transaction, jobs: Sequence[Job]) -> Payloads:
     """What the steps of these jobs need, in one query per tenant."""
     wanted: dict[str, list[Reference]] = {}
     for job in jobs:
-        needed = _needed(job)
-        if needed is not None and needed.size <= INLINE_BYTES:
-            wanted.setdefault(job.tenant, []).append(needed)
+        small = [reference for reference in _needed(job) if reference.size <= INLINE_BYTES]
+        wanted.setdefault(job.tenant, []).extend(small)
     return {
         (tenant, reference): data
         for tenant, references in wanted.items()
@@ -45,8 +44,7 @@ def _payloads(transaction: Transaction, jobs: Sequence[Job]) -> Payloads:
 
 
 def _claimed(job: Job, ready_at: float, payloads: Payloads, now: float) -> ClaimedJob:
-    needed = _needed(job)
-    data = payloads.get((job.tenant, needed)) if needed is not None else None
+    own = {reference: payloads.get((job.tenant, reference)) for reference in _needed(job)}
     return ClaimedJob(
         job_id=job.id,
         tenant=job.tenant,
@@ -60,11 +58,19 @@ def _claimed(job: Job, ready_at: float, payloads: Payloads, now: float) -> Claim
         claimed_at=now,
         traceparent=job.traceparent,
         request=job.request,
+        context=job.context,
         rendered=job.rendered,
-        payloads={needed: data} if needed is not None and data is not None else {},
+        payloads={reference: data for reference, data in own.items() if data is not None},
     )
 
 
-def _needed(job: Job) -> Reference | None:
+def _needed(job: Job) -> Sequence[Reference]:
     """What the present step reads."""
-    return job.request if job.step == RENDER else job.rendered
+    wanted = {
+        RENDER: (job.request, job.context),
+        RETRIEVE: (job.request,),
+        RERANK: (job.request, job.context),
+        INDEX: (job.request,),
+        INFER: (job.rendered, job.context),
+    }
+    return [reference for reference in wanted[job.step] if reference is not None]

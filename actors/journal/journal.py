@@ -44,9 +44,9 @@ from pipelines.commands import (
     Tick,
 )
 from pipelines.edits import Edit
-from pipelines.generate import first_step
 from pipelines.jobs import ClaimedJob
 from pipelines.ports import Ports
+from pipelines.steps import first_step
 
 T = TypeVar("T")
 COMING_S = 0.25  # how long a claim waits for a step whose predecessor is being worked on
@@ -114,13 +114,13 @@ class Journal(Reads):
 
     async def submit(self, batch: Sequence[Submit]) -> list[Answer]:
         """Accept jobs. Their first step is coming while they are written, so that its worker is on its way by then."""
-        topic = first_step().topic
-        self.coming[topic] += len(batch)
+        coming = Counter(first_step(command.pipeline).topic for command in batch)
+        self.coming.update(coming)
         self.on_commit(Effects())
         try:
             return await self._answers(batch)
         finally:
-            self.coming[topic] -= len(batch)
+            self.coming.subtract(coming)
 
     async def claim(self, claim: Claim) -> list[ClaimedJob]:
         """The best ready steps of a topic; a repeat gets what is left of the first answer.

@@ -3,7 +3,8 @@
 import json
 from collections.abc import Container, Sequence
 
-from actors.journal.store import KeyRow, Transaction
+from actors.journal.rows import KeyRow
+from actors.journal.store import Transaction
 from pipelines.commands import Answer, Key, Submit, Verdict
 from pipelines.jobs import Job
 

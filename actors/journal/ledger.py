@@ -19,7 +19,9 @@ from actors.journal.keys import Keys, replay
 from actors.journal.retention import prune
 from actors.journal.store import Transaction
 from actors.journal.templates import edit_template
+from actors.journal.upkeep import Upkeep
 from pipelines import transitions
+from pipelines.changes import Change
 from pipelines.commands import (
     Abandon,
     Answer,
@@ -28,21 +30,18 @@ from pipelines.commands import (
     CloseErrands,
     Command,
     Delete,
-    Failed,
     Finish,
-    Generated,
     MarkSealed,
     Orphan,
-    Payload,
     Prune,
     Redrive,
-    Rendered,
     Submit,
     Tick,
     Verdict,
 )
 from pipelines.edits import ConversationEdit, Edit, FileEdit, TemplateEdit, UploadEdit
-from pipelines.jobs import ClaimedJob, Job, Reference, StepState
+from pipelines.jobs import ClaimedJob, Reference, StepState
+from pipelines.outcomes import payload_of, settle
 
 Reply = Answer | list[ClaimedJob] | int  # the number of what was pruned, or abandoned
 
@@ -71,6 +70,7 @@ class Ledger:
         self._budgets = Budgets(transaction, token_budgets)
         self._conversations = Conversations(transaction, now)
         self._draft = Draft(transaction, now=now, new_id=new_id, on_end=self._settle)
+        self._upkeep = Upkeep(transaction, self._draft, now=now, random=random)
         self.effects: Effects = self._draft.effects  # once the batch has committed
         self._contexts: dict[str, tuple[Reference, ...]] = {}  # of the jobs that this batch redrives
         self._handlers: dict[type, Callable[[Any], Reply]] = {
@@ -79,7 +79,7 @@ class Ledger:
             Finish: self._finish,
             Cancel: self._cancel,
             Delete: self._delete,
-            Abandon: self._abandon,
+            Abandon: lambda command: self._upkeep.abandon(command.session, command.limit),
             Redrive: self._redrive,
             Orphan: self._orphan,
             Tick: self._tick,
@@ -179,10 +179,9 @@ class Ledger:
             return Answer(Verdict.DONE, job.status)  # a repeat
         if job.step_state is not StepState.CLAIMED or job.fence != command.fence:
             return Answer(Verdict.STALE, job.status)
-        match command.outcome:
-            case Rendered(prompt=payload) | Generated(result=payload) | Failed(traceback=Payload() as payload):
-                self._draft.keep(job.tenant, payload)
-        changed = self._draft.change(transitions.settle(job, command.outcome, self._now, self._random))
+        if (payload := payload_of(command.outcome)) is not None:
+            self._draft.keep(job.tenant, payload)
+        changed = self._draft.change(settle(job, command.outcome, self._now, self._random))
         return Answer(Verdict.DONE, changed.status)
 
     def _cancel(self, command: Cancel) -> Answer:
@@ -207,14 +206,6 @@ class Ledger:
             self._forget_keys()
         return Answer(Verdict.DONE, job.status)
 
-    def _abandon(self, command: Abandon) -> int:
-        self._flush()
-        left = self._draft.adopt(self._transaction.attached(command.session, command.limit))
-        for job in left:
-            self._draft.revoke(job)
-            self._draft.change(transitions.cancel(job, self._now))
-        return len(left)
-
     def _redrive(self, command: Redrive) -> Answer:
         letter = self._draft.letters.get(command.job_id)
         if letter is None or letter.tenant != command.tenant:
@@ -237,26 +228,11 @@ class Ledger:
         return Answer(Verdict.DONE, job_id=letter.redriven_as)
 
     def _orphan(self, command: Orphan) -> Answer:
-        self._flush()
-        held = self._draft.adopt(self._transaction.held(command.worker))
-        for job in held:
-            self._draft.revoke(job)
-        for change in transitions.orphan(held, command, self._now):
-            self._draft.change(change)
+        self._upkeep.orphan(command)
         return Answer(Verdict.DONE)
 
     def _tick(self, command: Tick) -> Answer:
-        self._flush()
-        for job in self._draft.adopt(self._transaction.overdue(self._now, command.limit)):
-            self._draft.revoke(job)
-            self._draft.change(transitions.expire(job, self._now))
-        self._flush()
-        for job in self._draft.adopt(self._transaction.late(self._now, command.limit)):
-            self._draft.revoke(job)
-            self._draft.change(transitions.take_back(job, self._now, self._random))
-        self._flush()
-        for job in self._draft.adopt(self._transaction.due(self._now, command.limit)):
-            self._draft.change(transitions.wake(job, self._now))
+        self._upkeep.tick(command.limit)
         return Answer(Verdict.DONE)
 
     def _prune(self, command: Prune) -> int:
@@ -276,10 +252,10 @@ class Ledger:
         self._transaction.postpone_errands(command.postponed, command.due_at)
         return Answer(Verdict.DONE)
 
-    def _settle(self, job: Job) -> None:
+    def _settle(self, change: Change) -> None:
         """The job has just ended."""
-        self._budgets.settle(job)
-        self._conversations.settle(job, self._draft)
+        self._budgets.settle(change.job)
+        self._conversations.settle(change.job, self._draft)
 
     def _forget_keys(self) -> None:
         """Only jobs that are there, and shown, have keys."""

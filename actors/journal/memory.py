@@ -9,31 +9,27 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from actors.journal.conversation_table import ConversationReader, MemoryConversations
 from actors.journal.disk import TABLES, Disk
 from actors.journal.errands import Errand
-from actors.journal.file_table import FileReader, MemoryFiles
 from actors.journal.memory_transaction import MemoryTransaction
 from actors.journal.protocol import DeadLetterQuery, JobQuery
+from actors.journal.side_tables import MemorySideReaders
 from actors.journal.store import Census, CensusRow, take_census
-from actors.journal.template_table import MemoryTemplates, TemplateReader
 from actors.stores import StaleEpochError
 from pipelines.jobs import DeadLetter, Job, Reference
 
 
-class MemoryStore:
+class MemoryStore(MemorySideReaders):
     """See `store.Store`."""
 
     remote = False
 
     def __init__(self, disk: Disk) -> None:
+        super().__init__(disk)
         self._disk = disk
         disk.epoch += 1
         self.uuid = disk.uuid
         self.epoch = disk.epoch
-        self.conversations: ConversationReader = MemoryConversations(disk)
-        self.templates: TemplateReader = MemoryTemplates(disk)
-        self.files: FileReader = MemoryFiles(disk)
 
     @contextmanager
     def transaction(self) -> Iterator[MemoryTransaction]:

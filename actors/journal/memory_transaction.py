@@ -3,23 +3,19 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from actors.journal.conversation_table import ConversationTable, MemoryConversations
 from actors.journal.disk import Disk
 from actors.journal.errands import Errand
-from actors.journal.file_table import FileTable, MemoryFiles
-from actors.journal.store import Budget, EventRow, KeyRow
-from actors.journal.template_table import MemoryTemplates, TemplateTable
+from actors.journal.rows import Budget, EventRow, KeyRow
+from actors.journal.side_tables import MemorySideTables
 from pipelines.jobs import DeadLetter, Job, Reference, StepState
 
 
-class MemoryTransaction:
+class MemoryTransaction(MemorySideTables):
     """See `store.Transaction`. Works on a copy of the disk that replaces it at the commit."""
 
     def __init__(self, disk: Disk) -> None:
+        super().__init__(disk)
         self.disk = disk
-        self.conversations: ConversationTable = MemoryConversations(disk)
-        self.templates: TemplateTable = MemoryTemplates(disk)
-        self.files: FileTable = MemoryFiles(disk)
 
     def load(self, ids: Iterable[str]) -> dict[str, Job]:
         """Those of the jobs that exist."""
@@ -57,6 +53,11 @@ class MemoryTransaction:
     def late(self, now: float, limit: int) -> list[Job]:
         """Claimed steps past the deadline of their attempt."""
         ends = [(job.step_deadline_at, job) for job in self._in(StepState.CLAIMED) if job.step_deadline_at is not None]
+        return [job for end, job in sorted(ends, key=lambda pair: pair[0]) if end <= now][:limit]
+
+    def spent(self, now: float, limit: int) -> list[Job]:
+        """Steps whose time is over."""
+        ends = [(job.step_ends_at, job) for job in self.disk.jobs.values() if job.step_ends_at is not None]
         return [job for end, job in sorted(ends, key=lambda pair: pair[0]) if end <= now][:limit]
 
     def attached(self, session: str, limit: int) -> list[Job]:

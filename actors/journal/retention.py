@@ -38,8 +38,8 @@ A_MONTH = Retention()
 
 def size_of(job: Job) -> int:
     """About how many bytes a job takes, wherever they are. A result counts twice: its text is in the token log too."""
-    sizes = [reference.size for reference in (job.request, job.rendered, job.result, job.result) if reference]
-    return JOB_BYTES + sum(sizes)
+    sizes = [reference.size for reference in _own(job)]
+    return JOB_BYTES + sum(sizes) + (job.result.size if job.result else 0)
 
 
 def prune(transaction: Transaction, command: Prune, now: float) -> list[Job]:
@@ -70,11 +70,15 @@ def _references(jobs: Sequence[Job], events: Iterable[tuple[str, bytes]]) -> Cou
     """What these jobs referred to, and how often: each was counted when it was put."""
     counts: Counter[tuple[str, Reference]] = Counter()
     for job in jobs:
-        counts.update((job.tenant, reference) for reference in (job.request, job.rendered, job.result) if reference)
+        counts.update((job.tenant, reference) for reference in _own(job))
     for tenant, event in events:
         if any(name in event for name in _REFERRING):
             counts.update((tenant, reference) for reference in _said(open_envelope(event)[1]))
     return counts
+
+
+def _own(job: Job) -> list[Reference]:
+    return [reference for reference in (job.request, job.context, job.rendered, job.result) if reference]
 
 
 def _said(fact: Any) -> Iterator[Reference]:

@@ -1,4 +1,4 @@
-"""A job as a row of the table `jobs`, in every SQL store.
+"""What the rows of the tables are: a job's columns in every SQL store, and the small rows beside it.
 
 Columns are read and written by name: a later migration only adds columns, with defaults, so that a process of this
 version goes on working on a store that a newer one has migrated.
@@ -6,9 +6,41 @@ version goes on working on a store that a newer one has migrated.
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipelines.jobs import Fault, Job, Reference, Status, StepState, Usage, parse_reference
+
+
+class EventRow(NamedTuple):
+    """One event, as a serialised `Envelope`."""
+
+    job_id: str
+    tenant: str
+    data: bytes
+
+
+class KeyRow(NamedTuple):
+    """An idempotency key in use. `name` is made of tenant, route and the client's word."""
+
+    name: str
+    tenant: str
+    fingerprint: str
+    job_id: str
+    created_at: float
+
+
+class Budget(NamedTuple):
+    """What a tenant's open jobs have reserved, and what those that ended have spent, in output tokens."""
+
+    tenant: str
+    reserved: int = 0
+    spent: int = 0
+
+    @property
+    def taken(self) -> int:
+        """What is not left for others."""
+        return self.reserved + self.spent
+
 
 COLUMNS = (
     "id", "tenant", "pipeline", "model", "status", "step", "step_state", "topic", "priority",
@@ -16,13 +48,14 @@ COLUMNS = (
     "created_at", "started_at", "finished_at", "fault", "request", "rendered",
     "result", "usage", "log_end", "reason", "traceparent",
     "failures", "crashes", "lone_crashes", "suspects", "redrive_of", "reserved", "step_deadline_at",
-    "attached_to", "conversation", "stored", "deleted",
+    "attached_to", "conversation", "stored", "deleted", "context", "part_of", "step_ends_at",
 )  # fmt: skip
 CHANGING = (  # what never changes after the insert is left out, so the index on tenants is not touched
     "status", "step", "step_state", "topic", "ready_at", "attempt", "releases", "fence",
     "settled", "worker", "claim_id", "started_at", "finished_at", "fault", "rendered",
     "result", "usage", "log_end", "reason",
     "failures", "crashes", "lone_crashes", "suspects", "step_deadline_at", "attached_to", "stored", "deleted",
+    "context", "step_ends_at",
 )  # fmt: skip
 FRAGMENTS = {  # what the braces in the queries stand for
     "job": ", ".join(COLUMNS),
@@ -39,7 +72,8 @@ def to_row(job: Job) -> tuple[Any, ...]:
         job.created_at, job.started_at, job.finished_at, _json(job.fault), str(job.request), _text(job.rendered),
         _text(job.result), _json(job.usage), job.end, job.reason, job.traceparent, job.failures, job.crashes,
         job.lone_crashes, job.suspects, job.redrive_of, job.reserved, job.step_deadline_at,
-        job.attached_to, job.conversation, int(job.stored), int(job.deleted),
+        job.attached_to, job.conversation, int(job.stored), int(job.deleted), _text(job.context), job.part_of,
+        job.step_ends_at,
     )  # fmt: skip
 
 
@@ -49,7 +83,8 @@ def to_changes(job: Job) -> tuple[Any, ...]:
         job.status, job.step, job.step_state, job.topic, job.ready_at, job.attempt, job.releases, job.fence,
         job.settled, job.worker, job.claim_id, job.started_at, job.finished_at, _json(job.fault), _text(job.rendered),
         _text(job.result), _json(job.usage), job.end, job.reason, job.failures, job.crashes, job.lone_crashes,
-        job.suspects, job.step_deadline_at, job.attached_to, int(job.stored), int(job.deleted), job.id,
+        job.suspects, job.step_deadline_at, job.attached_to, int(job.stored), int(job.deleted), _text(job.context),
+        job.step_ends_at, job.id,
     )  # fmt: skip
 
 
@@ -59,7 +94,7 @@ def from_row(row: Sequence[Any]) -> Job:
         job_id, tenant, pipeline, model, status, step, step_state, topic, priority, ready_at, deadline_at, attempt,
         releases, fence, settled, worker, claim_id, created_at, started_at, finished_at, fault, request, rendered,
         result, usage, end, reason, traceparent, failures, crashes, lone_crashes, suspects, redrive_of,
-        reserved, step_deadline_at, attached_to, conversation, stored, deleted,
+        reserved, step_deadline_at, attached_to, conversation, stored, deleted, context, part_of, step_ends_at,
     ) = row  # fmt: skip
     return Job(
         id=job_id,
@@ -101,6 +136,9 @@ def from_row(row: Sequence[Any]) -> Job:
         conversation=conversation,
         stored=bool(stored),
         deleted=bool(deleted),
+        context=parse_reference(context) if context else None,
+        part_of=part_of,
+        step_ends_at=step_ends_at,
     )
 
 

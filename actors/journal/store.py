@@ -7,48 +7,14 @@ has a tenant; a store object of an older epoch can never write again.
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from actors.journal.errands import Errand
 from actors.journal.protocol import DeadLetterQuery, JobQuery
-from pipelines.generate import next_step
+from actors.journal.rows import Budget, EventRow, KeyRow
+from actors.journal.side_tables import SideReaders, SideTables
 from pipelines.jobs import DeadLetter, Job, Reference, StepState
-
-if TYPE_CHECKING:  # they are made on the memory store's disk, which is made of the rows below
-    from actors.journal.conversation_table import ConversationReader, ConversationTable
-    from actors.journal.file_table import FileReader, FileTable
-    from actors.journal.template_table import TemplateReader, TemplateTable
-
-
-class EventRow(NamedTuple):
-    """One event, as a serialised `Envelope`."""
-
-    job_id: str
-    tenant: str
-    data: bytes
-
-
-class KeyRow(NamedTuple):
-    """An idempotency key in use. `name` is made of tenant, route and the client's word."""
-
-    name: str
-    tenant: str
-    fingerprint: str
-    job_id: str
-    created_at: float
-
-
-class Budget(NamedTuple):
-    """What a tenant's open jobs have reserved, and what those that ended have spent, in output tokens."""
-
-    tenant: str
-    reserved: int = 0
-    spent: int = 0
-
-    @property
-    def taken(self) -> int:
-        """What is not left for others."""
-        return self.reserved + self.spent
+from pipelines.steps import next_step
 
 
 class Census(NamedTuple):
@@ -87,12 +53,8 @@ def take_census(rows: Iterable[CensusRow]) -> Census:
     return census
 
 
-class Transaction(Protocol):
+class Transaction(SideTables, Protocol):
     """One write transaction. Later reads in it see its earlier writes."""
-
-    conversations: "ConversationTable"
-    templates: "TemplateTable"
-    files: "FileTable"
 
     def load(self, ids: Iterable[str]) -> dict[str, Job]:
         """Those of the jobs that exist."""
@@ -117,6 +79,9 @@ class Transaction(Protocol):
 
     def late(self, now: float, limit: int) -> list[Job]:
         """Claimed steps past the deadline of their attempt."""
+
+    def spent(self, now: float, limit: int) -> list[Job]:
+        """Steps whose attempts, all together, have taken the time that they have."""
 
     def attached(self, session: str, limit: int) -> list[Job]:
         """Jobs that are not terminal and attached to this session."""
@@ -194,15 +159,12 @@ class Transaction(Protocol):
         """Rows whose time comes later."""
 
 
-class Store(Protocol):
+class Store(SideReaders, Protocol):
     """Where the journal lives. `transaction` belongs to one thread; reads to another, or where it is remote to any."""
 
     uuid: str
     epoch: int
     remote: bool  # across a network: a read may take long
-    conversations: "ConversationReader"
-    templates: "TemplateReader"
-    files: "FileReader"
 
     def transaction(self) -> AbstractContextManager[Transaction]:
         """A write transaction; raises StaleEpochError where a newer writer exists."""

@@ -9,18 +9,11 @@ from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any
 
-from actors.journal.conversation_table import (
-    ConversationReader,
-    ConversationTable,
-    SqlConversationReader,
-    SqlConversations,
-)
 from actors.journal.errands import Errand, ErrandKind
-from actors.journal.file_table import FileReader, FileTable, SqlFileReader, SqlFiles
 from actors.journal.protocol import DeadLetterQuery, JobQuery
-from actors.journal.rows import FRAGMENTS, from_row, to_changes, to_row
-from actors.journal.store import Budget, Census, CensusRow, EventRow, KeyRow, take_census
-from actors.journal.template_table import SqlTemplateReader, SqlTemplates, TemplateReader, TemplateTable
+from actors.journal.rows import FRAGMENTS, Budget, EventRow, KeyRow, from_row, to_changes, to_row
+from actors.journal.side_tables import SQL_FILES, SqlSideReaders, SqlSideTables
+from actors.journal.store import Census, CensusRow, take_census
 from actors.stores import Database, Reader, Statements, load_queries
 from pipelines.jobs import DeadLetter, Job, Reference, StepState
 
@@ -30,18 +23,16 @@ _LAST = "\U0010ffff"  # sorts behind every id
 
 def queries(dialect: str) -> dict[str, str]:
     """Every statement of the journal in this dialect."""
-    names = ("queries", "conversations", "templates", "files", dialect)
+    names = ("queries", *SQL_FILES, dialect)
     return load_queries(*(HERE / "sql" / f"{name}.sql" for name in names), fragments=FRAGMENTS)
 
 
-class TablesTransaction:
+class TablesTransaction(SqlSideTables):
     """See `store.Transaction`."""
 
     def __init__(self, statements: Statements) -> None:
+        super().__init__(statements)
         self._statements = statements
-        self.conversations: ConversationTable = SqlConversations(statements)
-        self.templates: TemplateTable = SqlTemplates(statements)
-        self.files: FileTable = SqlFiles(statements)
 
     def load(self, ids: Iterable[str]) -> dict[str, Job]:
         """Those of the jobs that exist."""
@@ -74,6 +65,10 @@ class TablesTransaction:
     def late(self, now: float, limit: int) -> list[Job]:
         """Claimed steps past the deadline of their attempt."""
         return self._jobs("late", now, limit)
+
+    def spent(self, now: float, limit: int) -> list[Job]:
+        """Steps whose time is over."""
+        return self._jobs("spent", now, limit)
 
     def attached(self, session: str, limit: int) -> list[Job]:
         """Open jobs of a session."""
@@ -192,18 +187,16 @@ class TablesTransaction:
         return [from_row(row) for row in self._statements.rows(query, *values)]
 
 
-class TablesStore:
+class TablesStore(SqlSideReaders):
     """See `store.Store`."""
 
     def __init__(self, database: Database) -> None:
+        super().__init__(database.reader)
         self._database = database
         self._reader = database.reader
         self.uuid = database.uuid
         self.epoch = database.epoch
         self.remote = database.remote
-        self.conversations: ConversationReader = SqlConversationReader(database.reader)
-        self.templates: TemplateReader = SqlTemplateReader(database.reader)
-        self.files: FileReader = SqlFileReader(database.reader)
 
     @contextmanager
     def transaction(self) -> Iterator[TablesTransaction]:

@@ -4,11 +4,17 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from actors.telemetry.logs import StateChange, log_changes
-from pipelines.generate import INFER, RENDER
 from pipelines.jobs import ClaimedJob, Job
 from pipelines.ports import Ports
+from pipelines.steps import INDEX, INFER, RENDER, RERANK, RETRIEVE
 
-WAITS = {RENDER: "wait.prompting", INFER: "wait.inference"}
+WAITS = {
+    RETRIEVE: "wait.retrieval",
+    RERANK: "wait.reranking",
+    RENDER: "wait.prompting",
+    INFER: "wait.inference",
+    INDEX: "wait.indexing",
+}
 
 
 def tell_commit(changes: Sequence[StateChange], ended: Iterable[Job], *, took_s: float, ports: Ports) -> None:

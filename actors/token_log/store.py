@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
-from pipelines.generate import FIRST_OPERATION
+from pipelines.steps import FIRST_OPERATION
 
 
 class Row(NamedTuple):

@@ -16,8 +16,8 @@ from deployments.history.stream_events import Scribe, StreamFrame
 from deployments.history.views import event_view
 from deployments.ingestion.windows import Windows
 from events.v1.tokens_pb2 import Chunk, OpenItem, Operation, Seal
-from pipelines.generate import FIRST_OPERATION
 from pipelines.operations import Kind
+from pipelines.steps import FIRST_OPERATION
 
 TERMINAL_EVENTS = frozenset({"ResultStored", "JobIncomplete", "JobFailed", "JobCancelled", "JobDeadLettered"})
 Frame = dict[str, Any]  # of the native stream

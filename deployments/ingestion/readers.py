@@ -23,10 +23,10 @@ from deployments.ingestion.feeds import Feeds
 from deployments.ingestion.windows import Windows
 from events.v1.tokens_pb2 import Seal
 from pipelines.errors import TransientError
-from pipelines.generate import FIRST_OPERATION
 from pipelines.jobs import Reference, Status
 from pipelines.payloads import Request
 from pipelines.ports import Ports
+from pipelines.steps import FIRST_OPERATION
 
 BATCH_BYTES = 48 * 1024  # that wait for one reader; a single event may be longer
 BATCH_ENTRIES = 32  # likewise, of a native stream

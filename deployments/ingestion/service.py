@@ -28,10 +28,10 @@ from deployments.prompting.past import fetch_pasts
 from events.ids import is_id
 from pipelines.commands import Cancel, Redrive, Verdict
 from pipelines.errors import RejectError
-from pipelines.generate import PROMPTING_TOPIC, inference_topic
 from pipelines.jobs import Fault, Job, Status
 from pipelines.payloads import Request
 from pipelines.ports import Ports
+from pipelines.steps import PROMPTING_TOPIC, inference_topic
 
 GENERATE_PATH = "/async-generate"
 UNKNOWN_FAULT = Fault("server_error", "the job failed")

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x65vents/v1/events.proto\x12\tevents.v1\"\'\n\tReference\x12\x0c\n\x04hash\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\"K\n\x05Usage\x12\x14\n\x0cinput_tokens\x18\x01 \x01(\r\x12\x15\n\routput_tokens\x18\x02 \x01(\r\x12\x15\n\rcached_tokens\x18\x03 \x01(\r\"]\n\x05\x45rror\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\'\n\ttraceback\x18\x04 \x01(\x0b\x32\x14.events.v1.Reference\"\xb4\x05\n\x08\x45nvelope\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x0e\n\x06job_id\x18\x03 \x01(\t\x12\x0c\n\x04step\x18\x04 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x05 \x01(\r\x12\x0e\n\x06tenant\x18\x06 \x01(\t\x12\x0f\n\x07time_us\x18\x07 \x01(\x03\x12\x13\n\x0btraceparent\x18\x08 \x01(\t\x12\x16\n\x0eschema_version\x18\t \x01(\r\x12\x30\n\rjob_submitted\x18\x14 \x01(\x0b\x32\x17.events.v1.JobSubmittedH\x00\x12\x34\n\x0fprompt_rendered\x18\x15 \x01(\x0b\x32\x19.events.v1.PromptRenderedH\x00\x12\x38\n\x11inference_started\x18\x16 \x01(\x0b\x32\x1b.events.v1.InferenceStartedH\x00\x12<\n\x13inference_completed\x18\x17 \x01(\x0b\x32\x1d.events.v1.InferenceCompletedH\x00\x12\x30\n\rresult_stored\x18\x18 \x01(\x0b\x32\x17.events.v1.ResultStoredH\x00\x12,\n\x0bjob_retried\x18\x19 \x01(\x0b\x32\x15.events.v1.JobRetriedH\x00\x12*\n\njob_failed\x18\x1a \x01(\x0b\x32\x14.events.v1.JobFailedH\x00\x12\x32\n\x0ejob_incomplete\x18\x1b \x01(\x0b\x32\x18.events.v1.JobIncompleteH\x00\x12\x30\n\rjob_cancelled\x18\x1c \x01(\x0b\x32\x17.events.v1.JobCancelledH\x00\x12\x37\n\x11job_dead_lettered\x18\x1d \x01(\x0b\x32\x1a.events.v1.JobDeadLetteredH\x00\x42\x06\n\x04\x64\x61ta\"\xb8\x01\n\x0cJobSubmitted\x12\x10\n\x08pipeline\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12%\n\x07request\x18\x03 \x01(\x0b\x32\x14.events.v1.Reference\x12\x13\n\x0b\x64\x65\x61\x64line_us\x18\x04 \x01(\x03\x12\x10\n\x08priority\x18\x05 \x01(\x11\x12\x12\n\nredrive_of\x18\x06 \x01(\t\x12%\n\x07\x63ontext\x18\x07 \x03(\x0b\x32\x14.events.v1.Reference\"o\n\x0ePromptRendered\x12$\n\x06prompt\x18\x01 \x01(\x0b\x32\x14.events.v1.Reference\x12\x14\n\x0cinput_tokens\x18\x02 \x01(\r\x12\x0e\n\x06worker\x18\x03 \x01(\t\x12\x11\n\twaited_us\x18\x04 \x01(\x03\"5\n\x10InferenceStarted\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12\x11\n\twaited_us\x18\x02 \x01(\x03\"\x8f\x01\n\x12InferenceCompleted\x12$\n\x06result\x18\x01 \x01(\x0b\x32\x14.events.v1.Reference\x12\x1f\n\x05usage\x18\x02 \x01(\x0b\x32\x10.events.v1.Usage\x12\x15\n\rfinish_reason\x18\x03 \x01(\t\x12\x0b\n\x03\x65nd\x18\x04 \x01(\x04\x12\x0e\n\x06worker\x18\x05 \x01(\t\"U\n\x0cResultStored\x12$\n\x06result\x18\x01 \x01(\x0b\x32\x14.events.v1.Reference\x12\x1f\n\x05usage\x18\x02 \x01(\x0b\x32\x10.events.v1.Usage\"O\n\nJobRetried\x12\x1f\n\x05\x65rror\x18\x01 \x01(\x0b\x32\x10.events.v1.Error\x12\x10\n\x08ready_us\x18\x02 \x01(\x03\x12\x0e\n\x06worker\x18\x03 \x01(\t\"<\n\tJobFailed\x12\x1f\n\x05\x65rror\x18\x01 \x01(\x0b\x32\x10.events.v1.Error\x12\x0e\n\x06worker\x18\x02 \x01(\t\"f\n\rJobIncomplete\x12$\n\x06result\x18\x01 \x01(\x0b\x32\x14.events.v1.Reference\x12\x1f\n\x05usage\x18\x02 \x01(\x0b\x32\x10.events.v1.Usage\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x0e\n\x0cJobCancelled\"B\n\x0fJobDeadLettered\x12\x1f\n\x05\x65rror\x18\x01 \x01(\x0b\x32\x10.events.v1.Error\x12\x0e\n\x06worker\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x65vents/v1/events.proto\x12\tevents.v1\"\'\n\tReference\x12\x0c\n\x04hash\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\"K\n\x05Usage\x12\x14\n\x0cinput_tokens\x18\x01 \x01(\r\x12\x15\n\routput_tokens\x18\x02 \x01(\r\x12\x15\n\rcached_tokens\x18\x03 \x01(\r\"]\n\x05\x45rror\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\'\n\ttraceback\x18\x04 \x01(\x0b\x32\x14.events.v1.Reference\"\xc8\x07\n\x08\x45nvelope\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x0e\n\x06job_id\x18\x03 \x01(\t\x12\x0c\n\x04step\x18\x04 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x05 \x01(\r\x12\x0e\n\x06tenant\x18\x06 \x01(\t\x12\x0f\n\x07time_us\x18\x07 \x01(\x03\x12\x13\n\x0btraceparent\x18\x08 \x01(\t\x12\x16\n\x0eschema_version\x18\t \x01(\r\x12\x30\n\rjob_submitted\x18\x14 \x01(\x0b\x32\x17.events.v1.JobSubmittedH\x00\x12\x34\n\x0fprompt_rendered\x18\x15 \x01(\x0b\x32\x19.events.v1.PromptRenderedH\x00\x12\x38\n\x11inference_started\x18\x16 \x01(\x0b\x32\x1b.events.v1.InferenceStartedH\x00\x12<\n\x13inference_completed\x18\x17 \x01(\x0b\x32\x1d.events.v1.InferenceCompletedH\x00\x12\x30\n\rresult_stored\x18\x18 \x01(\x0b\x32\x17.events.v1.ResultStoredH\x00\x12,\n\x0bjob_retried\x18\x19 \x01(\x0b\x32\x15.events.v1.JobRetriedH\x00\x12*\n\njob_failed\x18\x1a \x01(\x0b\x32\x14.events.v1.JobFailedH\x00\x12\x32\n\x0ejob_incomplete\x18\x1b \x01(\x0b\x32\x18.events.v1.JobIncompleteH\x00\x12\x30\n\rjob_cancelled\x18\x1c \x01(\x0b\x32\x17.events.v1.JobCancelledH\x00\x12\x37\n\x11job_dead_lettered\x18\x1d \x01(\x0b\x32\x1a.events.v1.JobDeadLetteredH\x00\x12\x38\n\x11\x63ontext_retrieved\x18\x1e \x01(\x0b\x32\x1b.events.v1.ContextRetrievedH\x00\x12\x36\n\x10\x63ontext_reranked\x18\x1f \x01(\x0b\x32\x1a.events.v1.ContextRerankedH\x00\x12\x38\n\x11reranking_skipped\x18  \x01(\x0b\x32\x1b.events.v1.RerankingSkippedH\x00\x12\x36\n\x10\x63ontext_released\x18! \x01(\x0b\x32\x1a.events.v1.ContextReleasedH\x00\x12.\n\x0c\x66ile_indexed\x18\" \x01(\x0b\x32\x16.events.v1.FileIndexedH\x00\x42\x06\n\x04\x64\x61ta\"\xb8\x01\n\x0cJobSubmitted\x12\x10\n\x08pipeline\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12%\n\x07request\x18\x03 \x01(\x0b\x32\x14.events.v1.Reference\x12\x13\n\x0b\x64\x65\x61\x64line_us\x18\x04 \x01(\x03\x12\x10\n\x08priority\x18\x05 \x01(\x11\x12\x12\n\nredrive_of\x18\x06 \x01(\t\x12%\n\x07\x63ontext\x18\x07 \x03(\x0b\x32\x14.events.v1.Reference\"o\n\x0ePromptRendered\x12$\n\x06prompt\x18\x01 \x01(\x0b\x32\x14.events.v1.Reference\x12\x14\n\x0cinput_tokens\x18\x02 \x01(\r\x12\x0e\n\x06worker\x18\x03 \x01(\t\x12\x11\n\twaited_us\x18\x04 \x01(\x03\"n\n\x10\x43ontextRetrieved\x12%\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x14.events.v1.Reference\x12\x10\n\x08passages\x18\x02 \x01(\r\x12\x0e\n\x06worker\x18\x03 \x01(\t\x12\x11\n\twaited_us\x18\x04 \x01(\x03\"m\n\x0f\x43ontextReranked\x12%\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x14.events.v1.Reference\x12\x10\n\x08passages\x18\x02 \x01(\r\x12\x0e\n\x06worker\x18\x03 \x01(\t\x12\x11\n\twaited_us\x18\x04 \x01(\x03\"C\n\x10RerankingSkipped\x12\x1f\n\x05\x65rror\x18\x01 \x01(\x0b\x32\x10.events.v1.Error\x12\x0e\n\x06worker\x18\x02 \x01(\t\"8\n\x0f\x43ontextReleased\x12%\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x14.events.v1.Reference\"R\n\x0b\x46ileIndexed\x12\x0e\n\x06\x63hunks\x18\x01 \x01(\r\x12\x13\n\x0busage_bytes\x18\x02 \x01(\x04\x12\x0e\n\x06tokens\x18\x03 \x01(\x04\x12\x0e\n\x06worker\x18\x04 \x01(\t\"5\n\x10InferenceStarted\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12\x11\n\twaited_us\x18\x02 \x01(\x03\"\x8f\x01\n\x12InferenceCompleted\x12$\n\x06result\x18\x01 \x01(\x0b\x32\x14.events.v1.Reference\x12\x1f\n\x05usage\x18\x02 \x01(\x0b\x32\x10.events.v1.Usage\x12\x15\n\rfinish_reason\x18\x03 \x01(\t\x12\x0b\n\x03\x65nd\x18\x04 \x01(\x04\x12\x0e\n\x06worker\x18\x05 \x01(\t\"U\n\x0cResultStored\x12$\n\x06result\x18\x01 \x01(\x0b\x32\x14.events.v1.Reference\x12\x1f\n\x05usage\x18\x02 \x01(\x0b\x32\x10.events.v1.Usage\"O\n\nJobRetried\x12\x1f\n\x05\x65rror\x18\x01 \x01(\x0b\x32\x10.events.v1.Error\x12\x10\n\x08ready_us\x18\x02 \x01(\x03\x12\x0e\n\x06worker\x18\x03 \x01(\t\"<\n\tJobFailed\x12\x1f\n\x05\x65rror\x18\x01 \x01(\x0b\x32\x10.events.v1.Error\x12\x0e\n\x06worker\x18\x02 \x01(\t\"f\n\rJobIncomplete\x12$\n\x06result\x18\x01 \x01(\x0b\x32\x14.events.v1.Reference\x12\x1f\n\x05usage\x18\x02 \x01(\x0b\x32\x10.events.v1.Usage\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x0e\n\x0cJobCancelled\"B\n\x0fJobDeadLettered\x12\x1f\n\x05\x65rror\x18\x01 \x01(\x0b\x32\x10.events.v1.Error\x12\x0e\n\x06worker\x18\x02 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,25 +38,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ERROR']._serialized_start=155
   _globals['_ERROR']._serialized_end=248
   _globals['_ENVELOPE']._serialized_start=251
-  _globals['_ENVELOPE']._serialized_end=943
-  _globals['_JOBSUBMITTED']._serialized_start=946
-  _globals['_JOBSUBMITTED']._serialized_end=1130
-  _globals['_PROMPTRENDERED']._serialized_start=1132
-  _globals['_PROMPTRENDERED']._serialized_end=1243
-  _globals['_INFERENCESTARTED']._serialized_start=1245
-  _globals['_INFERENCESTARTED']._serialized_end=1298
-  _globals['_INFERENCECOMPLETED']._serialized_start=1301
-  _globals['_INFERENCECOMPLETED']._serialized_end=1444
-  _globals['_RESULTSTORED']._serialized_start=1446
-  _globals['_RESULTSTORED']._serialized_end=1531
-  _globals['_JOBRETRIED']._serialized_start=1533
-  _globals['_JOBRETRIED']._serialized_end=1612
-  _globals['_JOBFAILED']._serialized_start=1614
-  _globals['_JOBFAILED']._serialized_end=1674
-  _globals['_JOBINCOMPLETE']._serialized_start=1676
-  _globals['_JOBINCOMPLETE']._serialized_end=1778
-  _globals['_JOBCANCELLED']._serialized_start=1780
-  _globals['_JOBCANCELLED']._serialized_end=1794
-  _globals['_JOBDEADLETTERED']._serialized_start=1796
-  _globals['_JOBDEADLETTERED']._serialized_end=1862
+  _globals['_ENVELOPE']._serialized_end=1219
+  _globals['_JOBSUBMITTED']._serialized_start=1222
+  _globals['_JOBSUBMITTED']._serialized_end=1406
+  _globals['_PROMPTRENDERED']._serialized_start=1408
+  _globals['_PROMPTRENDERED']._serialized_end=1519
+  _globals['_CONTEXTRETRIEVED']._serialized_start=1521
+  _globals['_CONTEXTRETRIEVED']._serialized_end=1631
+  _globals['_CONTEXTRERANKED']._serialized_start=1633
+  _globals['_CONTEXTRERANKED']._serialized_end=1742
+  _globals['_RERANKINGSKIPPED']._serialized_start=1744
+  _globals['_RERANKINGSKIPPED']._serialized_end=1811
+  _globals['_CONTEXTRELEASED']._serialized_start=1813
+  _globals['_CONTEXTRELEASED']._serialized_end=1869
+  _globals['_FILEINDEXED']._serialized_start=1871
+  _globals['_FILEINDEXED']._serialized_end=1953
+  _globals['_INFERENCESTARTED']._serialized_start=1955
+  _globals['_INFERENCESTARTED']._serialized_end=2008
+  _globals['_INFERENCECOMPLETED']._serialized_start=2011
+  _globals['_INFERENCECOMPLETED']._serialized_end=2154
+  _globals['_RESULTSTORED']._serialized_start=2156
+  _globals['_RESULTSTORED']._serialized_end=2241
+  _globals['_JOBRETRIED']._serialized_start=2243
+  _globals['_JOBRETRIED']._serialized_end=2322
+  _globals['_JOBFAILED']._serialized_start=2324
+  _globals['_JOBFAILED']._serialized_end=2384
+  _globals['_JOBINCOMPLETE']._serialized_start=2386
+  _globals['_JOBINCOMPLETE']._serialized_end=2488
+  _globals['_JOBCANCELLED']._serialized_start=2490
+  _globals['_JOBCANCELLED']._serialized_end=2504
+  _globals['_JOBDEADLETTERED']._serialized_start=2506
+  _globals['_JOBDEADLETTERED']._serialized_end=2572
 # @@protoc_insertion_point(module_scope)

@@ -37,7 +37,7 @@ class Error(_message.Message):
     def __init__(self, code: _Optional[str] = ..., message: _Optional[str] = ..., kind: _Optional[str] = ..., traceback: _Optional[_Union[Reference, _Mapping]] = ...) -> None: ...
 
 class Envelope(_message.Message):
-    __slots__ = ("id", "type", "job_id", "step", "attempt", "tenant", "time_us", "traceparent", "schema_version", "job_submitted", "prompt_rendered", "inference_started", "inference_completed", "result_stored", "job_retried", "job_failed", "job_incomplete", "job_cancelled", "job_dead_lettered")
+    __slots__ = ("id", "type", "job_id", "step", "attempt", "tenant", "time_us", "traceparent", "schema_version", "job_submitted", "prompt_rendered", "inference_started", "inference_completed", "result_stored", "job_retried", "job_failed", "job_incomplete", "job_cancelled", "job_dead_lettered", "context_retrieved", "context_reranked", "reranking_skipped", "context_released", "file_indexed")
     ID_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
@@ -57,6 +57,11 @@ class Envelope(_message.Message):
     JOB_INCOMPLETE_FIELD_NUMBER: _ClassVar[int]
     JOB_CANCELLED_FIELD_NUMBER: _ClassVar[int]
     JOB_DEAD_LETTERED_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_RETRIEVED_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_RERANKED_FIELD_NUMBER: _ClassVar[int]
+    RERANKING_SKIPPED_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_RELEASED_FIELD_NUMBER: _ClassVar[int]
+    FILE_INDEXED_FIELD_NUMBER: _ClassVar[int]
     id: str
     type: str
     job_id: str
@@ -76,7 +81,12 @@ class Envelope(_message.Message):
     job_incomplete: JobIncomplete
     job_cancelled: JobCancelled
     job_dead_lettered: JobDeadLettered
-    def __init__(self, id: _Optional[str] = ..., type: _Optional[str] = ..., job_id: _Optional[str] = ..., step: _Optional[str] = ..., attempt: _Optional[int] = ..., tenant: _Optional[str] = ..., time_us: _Optional[int] = ..., traceparent: _Optional[str] = ..., schema_version: _Optional[int] = ..., job_submitted: _Optional[_Union[JobSubmitted, _Mapping]] = ..., prompt_rendered: _Optional[_Union[PromptRendered, _Mapping]] = ..., inference_started: _Optional[_Union[InferenceStarted, _Mapping]] = ..., inference_completed: _Optional[_Union[InferenceCompleted, _Mapping]] = ..., result_stored: _Optional[_Union[ResultStored, _Mapping]] = ..., job_retried: _Optional[_Union[JobRetried, _Mapping]] = ..., job_failed: _Optional[_Union[JobFailed, _Mapping]] = ..., job_incomplete: _Optional[_Union[JobIncomplete, _Mapping]] = ..., job_cancelled: _Optional[_Union[JobCancelled, _Mapping]] = ..., job_dead_lettered: _Optional[_Union[JobDeadLettered, _Mapping]] = ...) -> None: ...
+    context_retrieved: ContextRetrieved
+    context_reranked: ContextReranked
+    reranking_skipped: RerankingSkipped
+    context_released: ContextReleased
+    file_indexed: FileIndexed
+    def __init__(self, id: _Optional[str] = ..., type: _Optional[str] = ..., job_id: _Optional[str] = ..., step: _Optional[str] = ..., attempt: _Optional[int] = ..., tenant: _Optional[str] = ..., time_us: _Optional[int] = ..., traceparent: _Optional[str] = ..., schema_version: _Optional[int] = ..., job_submitted: _Optional[_Union[JobSubmitted, _Mapping]] = ..., prompt_rendered: _Optional[_Union[PromptRendered, _Mapping]] = ..., inference_started: _Optional[_Union[InferenceStarted, _Mapping]] = ..., inference_completed: _Optional[_Union[InferenceCompleted, _Mapping]] = ..., result_stored: _Optional[_Union[ResultStored, _Mapping]] = ..., job_retried: _Optional[_Union[JobRetried, _Mapping]] = ..., job_failed: _Optional[_Union[JobFailed, _Mapping]] = ..., job_incomplete: _Optional[_Union[JobIncomplete, _Mapping]] = ..., job_cancelled: _Optional[_Union[JobCancelled, _Mapping]] = ..., job_dead_lettered: _Optional[_Union[JobDeadLettered, _Mapping]] = ..., context_retrieved: _Optional[_Union[ContextRetrieved, _Mapping]] = ..., context_reranked: _Optional[_Union[ContextReranked, _Mapping]] = ..., reranking_skipped: _Optional[_Union[RerankingSkipped, _Mapping]] = ..., context_released: _Optional[_Union[ContextReleased, _Mapping]] = ..., file_indexed: _Optional[_Union[FileIndexed, _Mapping]] = ...) -> None: ...
 
 class JobSubmitted(_message.Message):
     __slots__ = ("pipeline", "model", "request", "deadline_us", "priority", "redrive_of", "context")
@@ -107,6 +117,56 @@ class PromptRendered(_message.Message):
     worker: str
     waited_us: int
     def __init__(self, prompt: _Optional[_Union[Reference, _Mapping]] = ..., input_tokens: _Optional[int] = ..., worker: _Optional[str] = ..., waited_us: _Optional[int] = ...) -> None: ...
+
+class ContextRetrieved(_message.Message):
+    __slots__ = ("context", "passages", "worker", "waited_us")
+    CONTEXT_FIELD_NUMBER: _ClassVar[int]
+    PASSAGES_FIELD_NUMBER: _ClassVar[int]
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    WAITED_US_FIELD_NUMBER: _ClassVar[int]
+    context: Reference
+    passages: int
+    worker: str
+    waited_us: int
+    def __init__(self, context: _Optional[_Union[Reference, _Mapping]] = ..., passages: _Optional[int] = ..., worker: _Optional[str] = ..., waited_us: _Optional[int] = ...) -> None: ...
+
+class ContextReranked(_message.Message):
+    __slots__ = ("context", "passages", "worker", "waited_us")
+    CONTEXT_FIELD_NUMBER: _ClassVar[int]
+    PASSAGES_FIELD_NUMBER: _ClassVar[int]
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    WAITED_US_FIELD_NUMBER: _ClassVar[int]
+    context: Reference
+    passages: int
+    worker: str
+    waited_us: int
+    def __init__(self, context: _Optional[_Union[Reference, _Mapping]] = ..., passages: _Optional[int] = ..., worker: _Optional[str] = ..., waited_us: _Optional[int] = ...) -> None: ...
+
+class RerankingSkipped(_message.Message):
+    __slots__ = ("error", "worker")
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    error: Error
+    worker: str
+    def __init__(self, error: _Optional[_Union[Error, _Mapping]] = ..., worker: _Optional[str] = ...) -> None: ...
+
+class ContextReleased(_message.Message):
+    __slots__ = ("context",)
+    CONTEXT_FIELD_NUMBER: _ClassVar[int]
+    context: Reference
+    def __init__(self, context: _Optional[_Union[Reference, _Mapping]] = ...) -> None: ...
+
+class FileIndexed(_message.Message):
+    __slots__ = ("chunks", "usage_bytes", "tokens", "worker")
+    CHUNKS_FIELD_NUMBER: _ClassVar[int]
+    USAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_FIELD_NUMBER: _ClassVar[int]
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    chunks: int
+    usage_bytes: int
+    tokens: int
+    worker: str
+    def __init__(self, chunks: _Optional[int] = ..., usage_bytes: _Optional[int] = ..., tokens: _Optional[int] = ..., worker: _Optional[str] = ...) -> None: ...
 
 class InferenceStarted(_message.Message):
     __slots__ = ("worker", "waited_us")

@@ -6,7 +6,8 @@ import pytest
 
 from actors.journal.journal import Journal
 from actors.journal.limits import Limits
-from actors.journal.store import Budget, Store
+from actors.journal.rows import Budget
+from actors.journal.store import Store
 from pipelines.commands import Cancel, Failed, Key, Redrive, Remedy, Verdict
 from pipelines.jobs import ClaimedJob, Fault, Status
 from tests.factories import (

@@ -11,8 +11,8 @@ from actors.token_log.ledger import Command, Forget, Ledger, Open, Reply
 from actors.token_log.protocol import AppendVerdict, Logged, SealRequest
 from actors.token_log.store import Head, Row, Store
 from events.v1.tokens_pb2 import Chunk
-from pipelines.generate import FIRST_OPERATION
 from pipelines.jobs import Fault, Status
+from pipelines.steps import FIRST_OPERATION
 from tests.contract.token_log_stores import KINDS
 from tests.factories import job_id
 from tests.token_logs import TextComposer, append_of, appends, numbers, seal_in, shown, with_fence

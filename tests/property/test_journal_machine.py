@@ -14,7 +14,7 @@ from actors.journal.envelopes import open_envelope
 from actors.journal.journal import Journal
 from actors.journal.limits import Limits
 from actors.journal.retention import Retention
-from actors.journal.store import Budget
+from actors.journal.rows import Budget
 from actors.journal.workers import LEASE_S
 from actors.stores import StaleEpochError
 from pipelines.commands import (

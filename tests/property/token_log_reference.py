@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from actors.token_log.protocol import Append, AppendVerdict, SealRequest
 from events.v1.tokens_pb2 import Chunk, Operation
-from pipelines.generate import FIRST_OPERATION
+from pipelines.steps import FIRST_OPERATION
 
 
 @dataclass

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from actors.journal.envelopes import open_envelope
-from actors.journal.store import Budget
+from actors.journal.rows import Budget
 from actors.token_log.memory import Log
 from actors.token_log.protocol import Logged
 from deployments.history.sealed_log import output_of

@@ -23,8 +23,8 @@ from deployments.inference.worker import InferenceWorker
 from deployments.prompting.worker import PromptWorker
 from pipelines.commands import Command
 from pipelines.edits import Edit
-from pipelines.generate import PROMPTING_TOPIC, inference_topic
 from pipelines.payloads import Message
+from pipelines.steps import PROMPTING_TOPIC, inference_topic
 from tests.ingestion_house import renderer
 from tests.simulation.disks import Files, JournalStore, TokenStore
 from tests.simulation.loop import ProcessDiedError

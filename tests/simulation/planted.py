@@ -12,19 +12,20 @@ from actors.journal.effects import Effects
 from actors.journal.keys import Keys
 from actors.journal.ledger import Ledger, Reply
 from actors.journal.memory_transaction import MemoryTransaction
-from actors.journal.store import EventRow
+from actors.journal.rows import EventRow
 from actors.token_log import ledger as log_ledger
 from actors.token_log.memory import Log
 from actors.token_log.protocol import Append, AppendVerdict, Logged
 from actors.token_log.store import Head, Row
 from actors.token_log.token_log import TokenLog
 from pipelines import transitions
+from pipelines.changes import Change
 from pipelines.commands import Answer, Cancel, Command, Finish, Redrive, Rendered, Submit, Verdict
 from pipelines.edits import Edit
-from pipelines.generate import RENDER
 from pipelines.jobs import Job, Status, StepState
+from pipelines.outcomes import settle
+from pipelines.steps import RENDER
 from pipelines.suspects import MAX_LONE_CRASHES
-from pipelines.transitions import Change
 from tests.simulation.disks import JournalDisk, JournalStore, TokenStore
 from tests.simulation.parts import Kit, WatchedJournal
 
@@ -95,7 +96,7 @@ class Repetitive(Ledger):
         job = self._draft.jobs.get(command.job_id)
         if job is not None and job.settled == command.fence and job.step_state is StepState.DONE:
             again = replace(job, step_state=StepState.CLAIMED, settled=0)
-            self._draft.change(transitions.settle(again, command.outcome, self._now, self._random))
+            self._draft.change(settle(again, command.outcome, self._now, self._random))
         return super()._finish(command)
 
 

@@ -12,7 +12,7 @@ from actors.journal.protocol import Death, Worker
 from actors.naming import TOPIC_SIZE
 from actors.puller import Handler, Puller
 from deployments.ingestion.middleware import DEFAULT_TENANT
-from pipelines.generate import PROMPTING_TOPIC, inference_topic
+from pipelines.steps import PROMPTING_TOPIC, inference_topic
 from tests.simulation.clients import Client, Gateway, Record, make_gateway
 from tests.simulation.disks import Files, JournalDisk, TokenDisk
 from tests.simulation.loop import VirtualLoop

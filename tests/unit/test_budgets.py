@@ -7,7 +7,7 @@ import pytest
 from actors.journal.budgets import Budgets
 from actors.journal.disk import Disk
 from actors.journal.memory_transaction import MemoryTransaction
-from actors.journal.store import Budget
+from actors.journal.rows import Budget
 
 
 class Counting(MemoryTransaction):

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.generate import INFER, RENDER
 from pipelines.jobs import Reference, Status, StepState
 from pipelines.payloads import Message, Prompt, Request, Turn
+from pipelines.steps import INFER, RENDER
 from tests.factories import PROMPTING, claim, submit
 from tests.workers import CONTEXT, Workshop
 

@@ -30,6 +30,9 @@ SELECT {job} FROM jobs WHERE status IN ('queued', 'in_progress') AND deadline_at
 -- name: late
 SELECT {job} FROM jobs WHERE step_state = 'claimed' AND step_deadline_at <= ? ORDER BY step_deadline_at LIMIT ?;
 
+-- name: spent
+SELECT {job} FROM jobs WHERE step_ends_at <= ? ORDER BY step_ends_at LIMIT ?;
+
 -- name: append_event
 INSERT INTO events (job_id, tenant, data) VALUES (?, ?, ?);
 

@@ -1,0 +1,75 @@
+"""The tables beside those of the jobs, in one place for every store: one attribute for each kind of thing."""
+
+from typing import Protocol
+
+from actors.journal.conversation_table import (
+    ConversationReader,
+    ConversationTable,
+    MemoryConversations,
+    SqlConversationReader,
+    SqlConversations,
+)
+from actors.journal.disk import Disk
+from actors.journal.file_table import FileReader, FileTable, MemoryFiles, SqlFileReader, SqlFiles
+from actors.journal.template_table import (
+    MemoryTemplates,
+    SqlTemplateReader,
+    SqlTemplates,
+    TemplateReader,
+    TemplateTable,
+)
+from actors.stores import Reader, Statements
+
+SQL_FILES = ("conversations", "templates", "files")  # in `sql/`
+
+
+class SideReaders(Protocol):
+    """What has been committed."""
+
+    conversations: ConversationReader
+    templates: TemplateReader
+    files: FileReader
+
+
+class SideTables(Protocol):
+    """The same in a write transaction."""
+
+    conversations: ConversationTable
+    templates: TemplateTable
+    files: FileTable
+
+
+class SqlSideReaders:
+    """Of a SQL store."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.conversations: ConversationReader = SqlConversationReader(reader)
+        self.templates: TemplateReader = SqlTemplateReader(reader)
+        self.files: FileReader = SqlFileReader(reader)
+
+
+class SqlSideTables:
+    """Of a transaction of a SQL store."""
+
+    def __init__(self, statements: Statements) -> None:
+        self.conversations: ConversationTable = SqlConversations(statements)
+        self.templates: TemplateTable = SqlTemplates(statements)
+        self.files: FileTable = SqlFiles(statements)
+
+
+class MemorySideReaders:
+    """Of the memory store."""
+
+    def __init__(self, disk: Disk) -> None:
+        self.conversations: ConversationReader = MemoryConversations(disk)
+        self.templates: TemplateReader = MemoryTemplates(disk)
+        self.files: FileReader = MemoryFiles(disk)
+
+
+class MemorySideTables:
+    """Of a transaction of the memory store."""
+
+    def __init__(self, disk: Disk) -> None:
+        self.conversations: ConversationTable = MemoryConversations(disk)
+        self.templates: TemplateTable = MemoryTemplates(disk)
+        self.files: FileTable = MemoryFiles(disk)

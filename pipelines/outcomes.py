@@ -1,0 +1,147 @@
+"""What follows from what a worker says of the step that it holds."""
+
+from dataclasses import replace
+from random import Random  # noqa: TID251 - a generator is handed in
+
+from events.v1 import events_pb2 as pb
+from pipelines.changes import (
+    Change,
+    advance,
+    dead_letter,
+    dispensable,
+    end,
+    fail,
+    micros,
+    reference_message,
+    retry,
+    skip,
+    usage_message,
+)
+from pipelines.commands import (
+    Failed,
+    Generated,
+    Indexed,
+    Outcome,
+    Payload,
+    Released,
+    Remedy,
+    Rendered,
+    Reranked,
+    Retrieved,
+)
+from pipelines.jobs import Blame, Job, Status, StepState
+from pipelines.retry import MAX_FREE_RELEASES, backoff_s, delay_s
+from pipelines.steps import INFER, RENDER, RERANK, step_of
+
+
+def settle(job: Job, outcome: Outcome, now: float, random: Random) -> Change:
+    """The worker that holds the step reports its outcome; a repeat is known by `settled`."""
+    match outcome:
+        case Rendered():
+            change = _rendered(job, outcome, now)
+        case Retrieved():
+            change = _retrieved(job, outcome, now)
+        case Reranked():
+            change = _reranked(job, outcome, now)
+        case Indexed():
+            change = _indexed(job, outcome, now)
+        case Generated():
+            change = _generated(job, outcome, now)
+        case Failed():
+            change = failed(job, outcome, now, random)
+        case Released():
+            change = _released(job, now, random)
+    change.job.settled = job.fence
+    return change
+
+
+def payload_of(outcome: Outcome) -> Payload | None:
+    """What an outcome brings along that is to be kept."""
+    match outcome:
+        case Rendered(prompt=payload) | Generated(result=payload) | Failed(traceback=Payload() as payload):
+            return payload
+        case Retrieved(context=payload) | Reranked(context=payload):
+            return payload
+        case _:
+            return None
+
+
+def failed(job: Job, outcome: Failed, now: float, random: Random) -> Change:
+    """The attempt has failed."""
+    blame = Blame(outcome.kind, outcome.traceback.reference if outcome.traceback else None)
+    if outcome.remedy is Remedy.RETRY:
+        job = replace(job, failures=job.failures + 1)
+    delay = delay_s(outcome, job.attempt, job.failures, random)
+    if delay is not None:
+        return retry(job, outcome.fault, blame, now, now + delay)
+    if dispensable(job):
+        return skip(job, outcome.fault, blame, now)
+    if outcome.remedy is Remedy.REJECT:
+        return fail(job, outcome.fault, blame, now)
+    return dead_letter(job, outcome.fault, blame, now)
+
+
+def _rendered(job: Job, outcome: Rendered, now: float) -> Change:
+    following = advance(job, step_of(INFER, job.model), now)
+    following.rendered = outcome.prompt.reference
+    fact = pb.PromptRendered(
+        prompt=reference_message(outcome.prompt.reference),
+        input_tokens=outcome.input_tokens,
+        worker=job.worker,
+        waited_us=micros(outcome.waited_s),
+    )
+    return Change(following, [fact])
+
+
+def _retrieved(job: Job, outcome: Retrieved, now: float) -> Change:
+    following = advance(job, step_of(RERANK if outcome.reranked else RENDER), now)
+    following.context = outcome.context.reference
+    fact = pb.ContextRetrieved(
+        context=reference_message(outcome.context.reference),
+        passages=outcome.passages,
+        worker=job.worker,
+        waited_us=micros(outcome.waited_s),
+    )
+    return Change(following, [fact])
+
+
+def _reranked(job: Job, outcome: Reranked, now: float) -> Change:
+    following = advance(job, step_of(RENDER), now)
+    following.context = outcome.context.reference
+    fact = pb.ContextReranked(
+        context=reference_message(outcome.context.reference),
+        passages=outcome.passages,
+        worker=job.worker,
+        waited_us=micros(outcome.waited_s),
+    )
+    return Change(following, [fact], dropped=(job.context,) if job.context else ())
+
+
+def _indexed(job: Job, outcome: Indexed, now: float) -> Change:
+    fact = pb.FileIndexed(
+        chunks=outcome.chunks, usage_bytes=outcome.usage_bytes, tokens=outcome.tokens, worker=job.worker
+    )
+    return end(job, Status.COMPLETED, [fact], now)
+
+
+def _generated(job: Job, outcome: Generated, now: float) -> Change:
+    job = replace(job, result=outcome.result.reference, usage=outcome.usage, end=outcome.end)
+    reference, usage = reference_message(outcome.result.reference), usage_message(outcome.usage)
+    completed = pb.InferenceCompleted(
+        result=reference, usage=usage, finish_reason=outcome.finish_reason, end=outcome.end, worker=job.worker
+    )
+    if outcome.status is Status.COMPLETED:
+        return end(job, outcome.status, [completed, pb.ResultStored(result=reference, usage=usage)], now)
+    job.reason = "content_filter" if outcome.finish_reason == "content_filter" else "max_output_tokens"
+    incomplete = pb.JobIncomplete(result=reference, usage=usage, reason=job.reason)
+    return end(job, outcome.status, [completed, incomplete], now)
+
+
+def _released(job: Job, now: float, random: Random) -> Change:
+    releases = job.releases + 1
+    waits = releases >= MAX_FREE_RELEASES
+    ready_at = now + backoff_s(releases - MAX_FREE_RELEASES + 1, random) if waits else now
+    state = StepState.WAITING if waits else StepState.READY
+    job = replace(job, step_state=state, ready_at=ready_at, attempt=job.attempt - 1, releases=releases)
+    job.step_deadline_at = None
+    return Change(job, [])

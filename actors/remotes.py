@@ -16,6 +16,7 @@ from actors.journal.protocol import DeadLetterQuery, Depth, FileQuery, Heartbeat
 from actors.naming import NAMESPACE
 from actors.stores import StoreUnavailableError
 from actors.token_log.protocol import Append, AppendVerdict, Logged, SealRequest
+from pipelines.batch_edits import Batch, BatchQuery, LineQuery
 from pipelines.commands import Answer, Cancel, Claim, Delete, Finish, Redrive, Submit
 from pipelines.edits import Conversation, Edit, Entry, File, Template, TemplateVersion, Upload
 from pipelines.errors import TransientError
@@ -166,6 +167,14 @@ class RemoteJournal:
         """An upload with its parts."""
         answer = await self._remote.call("upload", tenant, upload)
         return cast("tuple[Upload, list[File]] | None", answer)
+
+    async def batches(self, query: BatchQuery) -> list[Batch]:
+        """A page of batches."""
+        return cast("list[Batch]", await self._remote.call("batches", query))
+
+    async def lines(self, query: LineQuery) -> list[Job]:
+        """The jobs of lines."""
+        return cast("list[Job]", await self._remote.call("lines", query))
 
     async def dead_letters(self, query: DeadLetterQuery) -> list[DeadLetter]:
         """A page of dead letters."""

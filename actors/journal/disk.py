@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from actors.journal.errands import Errand
 from actors.journal.rows import Budget, EventRow, KeyRow
+from pipelines.batch_edits import Batch
 from pipelines.edits import Conversation, Entry, File, Template, TemplateVersion, Upload
 from pipelines.jobs import DeadLetter, Job
 
@@ -30,10 +31,11 @@ class Disk:
     versions: dict[str, tuple[TemplateVersion, ...]] = field(default_factory=dict)  # by template
     files: dict[str, File] = field(default_factory=dict)
     uploads: dict[str, Upload] = field(default_factory=dict)
+    batches: dict[str, Batch] = field(default_factory=dict)
     schemas: bytes | None = None
 
 
 TABLES = (
     *("jobs", "events", "blobs", "refs", "seals", "keys", "letters", "outbox", "errands", "budgets"),
-    *("conversations", "entries", "templates", "versions", "files", "uploads"),
+    *("conversations", "entries", "templates", "versions", "files", "uploads", "batches"),
 )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
+from pipelines.batch_edits import Batch, BatchQuery, LineQuery
 from pipelines.commands import Answer, Cancel, Claim, Delete, Finish, Redrive, Submit
 from pipelines.edits import Conversation, Edit, Entry, File, Template, TemplateVersion, Upload
 from pipelines.jobs import ClaimedJob, DeadLetter, Job, Reference, Status
@@ -14,16 +15,23 @@ from pipelines.jobs import ClaimedJob, DeadLetter, Job, Reference, Status
 class Worker:
     """A worker that pulls from a topic. `handle` lets the journal ask whether its process still lives.
 
-    An attempt may take `attempt_limit_s` (0: any time); then it is taken from the worker.
+    An attempt may take `attempt_limit_s` (0: any time); then it is taken from the worker. A worker for lines of
+    batches takes them from a second topic.
     """
 
     id: str
     topic: str
+    line_topic: str = ""
     slots: int
     engine_fingerprint: str = ""
     can_continue: bool = False
     handle: Any = None
     attempt_limit_s: float = 0.0
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """All from which it takes work."""
+        return (self.topic, self.line_topic) if self.line_topic else (self.topic,)
 
 
 class Session(NamedTuple):
@@ -153,7 +161,7 @@ class JournalApi(Protocol):
         """Do dead letters again. Each answer names the new job, or the one that an earlier redrive has made."""
 
     async def edit(self, batch: Sequence[Edit]) -> list[Answer]:
-        """Make, change and forget conversations, templates and files."""
+        """Make, change and forget conversations, templates, files and batches."""
 
     async def conversation(self, tenant: str, conversation: str) -> Conversation | None:
         """A conversation by id; None for an unknown one and another tenant's."""
@@ -175,6 +183,12 @@ class JournalApi(Protocol):
 
     async def upload(self, tenant: str, upload: str) -> tuple[Upload, list[File]] | None:
         """An upload with the parts that are stored; None for an unknown one and another tenant's."""
+
+    async def batches(self, query: BatchQuery) -> list[Batch]:
+        """At most `limit` batches behind the cursor, or the one that is asked for."""
+
+    async def lines(self, query: LineQuery) -> list[Job]:
+        """The jobs of a batch's lines, also those that a client has deleted."""
 
     async def dead_letters(self, query: DeadLetterQuery) -> list[DeadLetter]:
         """At most `limit` dead letters after the cursor."""

@@ -9,6 +9,7 @@ from actors.journal.files import status_of
 from actors.journal.protocol import DeadLetterQuery, FileQuery, JobQuery
 from actors.journal.store import Store
 from actors.stores import read_from
+from pipelines.batch_edits import Batch, BatchQuery, LineQuery
 from pipelines.commands import INLINE_BYTES
 from pipelines.edits import Conversation, Entry, File, Template, TemplateVersion, Upload
 from pipelines.jobs import DeadLetter, Job, Reference
@@ -87,6 +88,17 @@ class Reads:
         parts = await self._read(lambda: self._store.files.parts(upload))
         status = status_of(row, self._ports.clock.now())
         return row._replace(status=status), [part for part in parts if part.size is not None]
+
+    async def batches(self, query: BatchQuery) -> list[Batch]:
+        """A page of a tenant's batches, or one of them."""
+        if not query.batch:
+            return await self._read(lambda: self._store.batches.page(query))
+        row = await self._read(lambda: self._store.batches.load(query.batch))
+        return [row] if row is not None and row.tenant == query.tenant else []
+
+    async def lines(self, query: LineQuery) -> list[Job]:
+        """The jobs of a batch's lines."""
+        return await self._read(lambda: self._store.batches.lines(query))
 
     async def blobs(self, tenant: str, references: Sequence[Reference]) -> list[bytes | None]:
         """Small payloads; a large one is a file, and its row has only the count."""

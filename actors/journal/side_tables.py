@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from actors.journal.batch_table import BatchReader, BatchTable, MemoryBatches, SqlBatches, SqlBatchReader
 from actors.journal.conversation_table import (
     ConversationReader,
     ConversationTable,
@@ -20,7 +21,7 @@ from actors.journal.template_table import (
 )
 from actors.stores import Reader, Statements
 
-SQL_FILES = ("conversations", "templates", "files")  # in `sql/`
+SQL_FILES = ("conversations", "templates", "files", "batches")  # in `sql/`
 
 
 class SideReaders(Protocol):
@@ -29,6 +30,7 @@ class SideReaders(Protocol):
     conversations: ConversationReader
     templates: TemplateReader
     files: FileReader
+    batches: BatchReader
 
 
 class SideTables(Protocol):
@@ -37,6 +39,7 @@ class SideTables(Protocol):
     conversations: ConversationTable
     templates: TemplateTable
     files: FileTable
+    batches: BatchTable
 
 
 class SqlSideReaders:
@@ -46,6 +49,7 @@ class SqlSideReaders:
         self.conversations: ConversationReader = SqlConversationReader(reader)
         self.templates: TemplateReader = SqlTemplateReader(reader)
         self.files: FileReader = SqlFileReader(reader)
+        self.batches: BatchReader = SqlBatchReader(reader)
 
 
 class SqlSideTables:
@@ -55,6 +59,7 @@ class SqlSideTables:
         self.conversations: ConversationTable = SqlConversations(statements)
         self.templates: TemplateTable = SqlTemplates(statements)
         self.files: FileTable = SqlFiles(statements)
+        self.batches: BatchTable = SqlBatches(statements)
 
 
 class MemorySideReaders:
@@ -64,6 +69,7 @@ class MemorySideReaders:
         self.conversations: ConversationReader = MemoryConversations(disk)
         self.templates: TemplateReader = MemoryTemplates(disk)
         self.files: FileReader = MemoryFiles(disk)
+        self.batches: BatchReader = MemoryBatches(disk)
 
 
 class MemorySideTables:
@@ -73,3 +79,4 @@ class MemorySideTables:
         self.conversations: ConversationTable = MemoryConversations(disk)
         self.templates: TemplateTable = MemoryTemplates(disk)
         self.files: FileTable = MemoryFiles(disk)
+        self.batches: BatchTable = MemoryBatches(disk)

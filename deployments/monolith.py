@@ -11,7 +11,7 @@ from actors.heart import ThreadHeart
 from actors.journal.protocol import Heartbeat, Worker
 from actors.naming import TOPIC_SIZE
 from actors.objects import Objects
-from actors.puller import Handler, Puller
+from actors.puller import Handler, Lane, Puller
 from actors.shards import blob_folder, file_folder, open_journal, open_token_log
 from actors.system import real_ports
 from actors.telemetry.metrics import PrometheusMetrics
@@ -23,8 +23,10 @@ from configs.settings import (
     load_profile,
 )
 from deployments.app import (
+    batching_seat,
     inference_seat,
     limits_of,
+    make_batch_worker,
     make_engine,
     make_history,
     make_inference_worker,
@@ -34,6 +36,7 @@ from deployments.app import (
     make_renderer,
     prompting_seat,
 )
+from deployments.batching.worker import BatchWorker
 from deployments.engines.protocol import Engine
 from deployments.inference.direct import DirectLane
 from deployments.ingestion.app import create_app
@@ -67,26 +70,27 @@ class Monolith:
         self._dispatcher = Dispatcher(
             self._journal, self._token_log, open_topic=self._topic, death_of=_lives, ports=self._ports
         )
-        renderer = make_renderer(settings.models)
+        self._renderer = renderer = make_renderer(settings.models)
+        self._history = make_history(
+            journal=self._journal, token_log=self._token_log, blobs=self._blobs, ports=self._ports
+        )
         self._lanes: dict[str, DirectLane] = {}  # by model
         self._service = make_ingestion(
             settings.models,
             journal=self._journal,
             token_log=self._token_log,
             blobs=self._blobs,
-            history=make_history(
-                journal=self._journal, token_log=self._token_log, blobs=self._blobs, ports=self._ports
-            ),
+            history=self._history,
             renderer=renderer,
             ports=self._new_ports(),
         )
         direct = DirectService(lanes=self._lanes, models=settings.models, renderer=renderer, ports=self._new_ports())
         metrics = self._telemetry["metrics"]
-        objects = Objects(settings.objects or str(file_folder(folder)))
+        self._objects = Objects(settings.objects or str(file_folder(folder)))
         self.app: ASGIApp = create_app(
             self._service,
             direct,
-            open_library(journal=self._journal, objects=objects, ids=self._ports.ids),
+            open_library(journal=self._journal, objects=self._objects, blobs=self._blobs, ports=self._ports),
             ports=self._ports,
             tenants=settings.tenants,
             body_limit=settings.body_limit_bytes,
@@ -101,6 +105,7 @@ class Monolith:
             self._settings.models, journal=self._journal, blobs=self._blobs, ports=self._new_ports()
         )
         await self._pull(prompting_seat("prompting"), worker)
+        await self._pull(batching_seat("batching"), self._make_batch_worker())
         for name in self._settings.models:
             await self._start_model(load_profile(name))
 
@@ -119,6 +124,17 @@ class Monolith:
         await self._log_ports.run_blocking(self._token_log.close)
         self._telemetry["tracer"].close()
 
+    def _make_batch_worker(self) -> BatchWorker:
+        return make_batch_worker(
+            self._settings.models,
+            journal=self._journal,
+            objects=self._objects,
+            blobs=self._blobs,
+            history=self._history,
+            renderer=self._renderer,
+            ports=self._new_ports(),
+        )
+
     async def _start_model(self, profile: ModelProfile) -> None:
         engine = make_engine(profile)
         await engine.start()
@@ -131,9 +147,10 @@ class Monolith:
             profile, engine, journal=self._journal, token_log=self._token_log, blobs=self._blobs, ports=self._ports
         )
         self._lanes[profile.name] = make_lane(profile, engine, worker, ports=self._ports)
-        await self._pull(inference_seat(f"inference.{profile.name}", profile, engine), worker)
+        seat = inference_seat(f"inference.{profile.name}", profile, engine)
+        await self._pull(seat, worker, Lane(self._topic(seat.line_topic), worker.line_room))
 
-    async def _pull(self, worker: Worker, handler: Handler) -> None:
+    async def _pull(self, worker: Worker, handler: Handler, lines: Lane | None = None) -> None:
         loop = asyncio.get_running_loop()
 
         def beat(worker_id: str, wait_s: float) -> Heartbeat:
@@ -141,7 +158,9 @@ class Monolith:
 
         topic = self._topic(worker.topic)
         heart = ThreadHeart(beat, ports=self._ports)
-        puller = Puller(worker, handler, journal=self._journal, topic=topic, heart=heart, ports=self._ports)
+        puller = Puller(
+            worker, handler, journal=self._journal, topic=topic, heart=heart, ports=self._ports, lines=lines
+        )
         await puller.start()
         self._pullers.append(puller)
 

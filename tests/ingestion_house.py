@@ -42,7 +42,7 @@ from pipelines.jobs import ClaimedJob, Fault, Status, Usage
 from pipelines.operations import Composer, Piece, span
 from pipelines.payloads import Message, Request, Result
 from pipelines.ports import Metrics
-from tests.factories import INFERENCE, PROMPTING, claim, finish, make_ports, rendered
+from tests.factories import INFERENCE, PROMPTING, ManualClock, claim, finish, make_ports, rendered
 from tests.token_logs import TextComposer
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -71,8 +71,9 @@ class House:
         token_log: type[TokenLog] = TokenLog,
         stores: tuple[JournalStore, TokenStore] | None = None,
         metrics: Metrics | None = None,
+        clock: ManualClock | None = None,
     ) -> None:
-        ports = make_ports()
+        ports = make_ports(clock)
         ports = replace(ports, metrics=metrics or ports.metrics)
         journal_store, token_store = stores or (MemoryStore(Disk(uuid="one")), MemoryTokenStore(TokenDisk(uuid="two")))
         self.journal = journal(journal_store, ports=ports)
@@ -93,8 +94,9 @@ class House:
             models={"scripted": ModelCard(name="scripted", context=CONTEXT, default_max_output_tokens=16)},
             ports=ports,
         )
+        self.objects = Objects(str(folder / "files"))
         self.engine = ScriptedEngine()
-        self.slots = Slots(SLOTS, model="scripted", metrics=ports.metrics, queue=1)
+        self.slots = Slots(SLOTS, model="scripted", metrics=ports.metrics, clock=ports.clock, queue=1)
         lane = DirectLane(
             model="scripted",
             engine=self.engine,
@@ -108,7 +110,7 @@ class House:
         self.app = create_app(
             self.service,
             direct,
-            open_library(journal=self.journal, objects=Objects(str(folder / "files")), ids=ports.ids),
+            open_library(journal=self.journal, objects=self.objects, blobs=self.blobs, ports=ports),
             ports=ports,
             tenants=tenants,
             body_limit=body_limit,

@@ -7,6 +7,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from deployments.ingestion import document, errors
+from deployments.ingestion.batches import batch_routes
 from deployments.ingestion.bodies import GenerateBody
 from deployments.ingestion.chat import chat_routes
 from deployments.ingestion.completions import completion_routes
@@ -52,7 +53,8 @@ def create_app(
     app.include_router(socket_route(service, limit=body_limit))
     for direct_routes in (chat_routes, completion_routes):
         app.include_router(direct_routes(direct))
-    app.include_router(file_routes(library.files))
+    app.include_router(file_routes(library.files, library.batches))
+    app.include_router(batch_routes(library.batches))
     app.include_router(upload_routes(library.uploads))
     app.include_router(probe_routes(service, exposition))
     errors.install(app)

@@ -2,11 +2,13 @@
 
 from typing import NamedTuple
 
+from actors.blobs import Blobs
 from actors.journal.protocol import JournalApi
 from actors.objects import Objects
+from deployments.batching.batches import Batches
 from deployments.knowledge.files import Files
 from deployments.knowledge.uploads import Uploads
-from pipelines.ports import Ids
+from pipelines.ports import Ports
 
 
 class Library(NamedTuple):
@@ -14,9 +16,11 @@ class Library(NamedTuple):
 
     files: Files
     uploads: Uploads
+    batches: Batches
 
 
-def open_library(*, journal: JournalApi, objects: Objects, ids: Ids) -> Library:
+def open_library(*, journal: JournalApi, objects: Objects, blobs: Blobs, ports: Ports) -> Library:
     """For one process."""
-    files = Files(journal=journal, objects=objects, ids=ids)
-    return Library(files, Uploads(files, journal=journal, objects=objects, ids=ids))
+    files = Files(journal=journal, objects=objects, ids=ports.ids)
+    uploads = Uploads(files, journal=journal, objects=objects, ids=ports.ids)
+    return Library(files, uploads, Batches(journal=journal, blobs=blobs, ports=ports))

@@ -51,6 +51,9 @@ class Things:
             case "upload_id":
                 upload = {"filename": "a", "purpose": "vision", "mime_type": "text/plain", "bytes": 1}
                 made = self._post("/v1/uploads", upload)["id"]
+            case "batch_id":
+                batch = {"input_file_id": "file-1", "endpoint": "/v1/responses", "completion_window": "1h"}
+                made = self._post("/v1/batches", batch)["id"]
             case "job_id":
                 made = self._dead_letter()
         return str(made)

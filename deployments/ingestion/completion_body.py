@@ -60,11 +60,12 @@ class CompletionBody(DirectBody):
         prompts: list[Any] = [self.prompt] if one else list(self.prompt)
         return prompts
 
-    def request(self) -> Request:
-        """What is rendered with each prompt."""
-        return Request(
+    def request(self, **more: Any) -> Request:
+        """What is rendered with each prompt; `more` are further fields, which win."""
+        fields = dict(
             **self.common(),
             messages=[],
             max_output_tokens=self.max_tokens or DEFAULT_MAX_TOKENS,
             top_logprobs=self.logprobs,
         )
+        return Request(**fields | more)

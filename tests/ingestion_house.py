@@ -38,8 +38,9 @@ from deployments.prompting.templates import Templates
 from deployments.prompting.tokenizers import WordCounter
 from events.v1.tokens_pb2 import Chunk
 from pipelines.commands import Failed, Generated, Outcome, Remedy, Rendered
+from pipelines.composer import Composer
 from pipelines.jobs import ClaimedJob, Fault, Status, Usage
-from pipelines.operations import Composer, Piece, span
+from pipelines.operations import Piece, span
 from pipelines.payloads import Message, Request, Result
 from pipelines.ports import Metrics
 from tests.factories import INFERENCE, PROMPTING, claim, finish, make_ports, rendered

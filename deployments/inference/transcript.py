@@ -12,8 +12,10 @@ from actors.token_log.writer import TokenLogWriter
 from deployments.engines.protocol import Engine, Tokens
 from deployments.inference.interpreter import Interpreter
 from events.v1.tokens_pb2 import Operation
+from pipelines.composer import Composer
 from pipelines.jobs import ClaimedJob, Status, Usage
-from pipelines.operations import Composer, Item, LogState, Piece
+from pipelines.operations import Item, LogState, Piece
+from pipelines.payloads import Retrieval
 
 STOP = "stop"
 
@@ -48,11 +50,13 @@ class Transcript:
         engine: Engine,
         interpreter: Interpreter,
         writer: TokenLogWriter,
+        retrieval: Retrieval | None = None,
     ) -> None:
         self._claim = claim
         self._fingerprint = engine.fingerprint
         self._writer = writer
-        self._composer = Composer(claim.job_id, state)
+        self._retrieval = retrieval
+        self._composer = Composer(claim.job_id, state, retrieval.sources if retrieval else ())
         self._interpreter = interpreter
         self._interpreter.push(state.token_ids)
         self._ids = list(state.token_ids)
@@ -92,7 +96,10 @@ class Transcript:
         return self._output
 
     def _compose(self, pieces: Iterable[Piece]) -> None:
-        self._operations += self._composer.begin()
+        beginning = self._composer.begin()
+        if beginning and self._retrieval is not None:
+            beginning += self._composer.show_search(found_text(self._retrieval))
+        self._operations += beginning
         for piece in pieces:
             self._operations += self._composer.say(piece)
 
@@ -139,6 +146,11 @@ def logged_output(state: LogState, interpreter: Interpreter | None) -> Output:
         end=state.next_sequence - 1,
         engine_fingerprint=state.engine_fingerprint,
     )
+
+
+def found_text(retrieval: Retrieval) -> str:
+    """What the log has of a search."""
+    return retrieval.model_dump_json(include={"queries", "results"})
 
 
 def status_of(finish_reason: str) -> Status:

@@ -13,6 +13,7 @@ from actors.coalescer import Coalescer
 from actors.crash_points import crash_point
 from actors.journal.protocol import JournalApi
 from actors.telemetry.tracing import new_traceparent
+from deployments.file_search import pipeline_of
 from deployments.history.conversations import UnknownConversationError
 from deployments.ingestion.bodies import DEFAULT_DEADLINE_S
 from deployments.ingestion.cards import ModelCard, Renderer
@@ -90,7 +91,7 @@ class Door:
         return Submit(
             job_id=self._ports.ids.new("resp", self._shard),
             tenant=call.tenant,
-            pipeline="generate",
+            pipeline=pipeline_of(request),
             model=request.model,
             request=await self._pack(call.tenant, request.encode()),
             deadline_s=call.deadline_s,

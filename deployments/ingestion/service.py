@@ -24,7 +24,7 @@ from deployments.ingestion.middleware import DEFAULT_TENANT
 from deployments.ingestion.readers import Readers, Subject
 from deployments.ingestion.resolver import Draft, Resolver
 from deployments.ingestion.session import OwnSession
-from deployments.prompting.past import fetch_pasts
+from deployments.prompting.past import Asked, fetch_pasts
 from events.ids import is_id
 from pipelines.commands import Cancel, Redrive, Verdict
 from pipelines.errors import RejectError
@@ -97,7 +97,7 @@ class IngestionService:
         if request.model not in self.models:
             raise unknown_model(request.model)
         request = request.model_copy(update={"parent_rendered": None})  # its words are enough
-        (past,) = await fetch_pasts(self._blobs, [(tenant, request)])
+        (past,) = await fetch_pasts(self._blobs, [Asked(tenant, request)])
         counted: int = await self._ports.run_blocking(lambda: self._renderer.count(request, past))
         return counted
 

@@ -64,10 +64,12 @@ class Composer:
         return [*self.close(Status.COMPLETED), self._open_item(piece), *self._delta(piece)]
 
     def show_search(self, found: str) -> list[Operation]:
-        """A search that is over, as an item of its own: its queries and results as JSON."""
-        opened = self._open_item(Piece(text="", kind=Kind.FILE_SEARCH))
+        """A search that is over, as the first item: its queries and results as JSON. As far as the log lacks it."""
+        if self._closed:
+            return []
+        opened = [self._open_item(Piece(text="", kind=Kind.FILE_SEARCH))] if self._open is None else []
         self._text = [found]
-        return [opened, *self.close(Status.COMPLETED)]
+        return [*opened, *self.close(Status.COMPLETED)]
 
     def close(self, status: Status) -> list[Operation]:
         """The end of the open item with its whole text; complete only where the job is. Nothing where none is open."""

@@ -96,10 +96,10 @@ class Transcript:
         return self._output
 
     def _compose(self, pieces: Iterable[Piece]) -> None:
-        beginning = self._composer.begin()
-        if beginning and self._retrieval is not None:
-            beginning += self._composer.show_search(found_text(self._retrieval))
-        self._operations += beginning
+        self._operations += self._composer.begin()
+        if self._retrieval is not None:
+            self._operations += self._composer.show_search(found_text(self._retrieval))
+            self._retrieval = None
         for piece in pieces:
             self._operations += self._composer.say(piece)
 

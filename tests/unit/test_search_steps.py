@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from actors.puller import Handler
 from actors.token_log.protocol import Append, AppendVerdict, SealRequest
 from deployments.file_search import FileSearch
 from deployments.history.responses import item_object
@@ -59,7 +60,7 @@ class SearchShop(Workshop):
         super().__init__(folder)
         self.library = library or Library()
         parts: dict[str, Any] = {"journal": self.journal, "blobs": self.blobs, "ports": self.ports}
-        self.workers = {
+        self.workers: dict[str, Handler] = {
             RETRIEVAL_TOPIC: SearchWorker(retrieving(self.library), **parts),
             RERANKING_TOPIC: SearchWorker(reranking(self.library), **parts),
             PROMPTING: self.prompting,

@@ -7,21 +7,20 @@ first call that reaches it; one whose epoch was replaced exits for good.
 import functools
 import logging
 import os
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
-
-from ray.experimental.internal_kv import _internal_kv_get, _internal_kv_put
 
 from actors.deaths import death_of
 from actors.dispatcher import Dispatcher
 from actors.journal.limits import Limits
 from actors.journal.protocol import DeadLetterQuery, Depth, FileQuery, Heartbeat, JobQuery, Session, StoreInfo, Worker
+from actors.journal.vector_queries import Question
 from actors.naming import TOPIC_SIZE, journal_name, token_log_name
 from actors.remotes import RemoteTokenLog
+from actors.same_store import same_store
 from actors.shards import open_journal, open_token_log
-from actors.stores import ForeignStoreError, StaleEpochError, StoreUnavailableError, marker_file
+from actors.stores import StaleEpochError
 from actors.system import real_ports
 from actors.telemetry.setup import process_telemetry
 from actors.token_log.protocol import Append, AppendVerdict, Logged, SealRequest
@@ -157,7 +156,7 @@ class JournalActor(Shell):
 
     @served
     async def edit(self, batch: Sequence[Edit]) -> list[Answer]:
-        """Change conversations, templates and files."""
+        """Change conversations, templates, files and vector stores."""
         return await self._journal.edit(batch)
 
     @served
@@ -194,6 +193,11 @@ class JournalActor(Shell):
     async def upload(self, tenant: str, upload: str) -> tuple[Upload, list[File]] | None:
         """An upload with its parts."""
         return await self._journal.upload(tenant, upload)
+
+    @served
+    async def ask(self, question: Question[R]) -> R:
+        """An answer about vector stores."""
+        return await self._journal.ask(question)
 
     @served
     async def dead_letters(self, query: DeadLetterQuery) -> list[DeadLetter]:
@@ -272,27 +276,3 @@ class TokenLogActor(Shell):
     ) -> dict[str, Logged]:
         """New chunks."""
         return await self._log.follow(session, add, remove, wait_s)
-
-
-@contextmanager
-def same_store(folder: Path, name: str) -> Iterator[None]:
-    """Around the opening of a store: what this cluster has opened before must still be there, and be the same.
-
-    The store's UUID is kept in Ray's internal key-value store as well. Raises ForeignStoreError. A known store that
-    does not answer ends the process, so that Ray starts it again: an actor whose constructor raises stays dead.
-    """
-    key, marker = f"heliograph:{name}".encode(), marker_file(folder, name)
-    expected = _internal_kv_get(key)
-    if expected is not None and not marker.exists():
-        raise ForeignStoreError(f"{marker} is gone")
-    try:
-        yield
-    except StoreUnavailableError:
-        if expected is None:
-            raise
-        log.critical("the store does not answer; this process ends and is started again", exc_info=True)
-        os._exit(1)
-    uuid = marker.read_text().strip().encode()
-    if expected not in (None, uuid):
-        raise ForeignStoreError(f"{name} in {folder} is another store than {expected.decode()}")
-    _internal_kv_put(key, uuid)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from pipelines.commands import Payload
 from pipelines.jobs import Reference
+from pipelines.vector_edits import VectorEdit
 
 
 class Conversation(NamedTuple):
@@ -245,4 +246,4 @@ ConversationEdit = CreateConversation | UpdateConversation | DeleteConversation 
 TemplateEdit = CreateTemplate | AddVersion | SetDefault | DeleteTemplate
 FileEdit = ReserveFile | CompleteFile | DeleteFile
 UploadEdit = CreateUpload | CompleteUpload | CancelUpload
-Edit = ConversationEdit | TemplateEdit | FileEdit | UploadEdit
+Edit = ConversationEdit | TemplateEdit | FileEdit | UploadEdit | VectorEdit

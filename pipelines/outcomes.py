@@ -121,7 +121,7 @@ def _indexed(job: Job, outcome: Indexed, now: float) -> Change:
     fact = pb.FileIndexed(
         chunks=outcome.chunks, usage_bytes=outcome.usage_bytes, tokens=outcome.tokens, worker=job.worker
     )
-    return end(job, Status.COMPLETED, [fact], now)
+    return end(replace(job, stored=False), Status.COMPLETED, [fact], now)  # there is nothing more to tell of it
 
 
 def _generated(job: Job, outcome: Generated, now: float) -> Change:

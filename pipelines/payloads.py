@@ -164,3 +164,14 @@ class Result(Payload):
     finish_reason: str
     engine_fingerprint: str
     token_ids: list[int] = Field(default_factory=list)  # of the whole output
+
+
+class IndexRequest(Payload):
+    """What is to be put into a vector store's index: an attachment of a file, cut into chunks of so many tokens."""
+
+    attachment: str
+    store: str
+    file: str
+    filename: str
+    chunk_tokens: int
+    overlap_tokens: int

@@ -13,6 +13,7 @@ PROMPTING_TOPIC = "topic.prompting"
 RETRIEVAL_TOPIC = "topic.retrieval"
 RERANKING_TOPIC = "topic.reranking"
 INDEXING_TOPIC = "topic.indexing"
+RESPONDING = frozenset({GENERATE, RAG, RAG_REQUIRED})  # the pipelines whose jobs are Responses
 FIRST_OPERATION = 2  # the stream's `created` is 0 and `queued` is 1; both come from the request
 
 _FIRST = {GENERATE: RENDER, RAG: RETRIEVE, RAG_REQUIRED: RETRIEVE, INDEXING: INDEX}

@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
+from actors.journal.vector_queries import Question
 from pipelines.commands import Answer, Cancel, Claim, Delete, Finish, Redrive, Submit
 from pipelines.edits import Conversation, Edit, Entry, File, Template, TemplateVersion, Upload
 from pipelines.jobs import ClaimedJob, DeadLetter, Job, Reference, Status
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +156,7 @@ class JournalApi(Protocol):
         """Do dead letters again. Each answer names the new job, or the one that an earlier redrive has made."""
 
     async def edit(self, batch: Sequence[Edit]) -> list[Answer]:
-        """Make, change and forget conversations, templates and files."""
+        """Make, change and forget conversations, templates, files and vector stores."""
 
     async def conversation(self, tenant: str, conversation: str) -> Conversation | None:
         """A conversation by id; None for an unknown one and another tenant's."""
@@ -175,6 +178,9 @@ class JournalApi(Protocol):
 
     async def upload(self, tenant: str, upload: str) -> tuple[Upload, list[File]] | None:
         """An upload with the parts that are stored; None for an unknown one and another tenant's."""
+
+    async def ask(self, question: Question[T]) -> T:
+        """The answer to a question about vector stores. Raises what the question says."""
 
     async def dead_letters(self, query: DeadLetterQuery) -> list[DeadLetter]:
         """At most `limit` dead letters after the cursor."""

@@ -11,6 +11,7 @@ from actors.journal.conversation_table import (
 )
 from actors.journal.disk import Disk
 from actors.journal.file_table import FileReader, FileTable, MemoryFiles, SqlFileReader, SqlFiles
+from actors.journal.memory_vectors import MemoryVectors
 from actors.journal.template_table import (
     MemoryTemplates,
     SqlTemplateReader,
@@ -18,9 +19,10 @@ from actors.journal.template_table import (
     TemplateReader,
     TemplateTable,
 )
+from actors.journal.vector_table import SqlVectorReader, SqlVectors, VectorReader, VectorTable
 from actors.stores import Reader, Statements
 
-SQL_FILES = ("conversations", "templates", "files")  # in `sql/`
+SQL_FILES = ("conversations", "templates", "files", "vectors")  # in `sql/`
 
 
 class SideReaders(Protocol):
@@ -29,6 +31,7 @@ class SideReaders(Protocol):
     conversations: ConversationReader
     templates: TemplateReader
     files: FileReader
+    vectors: VectorReader
 
 
 class SideTables(Protocol):
@@ -37,6 +40,7 @@ class SideTables(Protocol):
     conversations: ConversationTable
     templates: TemplateTable
     files: FileTable
+    vectors: VectorTable
 
 
 class SqlSideReaders:
@@ -46,6 +50,7 @@ class SqlSideReaders:
         self.conversations: ConversationReader = SqlConversationReader(reader)
         self.templates: TemplateReader = SqlTemplateReader(reader)
         self.files: FileReader = SqlFileReader(reader)
+        self.vectors: VectorReader = SqlVectorReader(reader)
 
 
 class SqlSideTables:
@@ -55,6 +60,7 @@ class SqlSideTables:
         self.conversations: ConversationTable = SqlConversations(statements)
         self.templates: TemplateTable = SqlTemplates(statements)
         self.files: FileTable = SqlFiles(statements)
+        self.vectors: VectorTable = SqlVectors(statements)
 
 
 class MemorySideReaders:
@@ -64,6 +70,7 @@ class MemorySideReaders:
         self.conversations: ConversationReader = MemoryConversations(disk)
         self.templates: TemplateReader = MemoryTemplates(disk)
         self.files: FileReader = MemoryFiles(disk)
+        self.vectors: VectorReader = MemoryVectors(disk)
 
 
 class MemorySideTables:
@@ -73,3 +80,4 @@ class MemorySideTables:
         self.conversations: ConversationTable = MemoryConversations(disk)
         self.templates: TemplateTable = MemoryTemplates(disk)
         self.files: FileTable = MemoryFiles(disk)
+        self.vectors: VectorTable = MemoryVectors(disk)

@@ -10,7 +10,7 @@ CELLS ?= all
 FROM ?= 0
 JOBS ?= $(shell nproc)
 
-.PHONY: help setup demo serve test acceptance simulate fault continuation upgrade check format events requirements bench-pipeline bench-engine bench-start bench-memory bench-backlog bench-retention bench-streams
+.PHONY: help setup demo serve test acceptance long simulate fault continuation upgrade check format events requirements bench-pipeline bench-engine bench-start bench-memory bench-backlog bench-retention bench-streams
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,7 +28,10 @@ test: setup ## Run all tests
 	@$(BIN)/pytest
 
 acceptance: setup ## The acceptance tests on every ingress, with the strict and the lenient client
-	@$(BIN)/pytest tests/acceptance --every-way
+	@$(BIN)/pytest tests/acceptance --long
+
+long: setup ## The tests for which `make test` has no time: other ways to ask the same, deaths of vLLM's engine, guidance
+	@$(BIN)/pytest --long -m long
 
 simulate: setup ## SEEDS simulated histories full of faults, from seed FROM on, and the planted bugs
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --from $(FROM) --jobs $(JOBS)

@@ -43,7 +43,10 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module", params=["vllm", "openai", "anthropic"])
+REMOTE = [pytest.param(name, marks=pytest.mark.long) for name in ("openai", "anthropic")]
+
+
+@pytest.fixture(scope="module", params=["vllm", *REMOTE])
 def engine(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

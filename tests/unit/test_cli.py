@@ -107,6 +107,7 @@ def test_the_list_of_models_says_what_each_lacks(tmp_path: Path, monkeypatch: py
     listed = json.loads(CliRunner().invoke(app, ["model", "list", "--json"]).stdout)
     lacks = {row["model"]: row["lacks"] for row in listed}
     assert "model add" in lacks["smollm2-135m-instruct"]
+    assert lacks["all-minilm-l6-v2"] is None
     assert "ANTHROPIC_API_KEY" in lacks["anthropic"]
     assert (lacks["openai"], lacks["scripted"]) == (None, None)
     assert "ANTHROPIC_API_KEY" in CliRunner().invoke(app, ["model", "list"]).stdout

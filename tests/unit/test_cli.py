@@ -129,3 +129,11 @@ def test_stopping_where_nothing_runs_is_no_error(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["stop", "--data", str(tmp_path)])
     assert result.exit_code == 0
     assert "no server runs" in result.stdout
+
+
+def test_a_server_with_an_unknown_encoder_does_not_start(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("models: [scripted]\nencoders: [nope]\n")
+    result = CliRunner().invoke(app, ["serve", "--config", str(config), "--data", str(tmp_path / "data")])
+    assert result.exit_code == 1
+    assert "maxsim" in result.output

@@ -18,6 +18,8 @@ SETTINGS: dict[str, type[BaseModel]] = {
     "plane": settings.PlaneSettings,
     "prompting": settings.PromptingSettings,
     "inference": settings.InferenceSettings,
+    "embedding": settings.EncoderSettings,
+    "reranking": settings.EncoderSettings,
     "history": settings.HistorySettings,
     "ingestion": settings.IngestionSettings,
 }
@@ -55,6 +57,18 @@ def test_the_monolith_loads() -> None:
 @pytest.mark.parametrize("path", sorted((settings.CONFIGS / "models").glob("*.yaml")), ids=lambda path: path.stem)
 def test_a_model_profile_loads(path: Path) -> None:
     assert settings.load_profile(path.stem).name == path.stem
+
+
+@pytest.mark.parametrize("path", sorted((settings.CONFIGS / "encoders").glob("*.yaml")), ids=lambda path: path.stem)
+def test_an_encoders_profile_loads_and_its_files_are_there(path: Path) -> None:
+    profile = settings.load_encoder(path.stem)
+    assert profile.name == path.stem
+    assert (settings.encoder_folder(profile) / "tokenizer.json").is_file()
+
+
+def test_an_unknown_encoder_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(FileNotFoundError, match="maxsim"):
+        settings.load_encoder("nope")
 
 
 def test_an_unknown_model_is_refused_with_the_known_ones() -> None:

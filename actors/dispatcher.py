@@ -23,6 +23,7 @@ from actors.token_log.protocol import SealRequest, TokenLogApi
 from actors.topics.protocol import Topic
 from pipelines.jobs import Job
 from pipelines.ports import Ports, Task
+from pipelines.steps import SEALED
 
 log = logging.getLogger("heliograph")
 SWEEP_S = 1.0
@@ -61,9 +62,9 @@ class Dispatcher:
         """Begin; leftovers of an earlier life come first."""
         self._journal.on_commit = self._hear
         self._seals.set()
-        keep, run = self._housekeeping.prune, self._housekeeping.run_errands
+        keep, run, wind = self._housekeeping.prune, self._housekeeping.run_errands, self._housekeeping.wind_down
         watch, dismiss = self._attendance.watch, self._attendance.dismiss
-        for turn in (self._hand_out, self._seal, self._sweep, self._bury, keep, run, watch, dismiss):
+        for turn in (self._hand_out, self._seal, self._sweep, self._bury, keep, run, wind, watch, dismiss):
             self._tasks.append(supervise(turn, name=turn.__name__.strip("_"), ports=self._ports))
 
     def stop(self) -> None:
@@ -77,14 +78,15 @@ class Dispatcher:
             self._claimed.add(topic)
         if effects.ended:
             if len(self._to_seal) < MOST_KEPT:  # the sweep finds the others in the store
-                self._to_seal.update((job.id, job) for job in effects.ended)
+                self._to_seal.update((job.id, job) for job in effects.ended if job.pipeline in SEALED)
             self._seals.set()
         self._work.set()
 
     async def _hand_out(self) -> None:
         await self._work.wait()
         self._work.clear()
-        for name in sorted({worker.topic for worker in self._journal.workers.registered()} - self._topics.keys()):
+        served = {topic for worker in self._journal.workers.registered() for topic in worker.topics}
+        for name in sorted(served - self._topics.keys()):
             await self._topic(name).put(0)  # finds or makes its queue now, not under the first job
         for name in sorted({*self._journal.ready, *self._journal.coming}):
             work = self._journal.ready[name] + self._journal.coming[name]

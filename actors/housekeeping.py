@@ -1,4 +1,4 @@
-"""Removes what is kept no longer, and runs the journal's errands: the dispatcher's two slow loops.
+"""Removes what is kept no longer, runs the journal's errands, ends batches early: the dispatcher's slow loops.
 
 Finished jobs go in small transactions with pauses that grow with the time which each took, so that submits go between.
 Whatever is cut short is begun again: the journal knows what is too old, and an errand is closed only once it was run.
@@ -20,6 +20,8 @@ from pipelines.ports import Ports
 log = logging.getLogger("heliograph")
 JOBS_PER_CHUNK = 100
 ERRANDS_PER_CALL = 500
+LINES_PER_CHUNK = 500
+LOOK_S = 0.5
 REST = 6.0  # pause after a chunk, in times of what the chunk took
 IDLE_S = 5.0
 DAY_S = 86400.0  # a file that was touched within it is left alone
@@ -44,6 +46,11 @@ class Housekeeping:
         more = await self._journal.prune(JOBS_PER_CHUNK)
         took_s = self._ports.clock.monotonic() - started
         await self._ports.sleep(took_s * REST if more else IDLE_S)
+
+    async def wind_down(self) -> None:
+        """End some lines of a batch that is to end early, or rest where there is none."""
+        if not await self._journal.wind_down(LINES_PER_CHUNK):
+            await self._ports.sleep(LOOK_S)
 
     async def run_errands(self) -> None:
         """Run what is due, or rest where nothing is."""

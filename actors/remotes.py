@@ -17,6 +17,7 @@ from actors.journal.vector_queries import Question
 from actors.naming import NAMESPACE
 from actors.stores import StoreUnavailableError
 from actors.token_log.protocol import Append, AppendVerdict, Logged, SealRequest
+from pipelines.batch_edits import Batch, BatchQuery, LineQuery
 from pipelines.commands import Answer, Cancel, Claim, Delete, Finish, Redrive, Submit
 from pipelines.edits import Conversation, Edit, Entry, File, Template, TemplateVersion, Upload
 from pipelines.errors import TransientError
@@ -172,6 +173,14 @@ class RemoteJournal:
     async def ask(self, question: Question[T]) -> T:
         """An answer about vector stores."""
         return cast("T", await self._remote.call("ask", question))
+
+    async def batches(self, query: BatchQuery) -> list[Batch]:
+        """A page of batches."""
+        return cast("list[Batch]", await self._remote.call("batches", query))
+
+    async def lines(self, query: LineQuery) -> list[Job]:
+        """The jobs of lines."""
+        return cast("list[Job]", await self._remote.call("lines", query))
 
     async def dead_letters(self, query: DeadLetterQuery) -> list[DeadLetter]:
         """A page of dead letters."""

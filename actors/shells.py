@@ -16,15 +16,16 @@ from actors.dispatcher import Dispatcher
 from actors.journal.limits import Limits
 from actors.journal.protocol import DeadLetterQuery, Depth, FileQuery, Heartbeat, JobQuery, Session, StoreInfo, Worker
 from actors.journal.vector_queries import Question
+from actors.known_stores import same_store
 from actors.naming import TOPIC_SIZE, journal_name, token_log_name
 from actors.remotes import RemoteTokenLog
-from actors.same_store import same_store
 from actors.shards import open_journal, open_token_log
 from actors.stores import StaleEpochError
 from actors.system import real_ports
 from actors.telemetry.setup import process_telemetry
 from actors.token_log.protocol import Append, AppendVerdict, Logged, SealRequest
 from actors.topics.ray_queue import RayTopic
+from pipelines.batch_edits import Batch, BatchQuery, LineQuery
 from pipelines.commands import Answer, Cancel, Claim, Delete, Finish, Redrive, Submit
 from pipelines.edits import Conversation, Edit, Entry, File, Template, TemplateVersion, Upload
 from pipelines.jobs import ClaimedJob, DeadLetter, Job, Reference
@@ -198,6 +199,15 @@ class JournalActor(Shell):
     async def ask(self, question: Question[R]) -> R:
         """An answer about vector stores."""
         return await self._journal.ask(question)
+
+    async def batches(self, query: BatchQuery) -> list[Batch]:
+        """A page of batches."""
+        return await self._journal.batches(query)
+
+    @served
+    async def lines(self, query: LineQuery) -> list[Job]:
+        """The jobs of lines."""
+        return await self._journal.lines(query)
 
     @served
     async def dead_letters(self, query: DeadLetterQuery) -> list[DeadLetter]:

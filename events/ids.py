@@ -11,6 +11,9 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]  # ten bits at a time
 ENTROPY_BYTES = 10
 MAX_SHARDS = 1024
+_NUMBER = 4  # characters at the end of a numbered id
+_STEM = 28 - _NUMBER
+LAST_NUMBER = 32**_NUMBER - 1
 _BODY = re.compile(rf"[a-z]+_[{_ALPHABET}]{{28}}")
 
 
@@ -30,8 +33,7 @@ def milliseconds_of(identifier: str) -> int:
     """When the id was made, as Unix time. Raises ValueError where the text is no id of ours."""
     if not is_id(identifier):
         raise ValueError(f"not an id: {identifier!r}")
-    digits = identifier.partition("_")[2][2:12]
-    return functools.reduce(lambda value, digit: value * 32 + _ALPHABET.index(digit), digits, 0)
+    return _decode(identifier.partition("_")[2][2:12])
 
 
 def is_id(text: str) -> bool:
@@ -43,6 +45,20 @@ def derived_id(prefix: str, job_id: str, index: int = 0) -> str:
     """The id of a part of a job, the same in every process: `msg_…` of `resp_…`."""
     body = job_id.partition("_")[2]
     return f"{prefix}_{body}" if index == 0 else f"{prefix}_{body}{_encode(index, 2)}"
+
+
+def numbered_id(prefix: str, whole: str, number: int) -> str:
+    """The id of a part of something that has many, such as a line of a batch. Those of one whole sort by number."""
+    return f"{prefix}_{whole.partition('_')[2][:_STEM]}{_encode(number, _NUMBER)}"
+
+
+def number_of(identifier: str) -> int:
+    """The number that `numbered_id` was given."""
+    return _decode(identifier[-_NUMBER:])
+
+
+def _decode(digits: str) -> int:
+    return functools.reduce(lambda value, digit: value * 32 + _ALPHABET.index(digit), digits, 0)
 
 
 def _encode(value: int, characters: int) -> str:

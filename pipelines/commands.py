@@ -33,6 +33,7 @@ class Submit:
     on from, which must have a result that is kept; `context` are the payloads of earlier turns, each referred to once
     more until this job is removed. `part_of` is the batch, or the attachment of a file to a vector store, that takes
     note of the job's end.
+    A line of a batch comes `rendered`, or with the `fault` for which it cannot be: then it fails at once.
     """
 
     job_id: str
@@ -51,13 +52,16 @@ class Submit:
     context: tuple[Reference, ...] = ()
     conversation: str = ""
     part_of: str = ""
+    rendered: Payload | None = None
+    fault: Fault | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """Give this worker the best ready steps of a topic, `slots` at the most, for `limit_s` each (0: for any time).
 
-    `number` rises with every new claim of a worker, so that a late copy of an older one can be told; 0: not counted.
+    `number` rises with every new claim of a worker from the topic, so that a late copy of an older one can be told;
+    0: not counted. `topics` are all of the worker's.
     """
 
     claim_id: str
@@ -66,6 +70,7 @@ class Claim:
     slots: int
     number: int = 0
     limit_s: float = 0.0
+    topics: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +121,22 @@ class Generated:
     end: int  # last sequence number in the token log
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validated:
+    """The file of a batch was read, and its lines are jobs; none where it was refused."""
+
+    lines: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finalized:
+    """The results of a batch are stored, so many bytes in each file; 0: there is none."""
+
+    output_bytes: int
+    error_bytes: int
+    reasoning_tokens: int
+
+
 class Remedy(StrEnum):
     """What to do about a fault."""
 
@@ -140,7 +161,7 @@ class Released:
     """The worker hands the claim back; spends no attempt."""
 
 
-Outcome = Rendered | Retrieved | Reranked | Indexed | Generated | Failed | Released
+Outcome = Rendered | Retrieved | Reranked | Indexed | Generated | Validated | Finalized | Failed | Released
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +223,13 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WindDown:
+    """Cancel lines of batches that are to end before they have run, `limit` at the most."""
+
+    limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MarkSealed:
     """The token logs of these jobs are sealed."""
 
@@ -231,7 +259,19 @@ class CloseErrands:
 
 
 Command = (
-    Submit | Claim | Finish | Cancel | Delete | Abandon | Redrive | Orphan | Tick | MarkSealed | Prune | CloseErrands
+    Submit
+    | Claim
+    | Finish
+    | Cancel
+    | Delete
+    | Abandon
+    | Redrive
+    | Orphan
+    | Tick
+    | WindDown
+    | MarkSealed
+    | Prune
+    | CloseErrands
 )
 
 

@@ -1,4 +1,4 @@
-"""What can be asked of the things that outlive jobs: conversations, templates of prompts, and files.
+"""What can be asked of the things that outlive jobs: conversations, templates of prompts, files, and batches.
 
 An edit may be repeated, as every command: what it makes has an id that its caller chose.
 """
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from pipelines.batch_edits import BatchEdit, CreateBatch
 from pipelines.commands import Payload
 from pipelines.jobs import Reference
 from pipelines.vector_edits import VectorEdit
@@ -246,4 +247,4 @@ ConversationEdit = CreateConversation | UpdateConversation | DeleteConversation 
 TemplateEdit = CreateTemplate | AddVersion | SetDefault | DeleteTemplate
 FileEdit = ReserveFile | CompleteFile | DeleteFile
 UploadEdit = CreateUpload | CompleteUpload | CancelUpload
-Edit = ConversationEdit | TemplateEdit | FileEdit | UploadEdit | VectorEdit
+Edit = ConversationEdit | TemplateEdit | FileEdit | UploadEdit | VectorEdit | CreateBatch | BatchEdit

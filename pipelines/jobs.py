@@ -155,6 +155,7 @@ class ClaimedJob:
 
     job_id: str
     tenant: str
+    pipeline: str
     model: str
     step: str
     attempt: int

@@ -19,6 +19,7 @@ from pipelines.changes import (
 )
 from pipelines.commands import (
     Failed,
+    Finalized,
     Generated,
     Indexed,
     Outcome,
@@ -28,6 +29,7 @@ from pipelines.commands import (
     Rendered,
     Reranked,
     Retrieved,
+    Validated,
 )
 from pipelines.jobs import Blame, Job, Status, StepState
 from pipelines.retry import MAX_FREE_RELEASES, backoff_s, delay_s
@@ -47,6 +49,10 @@ def settle(job: Job, outcome: Outcome, now: float, random: Random) -> Change:
             change = _indexed(job, outcome, now)
         case Generated():
             change = _generated(job, outcome, now)
+        case Validated():
+            change = _validated(job, outcome, now)
+        case Finalized():
+            change = _finalized(job, outcome, now)
         case Failed():
             change = failed(job, outcome, now, random)
         case Released():
@@ -122,6 +128,20 @@ def _indexed(job: Job, outcome: Indexed, now: float) -> Change:
         chunks=outcome.chunks, usage_bytes=outcome.usage_bytes, tokens=outcome.tokens, worker=job.worker
     )
     return end(replace(job, stored=False), Status.COMPLETED, [fact], now)  # there is nothing more to tell of it
+
+
+def _validated(job: Job, outcome: Validated, now: float) -> Change:
+    return end(job, Status.COMPLETED, [pb.BatchValidated(lines=outcome.lines, worker=job.worker)], now)
+
+
+def _finalized(job: Job, outcome: Finalized, now: float) -> Change:
+    fact = pb.BatchFinalized(
+        output_bytes=outcome.output_bytes,
+        error_bytes=outcome.error_bytes,
+        reasoning_tokens=outcome.reasoning_tokens,
+        worker=job.worker,
+    )
+    return end(job, Status.COMPLETED, [fact], now)
 
 
 def _generated(job: Job, outcome: Generated, now: float) -> Change:

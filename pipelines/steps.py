@@ -1,24 +1,44 @@
 """The pipelines: which step of a job follows which, where its work waits, and for how long it is tried.
 
 `generate` is render -> infer; `rag` is retrieve -> rerank -> render -> infer, where a reranker that fails is gone
-without, and `rag.required`, where it fails the job; `index` puts a file into a vector store in one step.
+without, and `rag.required`, where it fails the job; `index` puts a file into a vector store in one step. A batch is
+two jobs of one step, `batch.validate` and `batch.finalize`, and between them one `batch.line` for each of its lines:
+an infer alone, whose prompt comes with it, from a topic of its own.
 """
 
 from typing import NamedTuple
 
 RENDER, INFER, RETRIEVE, RERANK, INDEX = "render", "infer", "retrieve", "rerank", "index"
+VALIDATE, FINALIZE = "validate", "finalize"
 GENERATE, RAG, RAG_REQUIRED, INDEXING = "generate", "rag", "rag.required", "index"
+VALIDATION, LINE, FINALIZATION = "batch.validate", "batch.line", "batch.finalize"
 
 PROMPTING_TOPIC = "topic.prompting"
 RETRIEVAL_TOPIC = "topic.retrieval"
 RERANKING_TOPIC = "topic.reranking"
 INDEXING_TOPIC = "topic.indexing"
-RESPONDING = frozenset({GENERATE, RAG, RAG_REQUIRED})  # the pipelines whose jobs are Responses
+BATCHING_TOPIC = "topic.batching"
+RESPONDING = frozenset({GENERATE, RAG, RAG_REQUIRED, LINE})  # the pipelines whose jobs are Responses
+SEALED = frozenset({GENERATE, RAG, RAG_REQUIRED})  # those whose token logs are sealed at once when they end
 FIRST_OPERATION = 2  # the stream's `created` is 0 and `queued` is 1; both come from the request
 
-_FIRST = {GENERATE: RENDER, RAG: RETRIEVE, RAG_REQUIRED: RETRIEVE, INDEXING: INDEX}
+_FIRST = {
+    GENERATE: RENDER,
+    RAG: RETRIEVE,
+    RAG_REQUIRED: RETRIEVE,
+    INDEXING: INDEX,
+    VALIDATION: VALIDATE,
+    FINALIZATION: FINALIZE,
+}
 _NEXT = {RETRIEVE: RERANK, RERANK: RENDER, RENDER: INFER}
-_TOPICS = {RENDER: PROMPTING_TOPIC, RETRIEVE: RETRIEVAL_TOPIC, RERANK: RERANKING_TOPIC, INDEX: INDEXING_TOPIC}
+_TOPICS = {
+    RENDER: PROMPTING_TOPIC,
+    RETRIEVE: RETRIEVAL_TOPIC,
+    RERANK: RERANKING_TOPIC,
+    INDEX: INDEXING_TOPIC,
+    VALIDATE: BATCHING_TOPIC,
+    FINALIZE: BATCHING_TOPIC,
+}
 _LIMITS_S = {RETRIEVE: 60.0, RERANK: 20.0}
 
 
@@ -30,9 +50,9 @@ class Step(NamedTuple):
     limit_s: float | None
 
 
-def first_step(pipeline: str) -> Step:
-    """Where a submitted job begins, whatever its model."""
-    return step_of(_FIRST[pipeline])
+def first_step(pipeline: str, model: str) -> Step:
+    """Where a submitted job begins."""
+    return Step(INFER, line_topic(model), None) if pipeline == LINE else step_of(_FIRST[pipeline])
 
 
 def next_step(step: str, model: str) -> Step | None:
@@ -48,3 +68,8 @@ def step_of(name: str, model: str = "") -> Step:
 def inference_topic(model: str) -> str:
     """The topic of a model's inference workers."""
     return f"topic.inference.{model}"
+
+
+def line_topic(model: str) -> str:
+    """The topic from which the same workers take the lines of batches, as far as other work leaves them room."""
+    return f"topic.batch.{model}"

@@ -25,7 +25,7 @@ from pipelines.changes import (
 from pipelines.commands import Claim, Failed, Orphan, Payload, Redrive, Remedy, Submit
 from pipelines.jobs import Blame, Fault, Job, Reference, Status, StepState
 from pipelines.outcomes import failed
-from pipelines.steps import first_step
+from pipelines.steps import LINE, first_step
 from pipelines.suspects import accuse, guilty
 
 DEADLINE_PASSED = Fault("deadline_exceeded", "The job's deadline has passed.")
@@ -40,6 +40,11 @@ TOO_LONG = Failed(
 def submit(command: Submit, now: float, *, reserved: int = 0) -> Change:
     """A job is accepted and its first step is ready."""
     return _begin(command, now, reserved=reserved)
+
+
+def reject(job: Job, fault: Fault, now: float) -> Change:
+    """It cannot be run."""
+    return fail(job, fault, Blame(), now)
 
 
 def redrive(
@@ -59,12 +64,13 @@ def redrive(
         context=context,
         conversation=dead.conversation,
         part_of=dead.part_of,
+        rendered=Payload(dead.rendered, None) if dead.pipeline == LINE and dead.rendered else None,
     )
     return _begin(again, now, reserved=reserved, delay_s=command.delay_s, redrive_of=dead.id)
 
 
 def _begin(command: Submit, now: float, *, reserved: int, delay_s: float = 0.0, redrive_of: str = "") -> Change:
-    step = first_step(command.pipeline)
+    step = first_step(command.pipeline, command.model)
     job = Job(
         id=command.job_id,
         tenant=command.tenant,
@@ -79,6 +85,7 @@ def _begin(command: Submit, now: float, *, reserved: int, delay_s: float = 0.0, 
         deadline_at=now + delay_s + command.deadline_s,
         created_at=now,
         request=command.request.reference,
+        rendered=command.rendered.reference if command.rendered else None,
         traceparent=command.traceparent,
         redrive_of=redrive_of,
         reserved=reserved,

@@ -57,10 +57,8 @@ def submit(number: int = 0, **changes: Any) -> Submit:
     return Submit(**{**fields, **changes})
 
 
-def claim(
-    topic: str = PROMPTING, *, worker: str = "w1", slots: int = 100, claim_id: str = "c1", limit_s: float = 0.0
-) -> Claim:
-    return Claim(claim_id=claim_id, topic=topic, worker=worker, slots=slots, limit_s=limit_s)
+def claim(topic: str = PROMPTING, *, worker: str = "w1", slots: int = 100, claim_id: str = "c1", **more: Any) -> Claim:
+    return Claim(claim_id=claim_id, topic=topic, worker=worker, slots=slots, **more)
 
 
 def finish(claimed: ClaimedJob, outcome: Outcome) -> Finish:

@@ -15,6 +15,7 @@ from pipelines.steps import INFER
 from tests.factories import job_id
 
 _CLAIM = ClaimedJob(
+    pipeline="generate",
     job_id=job_id(),
     tenant="default",
     model="m",

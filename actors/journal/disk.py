@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from actors.journal.errands import Errand
 from actors.journal.rows import Budget, EventRow, KeyRow
+from pipelines.batch_edits import Batch
 from pipelines.edits import Conversation, Entry, File, Template, TemplateVersion, Upload
 from pipelines.jobs import DeadLetter, Job
 from pipelines.vector_edits import Attachment, FileBatch, Removal, VectorStore
@@ -36,11 +37,12 @@ class Disk:
     file_batches: dict[str, FileBatch] = field(default_factory=dict)
     removals: dict[int, tuple[float, Removal]] = field(default_factory=dict)  # when each is due
     removals_put: int = 0  # that there ever were
+    batches: dict[str, Batch] = field(default_factory=dict)
     schemas: bytes | None = None
 
 
 TABLES = (
     *("jobs", "events", "blobs", "refs", "seals", "keys", "letters", "outbox", "errands", "budgets"),
     *("conversations", "entries", "templates", "versions", "files", "uploads"),
-    *("vector_stores", "attachments", "file_batches", "removals", "removals_put"),
+    *("vector_stores", "attachments", "file_batches", "removals", "removals_put", "batches"),
 )

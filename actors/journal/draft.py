@@ -16,6 +16,7 @@ from actors.telemetry.logs import StateChange
 from pipelines.changes import Change
 from pipelines.commands import INLINE_BYTES, Payload
 from pipelines.jobs import DeadLetter, Job, Reference, StepState
+from pipelines.steps import SEALED
 
 
 class Draft:
@@ -128,7 +129,7 @@ class Draft:
         self._transaction.put_dead_letters(self._new_letters)
         self._transaction.remove_dead_letters(self._hidden)
         ended = [job for before, job in changed if job.status.terminal and not (before and before.status.terminal)]
-        self._transaction.open_seals(ended)
+        self._transaction.open_seals([job for job in ended if job.pipeline in SEALED])
         self._transaction.drop_seals(self._sealed)
         for before, job in changed:
             self.effects.count(before, -1)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from actors.journal.store import Transaction
 from pipelines.commands import INLINE_BYTES, Claim
 from pipelines.jobs import ClaimedJob, Job, Reference
-from pipelines.steps import INDEX, INFER, RENDER, RERANK, RETRIEVE
+from pipelines.steps import FINALIZE, INDEX, INFER, RENDER, RERANK, RETRIEVE, VALIDATE
 
 Payloads = Mapping[tuple[str, Reference], bytes]  # by tenant and reference
 
@@ -13,13 +13,14 @@ Payloads = Mapping[tuple[str, Reference], bytes]  # by tenant and reference
 def offer(transaction: Transaction, claim: Claim, held: Sequence[Job], tester: str) -> Sequence[Job] | None:
     """The steps that a worker may take beside those that it holds. `tester` is the one worker that tries suspects.
 
-    None while it must stay alone with suspects, or get free for them.
+    None while it must stay alone with suspects, or get free for them, be they of another topic of its.
     """
     if any(job.suspects for job in held):
         return None
-    suspects = transaction.suspects(claim.topic, claim.slots) if tester == claim.worker else []
-    if suspects and not transaction.on_trial(claim.topic):
-        return None if held else suspects
+    for topic in (claim.topics or (claim.topic,)) if tester == claim.worker else ():
+        suspects = transaction.suspects(topic, claim.slots)
+        if suspects and not transaction.on_trial(topic):
+            return suspects if topic == claim.topic and not held else None
     return transaction.ready(claim.topic, claim.slots)
 
 
@@ -48,6 +49,7 @@ def _claimed(job: Job, ready_at: float, payloads: Payloads, now: float) -> Claim
     return ClaimedJob(
         job_id=job.id,
         tenant=job.tenant,
+        pipeline=job.pipeline,
         model=job.model,
         step=job.step,
         attempt=job.attempt,
@@ -66,11 +68,13 @@ def _claimed(job: Job, ready_at: float, payloads: Payloads, now: float) -> Claim
 
 def _needed(job: Job) -> Sequence[Reference]:
     """What the present step reads."""
-    wanted = {
+    wanted: dict[str, tuple[Reference | None, ...]] = {
         RENDER: (job.request, job.context),
         RETRIEVE: (job.request,),
         RERANK: (job.request, job.context),
         INDEX: (job.request,),
+        VALIDATE: (),
+        FINALIZE: (),
         INFER: (job.rendered, job.context),
     }
     return [reference for reference in wanted[job.step] if reference is not None]

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from actors.coalescer import Coalescer
 from actors.crash_points import crash_point
@@ -42,6 +42,7 @@ from pipelines.commands import (
     Redrive,
     Submit,
     Tick,
+    WindDown,
 )
 from pipelines.edits import Edit
 from pipelines.jobs import ClaimedJob
@@ -114,7 +115,7 @@ class Journal(Reads):
 
     async def submit(self, batch: Sequence[Submit]) -> list[Answer]:
         """Accept jobs. Their first step is coming while they are written, so that its worker is on its way by then."""
-        coming = Counter(first_step(command.pipeline).topic for command in batch)
+        coming = Counter(first_step(command.pipeline, command.model).topic for command in batch)
         self.coming.update(coming)
         self.on_commit(Effects())
         try:
@@ -132,10 +133,9 @@ class Journal(Reads):
         if self.workers.is_repeat(claim):  # after the wait, so that a repeat never overtakes the first
             claim = replace(claim, slots=0)
         (reply,) = await self._commits.do([claim])
-        if not isinstance(reply, list):
-            raise TypeError("a claim is answered with claims")
-        tell_claims(reply, self._ports)
-        return reply
+        claims = cast("list[ClaimedJob]", reply)
+        tell_claims(claims, self._ports)
+        return claims
 
     async def finish(self, batch: Sequence[Finish]) -> list[Answer]:
         """Take outcomes."""
@@ -185,6 +185,10 @@ class Journal(Reads):
         )
         return await self._number(command) == limit
 
+    async def wind_down(self, limit: int) -> int:
+        """End lines of batches that are to end early, at most so many; 0 where there is nothing to do."""
+        return await self._number(WindDown(limit=limit))
+
     async def close_errands(self, done: Sequence[Errand], postponed: Sequence[Errand], wait_s: float) -> None:
         """These errands were run; those others are due again after a while."""
         ids, later = (tuple(errand.id for errand in errands) for errands in (done, postponed))
@@ -205,7 +209,7 @@ class Journal(Reads):
 
     async def depth(self) -> dict[str, Depth]:
         """The work of every topic."""
-        topics = {worker.topic for worker in self.workers.registered()}
+        topics = {topic for worker in self.workers.registered() for topic in worker.topics}
         return {topic: await self._depth(topic) for topic in sorted({*topics, *self.ready, *self.waiting})}
 
     def close(self) -> None:
@@ -245,9 +249,7 @@ class Journal(Reads):
 
     async def _number(self, command: Command) -> int:
         (reply,) = await self._commits.do([command])
-        if not isinstance(reply, int):
-            raise TypeError("this command is answered with a number")
-        return reply
+        return cast("int", reply)
 
     async def _answers(self, commands: Sequence[Command | Edit]) -> list[Answer]:
         replies = await self._commits.do(commands)

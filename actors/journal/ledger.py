@@ -4,10 +4,11 @@ A batch is one transaction: commands act in their order on the rows as the earli
 its own answer.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random  # noqa: TID251 - a generator is handed in
 from typing import Any, get_args
 
+from actors.journal.batches import Batches
 from actors.journal.budgets import Budgets
 from actors.journal.conversations import Conversations
 from actors.journal.draft import Draft
@@ -16,12 +17,14 @@ from actors.journal.envelopes import context_of, open_envelope
 from actors.journal.files import edit_file, edit_upload, remove_lapsed_files
 from actors.journal.handout import hand_out, offer
 from actors.journal.keys import Keys, replay
+from actors.journal.mentions import named, submits
 from actors.journal.retention import prune
 from actors.journal.store import Transaction
 from actors.journal.templates import edit_template
 from actors.journal.upkeep import Upkeep
 from actors.journal.vector_stores import VectorStores, jobs_of
 from pipelines import transitions
+from pipelines.batch_edits import BatchEdit, CreateBatch
 from pipelines.changes import Change
 from pipelines.commands import (
     Abandon,
@@ -39,10 +42,12 @@ from pipelines.commands import (
     Submit,
     Tick,
     Verdict,
+    WindDown,
 )
 from pipelines.edits import ConversationEdit, DeleteFile, Edit, FileEdit, TemplateEdit, UploadEdit
 from pipelines.jobs import ClaimedJob, Reference, StepState
 from pipelines.outcomes import payload_of, settle
+from pipelines.steps import LINE
 from pipelines.vector_edits import VectorEdit
 
 Reply = Answer | list[ClaimedJob] | int  # the number of what was pruned, or abandoned
@@ -73,6 +78,7 @@ class Ledger:
         self._conversations = Conversations(transaction, now)
         self._draft = Draft(transaction, now=now, new_id=new_id, on_end=self._settle)
         self._vectors = VectorStores(transaction, self._draft, now)
+        self._batches = Batches(transaction, self._draft, now)
         self._upkeep = Upkeep(transaction, self._draft, now=now, random=random)
         self.effects: Effects = self._draft.effects  # once the batch has committed
         self._contexts: dict[str, tuple[Reference, ...]] = {}  # of the jobs that this batch redrives
@@ -86,6 +92,7 @@ class Ledger:
             Redrive: self._redrive,
             Orphan: self._orphan,
             Tick: self._tick,
+            WindDown: lambda command: self._batches.wind_down(command.limit),
             MarkSealed: self._mark_sealed,
             Prune: self._prune,
             CloseErrands: self._close_errands,
@@ -94,12 +101,15 @@ class Ledger:
             **dict.fromkeys(get_args(FileEdit), self._edit_file),
             **dict.fromkeys(get_args(UploadEdit), lambda edit: edit_upload(transaction, edit, now)),
             **dict.fromkeys(get_args(VectorEdit), self._edit_vectors),
+            CreateBatch: self._create_batch,
+            **dict.fromkeys(get_args(BatchEdit), self._batches.edit),
         }
 
     def apply(self, commands: Sequence[Command | Edit]) -> list[Reply]:
         """The answers, one for one."""
         self._prepare(commands)
         replies = [self._handlers[type(command)](command) for command in commands]
+        self._batches.flush()
         self._flush()
         self._budgets.flush()
         self._vectors.flush()
@@ -107,8 +117,8 @@ class Ledger:
 
     def _prepare(self, commands: Sequence[Command | Edit]) -> None:
         """Read at once what the commands name."""
-        of_keys = self._keys.load([command for command in commands if isinstance(command, Submit)])
-        self._draft.load(dict.fromkeys([*_named(commands), *of_keys]))
+        of_keys = self._keys.load(list(submits(commands)))
+        self._draft.load(dict.fromkeys([*named(commands), *of_keys]))
         self._vectors.load(self._draft.jobs.values())
         self._forget_keys()
         redriven = [command.job_id for command in commands if isinstance(command, Redrive)]
@@ -132,8 +142,12 @@ class Ledger:
             return Answer(Verdict.OVER_BUDGET)
         self._room -= 1
         self._draft.keep(command.tenant, command.request)
+        if command.rendered is not None:
+            self._draft.keep(command.tenant, command.rendered)
         self._draft.refer(command.tenant, command.context)
         job = self._draft.add(transitions.submit(command, self._now, reserved=reserved))
+        if command.fault is not None:
+            job = self._draft.change(transitions.reject(job, command.fault, self._now))
         self._conversations.hold(job)
         self._keys.put(command)
         return Answer(Verdict.DONE, job.status)
@@ -142,6 +156,8 @@ class Ledger:
         """Why the job is not taken, its budget aside."""
         if self._room <= 0:
             return Answer(Verdict.FULL)
+        if command.pipeline == LINE and not self._batches.takes(command):
+            return Answer(Verdict.STALE)
         if command.parent and (flaw := self._flaw_of(command.parent, command.tenant)):
             return Answer(Verdict.PARENT, detail=flaw)
         verdict = self._locked(command.conversation, command.tenant)
@@ -229,6 +245,8 @@ class Ledger:
             )
             letter.redriven_as = change.job.id
             self._draft.refer(dead.tenant, (change.job.request, *context))
+            if change.job.rendered is not None:
+                self._draft.refer(dead.tenant, [change.job.rendered])
             self._conversations.hold(self._draft.add(change))
             self._vectors.renew(change.job)
             self._draft.put_letter(letter)
@@ -238,7 +256,14 @@ class Ledger:
         self._upkeep.orphan(command)
         return Answer(Verdict.DONE)
 
+    def _create_batch(self, command: CreateBatch) -> Answer:
+        answer = self._submit(command.job)
+        if answer.verdict is Verdict.DONE and not answer.job_id:
+            self._batches.create(command)
+        return answer
+
     def _tick(self, command: Tick) -> Answer:
+        self._batches.expire()
         self._upkeep.tick(command.limit)
         return Answer(Verdict.DONE)
 
@@ -278,6 +303,7 @@ class Ledger:
         self._budgets.settle(change.job)
         self._conversations.settle(change.job, self._draft)
         self._vectors.settle(change)
+        self._batches.settle(change)
 
     def _forget_keys(self) -> None:
         """Only jobs that are there, and shown, have keys."""
@@ -286,15 +312,3 @@ class Ledger:
     def _flush(self) -> None:
         self._draft.flush()
         self._keys.flush()
-
-
-def _named(commands: Sequence[Command | Edit]) -> Iterator[str]:
-    """The jobs that commands name."""
-    for command in commands:
-        match command:
-            case Submit():
-                yield command.job_id
-                if command.parent:
-                    yield command.parent
-            case Finish() | Cancel() | Delete() | Redrive():
-                yield command.job_id

@@ -202,7 +202,12 @@ class MemoryTransaction(MemorySideTables):
         """Those of the jobs that are sealed and finished by then, oldest first."""
         ended = ((job.finished_at, job.id) for job in jobs if job.finished_at is not None)
         oldest = sorted((at, job_id) for at, job_id in ended if at <= until and job_id not in self.disk.seals)
-        return [self.disk.jobs[job_id] for _, job_id in oldest]
+        return [job for job in (self.disk.jobs[job_id] for _, job_id in oldest) if not self._kept(job)]
+
+    def _kept(self, job: Job) -> bool:
+        """Whether a batch still needs it."""
+        batch = self.disk.batches.get(job.part_of)
+        return batch is not None and bool(batch.open)
 
     def _in(self, state: StepState) -> Iterator[Job]:
         return (job for job in self.disk.jobs.values() if job.step_state is state)

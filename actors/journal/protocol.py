@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from actors.journal.vector_queries import Question
+from pipelines.batch_edits import Batch, BatchQuery, LineQuery
 from pipelines.commands import Answer, Cancel, Claim, Delete, Finish, Redrive, Submit
 from pipelines.edits import Conversation, Edit, Entry, File, Template, TemplateVersion, Upload
 from pipelines.jobs import ClaimedJob, DeadLetter, Job, Reference, Status
@@ -17,16 +18,23 @@ T = TypeVar("T")
 class Worker:
     """A worker that pulls from a topic. `handle` lets the journal ask whether its process still lives.
 
-    An attempt may take `attempt_limit_s` (0: any time); then it is taken from the worker.
+    An attempt may take `attempt_limit_s` (0: any time); then it is taken from the worker. A worker for lines of
+    batches takes them from a second topic.
     """
 
     id: str
     topic: str
+    line_topic: str = ""
     slots: int
     engine_fingerprint: str = ""
     can_continue: bool = False
     handle: Any = None
     attempt_limit_s: float = 0.0
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """All from which it takes work."""
+        return (self.topic, self.line_topic) if self.line_topic else (self.topic,)
 
 
 class Session(NamedTuple):
@@ -156,7 +164,7 @@ class JournalApi(Protocol):
         """Do dead letters again. Each answer names the new job, or the one that an earlier redrive has made."""
 
     async def edit(self, batch: Sequence[Edit]) -> list[Answer]:
-        """Make, change and forget conversations, templates, files and vector stores."""
+        """Make, change and forget conversations, templates, files, vector stores and batches."""
 
     async def conversation(self, tenant: str, conversation: str) -> Conversation | None:
         """A conversation by id; None for an unknown one and another tenant's."""
@@ -181,6 +189,12 @@ class JournalApi(Protocol):
 
     async def ask(self, question: Question[T]) -> T:
         """The answer to a question about vector stores. Raises what the question says."""
+
+    async def batches(self, query: BatchQuery) -> list[Batch]:
+        """At most `limit` batches behind the cursor, or the one that is asked for."""
+
+    async def lines(self, query: LineQuery) -> list[Job]:
+        """The jobs of a batch's lines, also those that a client has deleted."""
 
     async def dead_letters(self, query: DeadLetterQuery) -> list[DeadLetter]:
         """At most `limit` dead letters after the cursor."""

@@ -10,6 +10,7 @@ from actors.journal.protocol import DeadLetterQuery, FileQuery, JobQuery
 from actors.journal.store import Store
 from actors.journal.vector_queries import Question
 from actors.stores import read_from
+from pipelines.batch_edits import Batch, BatchQuery, LineQuery
 from pipelines.commands import INLINE_BYTES
 from pipelines.edits import Conversation, Entry, File, Template, TemplateVersion, Upload
 from pipelines.jobs import DeadLetter, Job, Reference
@@ -93,6 +94,17 @@ class Reads:
         """The answer to a question about vector stores."""
         now = self._ports.clock.now()
         return await self._read(lambda: question.read(self._store.vectors, now))
+
+    async def batches(self, query: BatchQuery) -> list[Batch]:
+        """A page of a tenant's batches, or one of them."""
+        if not query.batch:
+            return await self._read(lambda: self._store.batches.page(query))
+        row = await self._read(lambda: self._store.batches.load(query.batch))
+        return [row] if row is not None and row.tenant == query.tenant else []
+
+    async def lines(self, query: LineQuery) -> list[Job]:
+        """The jobs of a batch's lines."""
+        return await self._read(lambda: self._store.batches.lines(query))
 
     async def blobs(self, tenant: str, references: Sequence[Reference]) -> list[bytes | None]:
         """Small payloads; a large one is a file, and its row has only the count."""

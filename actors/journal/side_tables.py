@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from actors.journal.batch_table import BatchReader, BatchTable, MemoryBatches, SqlBatches, SqlBatchReader
 from actors.journal.conversation_table import (
     ConversationReader,
     ConversationTable,
@@ -22,7 +23,7 @@ from actors.journal.template_table import (
 from actors.journal.vector_table import SqlVectorReader, SqlVectors, VectorReader, VectorTable
 from actors.stores import Reader, Statements
 
-SQL_FILES = ("conversations", "templates", "files", "vectors")  # in `sql/`
+SQL_FILES = ("conversations", "templates", "files", "vectors", "batches")  # in `sql/`
 
 
 class SideReaders(Protocol):
@@ -32,6 +33,7 @@ class SideReaders(Protocol):
     templates: TemplateReader
     files: FileReader
     vectors: VectorReader
+    batches: BatchReader
 
 
 class SideTables(Protocol):
@@ -41,6 +43,7 @@ class SideTables(Protocol):
     templates: TemplateTable
     files: FileTable
     vectors: VectorTable
+    batches: BatchTable
 
 
 class SqlSideReaders:
@@ -51,6 +54,7 @@ class SqlSideReaders:
         self.templates: TemplateReader = SqlTemplateReader(reader)
         self.files: FileReader = SqlFileReader(reader)
         self.vectors: VectorReader = SqlVectorReader(reader)
+        self.batches: BatchReader = SqlBatchReader(reader)
 
 
 class SqlSideTables:
@@ -61,6 +65,7 @@ class SqlSideTables:
         self.templates: TemplateTable = SqlTemplates(statements)
         self.files: FileTable = SqlFiles(statements)
         self.vectors: VectorTable = SqlVectors(statements)
+        self.batches: BatchTable = SqlBatches(statements)
 
 
 class MemorySideReaders:
@@ -71,6 +76,7 @@ class MemorySideReaders:
         self.templates: TemplateReader = MemoryTemplates(disk)
         self.files: FileReader = MemoryFiles(disk)
         self.vectors: VectorReader = MemoryVectors(disk)
+        self.batches: BatchReader = MemoryBatches(disk)
 
 
 class MemorySideTables:
@@ -81,3 +87,4 @@ class MemorySideTables:
         self.templates: TemplateTable = MemoryTemplates(disk)
         self.files: FileTable = MemoryFiles(disk)
         self.vectors: VectorTable = MemoryVectors(disk)
+        self.batches: BatchTable = MemoryBatches(disk)

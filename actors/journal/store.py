@@ -132,10 +132,10 @@ class Transaction(SideTables, Protocol):
         """The logs of these jobs are sealed."""
 
     def finished(self, until: float, limit: int) -> list[Job]:
-        """Sealed jobs that finished at `until` or before, oldest first."""
+        """Sealed jobs that finished at `until` or before, oldest first; none that an open batch needs."""
 
     def discarded(self, until: float, limit: int, *, deleted: bool) -> list[Job]:
-        """Sealed jobs that are not stored, be they deleted or not, and finished at `until` or before, oldest first."""
+        """The same of those that are not stored, be they deleted or not."""
 
     def remove_dead_letters(self, job_ids: Sequence[str]) -> None:
         """Forget the dead letters of these jobs."""

@@ -9,6 +9,7 @@ from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any
 
+from actors.journal.batch_table import FRAGMENTS as BATCH_FRAGMENTS
 from actors.journal.errands import Errand, ErrandKind
 from actors.journal.protocol import DeadLetterQuery, JobQuery
 from actors.journal.rows import FRAGMENTS, Budget, EventRow, KeyRow, from_row, to_changes, to_row
@@ -24,7 +25,7 @@ _LAST = "\U0010ffff"  # sorts behind every id
 def queries(dialect: str) -> dict[str, str]:
     """Every statement of the journal in this dialect."""
     names = ("queries", *SQL_FILES, dialect)
-    return load_queries(*(HERE / "sql" / f"{name}.sql" for name in names), fragments=FRAGMENTS)
+    return load_queries(*(HERE / "sql" / f"{name}.sql" for name in names), fragments=FRAGMENTS | BATCH_FRAGMENTS)
 
 
 class TablesTransaction(SqlSideTables):

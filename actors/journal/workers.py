@@ -28,7 +28,7 @@ class _Seat:
     worker: Worker | None  # None: holds claims from before a restart and has not registered yet
     seen_at: float
     revoked: list[_Revocation] = field(default_factory=list)
-    claims: int = 0  # the number of the newest claim
+    claims: Counter[str] = field(default_factory=Counter)  # the number of the newest claim, by topic
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -63,7 +63,8 @@ class Workers:
         seat = self._seats.get(claim.worker)
         if seat is None or claim.number == 0:
             return False
-        seen, seat.claims = seat.claims, max(seat.claims, claim.number)
+        seen = seat.claims[claim.topic]
+        seat.claims[claim.topic] = max(seen, claim.number)
         return claim.number <= seen
 
     async def heartbeat(self, worker_id: str, wait_s: float) -> Heartbeat:
@@ -112,11 +113,12 @@ class Workers:
 
     def of(self, topic: str) -> list[Worker]:
         """The registered workers of a topic."""
-        return [worker for worker in self.registered() if worker.topic == topic]
+        return [worker for worker in self.registered() if topic in worker.topics]
 
     def testers(self) -> dict[str, str]:
         """By topic, the one worker that tries suspects."""
-        return {worker.topic: worker.id for worker in sorted(self.registered(), key=lambda worker: worker.id)}
+        workers = sorted(self.registered(), key=lambda worker: worker.id)
+        return {topic: worker.id for worker in workers for topic in worker.topics}
 
     def with_room(self, topic: str) -> int:
         """How many workers of a topic have a free slot."""

@@ -37,7 +37,7 @@ class Error(_message.Message):
     def __init__(self, code: _Optional[str] = ..., message: _Optional[str] = ..., kind: _Optional[str] = ..., traceback: _Optional[_Union[Reference, _Mapping]] = ...) -> None: ...
 
 class Envelope(_message.Message):
-    __slots__ = ("id", "type", "job_id", "step", "attempt", "tenant", "time_us", "traceparent", "schema_version", "job_submitted", "prompt_rendered", "inference_started", "inference_completed", "result_stored", "job_retried", "job_failed", "job_incomplete", "job_cancelled", "job_dead_lettered", "context_retrieved", "context_reranked", "reranking_skipped", "context_released", "file_indexed")
+    __slots__ = ("id", "type", "job_id", "step", "attempt", "tenant", "time_us", "traceparent", "schema_version", "job_submitted", "prompt_rendered", "inference_started", "inference_completed", "result_stored", "job_retried", "job_failed", "job_incomplete", "job_cancelled", "job_dead_lettered", "context_retrieved", "context_reranked", "reranking_skipped", "context_released", "file_indexed", "batch_validated", "batch_finalized")
     ID_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
@@ -62,6 +62,8 @@ class Envelope(_message.Message):
     RERANKING_SKIPPED_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_RELEASED_FIELD_NUMBER: _ClassVar[int]
     FILE_INDEXED_FIELD_NUMBER: _ClassVar[int]
+    BATCH_VALIDATED_FIELD_NUMBER: _ClassVar[int]
+    BATCH_FINALIZED_FIELD_NUMBER: _ClassVar[int]
     id: str
     type: str
     job_id: str
@@ -86,7 +88,9 @@ class Envelope(_message.Message):
     reranking_skipped: RerankingSkipped
     context_released: ContextReleased
     file_indexed: FileIndexed
-    def __init__(self, id: _Optional[str] = ..., type: _Optional[str] = ..., job_id: _Optional[str] = ..., step: _Optional[str] = ..., attempt: _Optional[int] = ..., tenant: _Optional[str] = ..., time_us: _Optional[int] = ..., traceparent: _Optional[str] = ..., schema_version: _Optional[int] = ..., job_submitted: _Optional[_Union[JobSubmitted, _Mapping]] = ..., prompt_rendered: _Optional[_Union[PromptRendered, _Mapping]] = ..., inference_started: _Optional[_Union[InferenceStarted, _Mapping]] = ..., inference_completed: _Optional[_Union[InferenceCompleted, _Mapping]] = ..., result_stored: _Optional[_Union[ResultStored, _Mapping]] = ..., job_retried: _Optional[_Union[JobRetried, _Mapping]] = ..., job_failed: _Optional[_Union[JobFailed, _Mapping]] = ..., job_incomplete: _Optional[_Union[JobIncomplete, _Mapping]] = ..., job_cancelled: _Optional[_Union[JobCancelled, _Mapping]] = ..., job_dead_lettered: _Optional[_Union[JobDeadLettered, _Mapping]] = ..., context_retrieved: _Optional[_Union[ContextRetrieved, _Mapping]] = ..., context_reranked: _Optional[_Union[ContextReranked, _Mapping]] = ..., reranking_skipped: _Optional[_Union[RerankingSkipped, _Mapping]] = ..., context_released: _Optional[_Union[ContextReleased, _Mapping]] = ..., file_indexed: _Optional[_Union[FileIndexed, _Mapping]] = ...) -> None: ...
+    batch_validated: BatchValidated
+    batch_finalized: BatchFinalized
+    def __init__(self, id: _Optional[str] = ..., type: _Optional[str] = ..., job_id: _Optional[str] = ..., step: _Optional[str] = ..., attempt: _Optional[int] = ..., tenant: _Optional[str] = ..., time_us: _Optional[int] = ..., traceparent: _Optional[str] = ..., schema_version: _Optional[int] = ..., job_submitted: _Optional[_Union[JobSubmitted, _Mapping]] = ..., prompt_rendered: _Optional[_Union[PromptRendered, _Mapping]] = ..., inference_started: _Optional[_Union[InferenceStarted, _Mapping]] = ..., inference_completed: _Optional[_Union[InferenceCompleted, _Mapping]] = ..., result_stored: _Optional[_Union[ResultStored, _Mapping]] = ..., job_retried: _Optional[_Union[JobRetried, _Mapping]] = ..., job_failed: _Optional[_Union[JobFailed, _Mapping]] = ..., job_incomplete: _Optional[_Union[JobIncomplete, _Mapping]] = ..., job_cancelled: _Optional[_Union[JobCancelled, _Mapping]] = ..., job_dead_lettered: _Optional[_Union[JobDeadLettered, _Mapping]] = ..., context_retrieved: _Optional[_Union[ContextRetrieved, _Mapping]] = ..., context_reranked: _Optional[_Union[ContextReranked, _Mapping]] = ..., reranking_skipped: _Optional[_Union[RerankingSkipped, _Mapping]] = ..., context_released: _Optional[_Union[ContextReleased, _Mapping]] = ..., file_indexed: _Optional[_Union[FileIndexed, _Mapping]] = ..., batch_validated: _Optional[_Union[BatchValidated, _Mapping]] = ..., batch_finalized: _Optional[_Union[BatchFinalized, _Mapping]] = ...) -> None: ...
 
 class JobSubmitted(_message.Message):
     __slots__ = ("pipeline", "model", "request", "deadline_us", "priority", "redrive_of", "context")
@@ -167,6 +171,26 @@ class FileIndexed(_message.Message):
     tokens: int
     worker: str
     def __init__(self, chunks: _Optional[int] = ..., usage_bytes: _Optional[int] = ..., tokens: _Optional[int] = ..., worker: _Optional[str] = ...) -> None: ...
+
+class BatchValidated(_message.Message):
+    __slots__ = ("lines", "worker")
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    lines: int
+    worker: str
+    def __init__(self, lines: _Optional[int] = ..., worker: _Optional[str] = ...) -> None: ...
+
+class BatchFinalized(_message.Message):
+    __slots__ = ("output_bytes", "error_bytes", "reasoning_tokens", "worker")
+    OUTPUT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    ERROR_BYTES_FIELD_NUMBER: _ClassVar[int]
+    REASONING_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    output_bytes: int
+    error_bytes: int
+    reasoning_tokens: int
+    worker: str
+    def __init__(self, output_bytes: _Optional[int] = ..., error_bytes: _Optional[int] = ..., reasoning_tokens: _Optional[int] = ..., worker: _Optional[str] = ...) -> None: ...
 
 class InferenceStarted(_message.Message):
     __slots__ = ("worker", "waited_us")

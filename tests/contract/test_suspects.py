@@ -5,6 +5,7 @@ import pytest
 from actors.journal.journal import Journal
 from actors.journal.protocol import Worker
 from pipelines.jobs import ClaimedJob, Job, Status
+from pipelines.steps import INDEXING, INDEXING_TOPIC
 from pipelines.suspects import MAX_LONE_CRASHES
 from tests.factories import PROMPTING, claim, finish, job_id, rendered, submit
 
@@ -109,3 +110,24 @@ async def test_a_lost_lease_is_no_evidence(fleet: Fleet) -> None:
         await fleet.journal.orphan("w1", crashed=False)
     (job,) = await fleet.jobs(1)
     assert (job.attempt, job.crashes, job.failures, job.status) == (claimed.attempt, 0, 0, Status.QUEUED)
+
+
+async def test_suspects_of_one_topic_are_tried_apart_from_the_workers_other_topic(journal: Journal) -> None:
+    topics = (PROMPTING, INDEXING_TOPIC)
+    await journal.submit([submit(n) for n in range(2)] + [submit(n, pipeline=INDEXING) for n in (2, 3)])
+
+    async def taken(topic: str, slots: int) -> list[str]:
+        number = f"c{len(claims)}"
+        claims.append(number)
+        jobs = await journal.claim(claim(topic, slots=slots, claim_id=number, topics=topics))
+        return [job.job_id for job in jobs]
+
+    claims: list[str] = []
+    for _ in range(2):
+        await journal.register(Worker(id="w1", topic=PROMPTING, line_topic=INDEXING_TOPIC, slots=8))
+        assert await taken(PROMPTING, 2) == [job_id(0), job_id(1)]
+        assert await taken(INDEXING_TOPIC, 1) == [job_id(2)]
+        await journal.orphan("w1", crashed=True)
+    assert await taken(INDEXING_TOPIC, 1) == []  # until those of the first topic are done
+    assert await taken(PROMPTING, 8) == [job_id(0), job_id(1)]
+    assert await taken(INDEXING_TOPIC, 1) == []

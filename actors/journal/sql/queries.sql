@@ -72,11 +72,14 @@ UPDATE blobs SET refs = refs - ? WHERE tenant = ? AND hash = ?;
 
 -- name: finished
 SELECT {job} FROM jobs WHERE finished_at <= ? AND NOT EXISTS (SELECT 1 FROM open_seals WHERE job_id = jobs.id)
+AND (part_of = '' OR NOT EXISTS (SELECT 1 FROM batches WHERE batches.id = jobs.part_of AND open = 1))
 ORDER BY finished_at, id LIMIT ?;
 
 -- name: discarded
 SELECT {job} FROM jobs WHERE stored = 0 AND deleted = ? AND finished_at <= ?
-AND NOT EXISTS (SELECT 1 FROM open_seals WHERE job_id = jobs.id) ORDER BY finished_at, id LIMIT ?;
+AND NOT EXISTS (SELECT 1 FROM open_seals WHERE job_id = jobs.id)
+AND (part_of = '' OR NOT EXISTS (SELECT 1 FROM batches WHERE batches.id = jobs.part_of AND open = 1))
+ORDER BY finished_at, id LIMIT ?;
 
 -- name: attached
 SELECT {job} FROM jobs WHERE attached_to = ? AND attached_to <> '' AND status IN ('queued', 'in_progress')

@@ -1,4 +1,4 @@
-"""Whether a cluster opens the stores that it has opened before."""
+"""Which stores a Ray cluster has opened, so that none of them is taken for a new one when its folder is gone."""
 
 import logging
 import os

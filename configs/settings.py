@@ -68,7 +68,7 @@ class EncoderProfile(Settings):
     window: int = Field(default=512, ge=16)  # tokens read at once; what is longer is read in windows
     dimensions: int = Field(default=0, ge=0)  # `embedding`: of its vectors
     batch_size: int = Field(default=64, ge=1)  # texts read together
-    batch_wait_s: float = Field(default=0.002, ge=0)  # how long a replica waits for more of them
+    batch_wait_s: float = Field(default=0.005, ge=0)  # how long a replica waits for more of them
     lazy: bool = False  # load at first use, which then takes seconds, and not at the start
     num_gpus: float = 0
     num_cpus: float = 1  # it computes on as many threads, and on one at least

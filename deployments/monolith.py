@@ -34,6 +34,7 @@ from deployments.app import (
     make_renderer,
     prompting_seat,
 )
+from deployments.encoders import LocalEncoders, make_embeddings
 from deployments.engines.protocol import Engine
 from deployments.inference.direct import DirectLane
 from deployments.ingestion.app import create_app
@@ -81,12 +82,15 @@ class Monolith:
             ports=self._new_ports(),
         )
         direct = DirectService(lanes=self._lanes, models=settings.models, renderer=renderer, ports=self._new_ports())
+        self._encoders = LocalEncoders(settings.encoders, ports=self._ports)
+        embedding = self._encoders.embedding
         metrics = self._telemetry["metrics"]
         objects = Objects(settings.objects or str(file_folder(folder)))
         self.app: ASGIApp = create_app(
             self._service,
             direct,
             open_library(journal=self._journal, objects=objects, ids=self._ports.ids),
+            make_embeddings(embedding, models=settings.models, ports=self._new_ports()),
             ports=self._ports,
             tenants=settings.tenants,
             body_limit=settings.body_limit_bytes,
@@ -97,6 +101,7 @@ class Monolith:
     async def start(self) -> None:
         """Begin to work."""
         self._dispatcher.start()
+        await self._encoders.start()
         worker = make_prompt_worker(
             self._settings.models, journal=self._journal, blobs=self._blobs, ports=self._new_ports()
         )
@@ -113,6 +118,7 @@ class Monolith:
         await asyncio.gather(*(puller.stop() for puller in self._pullers))
         for engine in self._engines:
             await engine.close()
+        self._encoders.close()
         await self._service.close()
         self._dispatcher.stop()
         await self._ports.run_blocking(self._journal.close)  # on their own threads, behind what these still write

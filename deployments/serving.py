@@ -48,12 +48,14 @@ from deployments.app import (
     prompting_seat,
 )
 from deployments.autoscaling import scaling_options
+from deployments.encoders import make_embeddings
 from deployments.inference.placement import replica_options
 from deployments.inference.slots import QUEUE
 from deployments.inference.speech import Batch
 from deployments.ingestion.app import create_app
 from deployments.ingestion.direct import DirectService
 from deployments.knowledge.library import open_library
+from deployments.remote_encoders import RemoteEncoder
 from deployments.remote_history import remote_history
 from deployments.remote_lane import RemoteLane
 from pipelines.payloads import Prompt
@@ -184,6 +186,8 @@ class Ingestion(Replica):
             ports=self._ports,
             handle=replica_identity()[1],
         )
+        encoders = {name: RemoteEncoder.find(name) for name in settings.encoders}
+        self._embeddings = make_embeddings(encoders, models=settings.models, ports=self._ports)
         objects = Objects((await self._journal.info()).places.objects)
         self._library = open_library(journal=self._journal, objects=objects, ids=self._ports.ids)
 
@@ -196,6 +200,7 @@ class Ingestion(Replica):
             self._service,
             self._direct,
             self._library,
+            self._embeddings,
             ports=self._ports,
             tenants=self._settings.tenants,
             body_limit=self._settings.body_limit_bytes,

@@ -28,11 +28,14 @@ from deployments.inference.direct import DirectApi, DirectLane
 from deployments.inference.language import EngineLanguage, Interpreters
 from deployments.inference.slots import Slots
 from deployments.ingestion.app import create_app
-from deployments.ingestion.cards import ModelCard
+from deployments.ingestion.cards import EncoderCard, ModelCard
 from deployments.ingestion.direct import DirectService
 from deployments.ingestion.door import Call
+from deployments.ingestion.embedding_service import EmbeddingService
 from deployments.ingestion.service import IngestionService
+from deployments.knowledge.encoding import EncoderApi
 from deployments.knowledge.library import open_library
+from deployments.knowledge.scripted import DIMENSIONS, ScriptedEncoder
 from deployments.prompting.renderer import PromptModel, PromptRenderer
 from deployments.prompting.templates import Templates
 from deployments.prompting.tokenizers import WordCounter
@@ -50,6 +53,7 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 CONTEXT = 1000
 PATIENCE_S = 10
 SLOTS = 2  # of the direct lane
+ENCODER = "words"
 
 
 def renderer() -> PromptRenderer:
@@ -106,10 +110,13 @@ class House:
         )
         self.lanes: dict[str, DirectApi] = {"scripted": lane}
         direct = DirectService(lanes=self.lanes, models=self.service.models, renderer=renderer(), ports=ports)
+        self.encoders: dict[str, EncoderApi] = {ENCODER: ScriptedEncoder()}
+        card = EncoderCard(name=ENCODER, dimensions=DIMENSIONS, tokenizer=ScriptedEncoder())
         self.app = create_app(
             self.service,
             direct,
             open_library(journal=self.journal, objects=Objects(str(folder / "files")), ids=ports.ids),
+            EmbeddingService(cards={ENCODER: card}, encoders=self.encoders, models=self.service.models, ports=ports),
             ports=ports,
             tenants=tenants,
             body_limit=body_limit,
@@ -119,15 +126,15 @@ class House:
         self.client = httpx.AsyncClient(transport=transport, base_url="http://house")
         self.composers: dict[str, TextComposer] = {}
 
-    def sdk(self) -> AsyncOpenAI:
-        """The real client, strict, on the application without a socket."""
+    def sdk(self, *, strict: bool = True) -> AsyncOpenAI:
+        """The real client on the application without a socket."""
         transport = httpx2.ASGITransport(self.app, raise_app_exceptions=False)
         return AsyncOpenAI(
             base_url="http://house/v1",
             api_key="none",
             max_retries=0,
             http_client=httpx2.AsyncClient(transport=transport),
-            _strict_response_validation=True,
+            _strict_response_validation=strict,
         )
 
     async def post(self, **body: Any) -> str:

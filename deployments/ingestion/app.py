@@ -13,6 +13,8 @@ from deployments.ingestion.completions import completion_routes
 from deployments.ingestion.conversations import conversation_routes
 from deployments.ingestion.dead_letters import dead_letter_routes
 from deployments.ingestion.direct import DirectService
+from deployments.ingestion.embedding_service import EmbeddingService
+from deployments.ingestion.embeddings import embedding_routes
 from deployments.ingestion.files import file_routes
 from deployments.ingestion.jobs import generate_route, job_routes
 from deployments.ingestion.middleware import Authentication, BodyLimit, Identity
@@ -28,15 +30,16 @@ from deployments.knowledge.library import Library
 from pipelines.ports import Ports
 
 NATIVE_ROUTES = (job_routes, dead_letter_routes, stream_route)
-OPENAI_ROUTES = (response_routes, conversation_routes, prompt_routes, openai_routes)
+OPENAI_ROUTES = (response_routes, conversation_routes, prompt_routes)
 DEFAULT_BODY_LIMIT = 10 * 1024 * 1024
 DEFAULT_FILE_LIMIT = 512 * 1024 * 1024
 
 
-def create_app(
+def create_app(  # noqa: PLR0913 - one per part
     service: IngestionService,
     direct: DirectService,
     library: Library,
+    embeddings: EmbeddingService,
     *,
     ports: Ports,
     tenants: Mapping[str, str] | None = None,
@@ -52,6 +55,8 @@ def create_app(
     app.include_router(socket_route(service, limit=body_limit))
     for direct_routes in (chat_routes, completion_routes):
         app.include_router(direct_routes(direct))
+    app.include_router(openai_routes(service, embeddings.cards))
+    app.include_router(embedding_routes(embeddings))
     app.include_router(file_routes(library.files))
     app.include_router(upload_routes(library.uploads))
     app.include_router(probe_routes(service, exposition))

@@ -14,22 +14,26 @@ class ScriptedEncoder:
     """Answers `EncoderApi` and `RerankerApi`: texts are alike as far as they have words in common."""
 
     async def embed(self, texts: Sequence[TextOrTokens]) -> Embedded:
-        """Each word counts in the dimension that its hash says; a token's id is a word."""
-        words = [_words(text) for text in texts]
-        return Embedded(np.stack([_vector(each) for each in words]), [len(each) for each in words])
+        """Each word counts in the dimension that its id says."""
+        ids = self.ids(texts)
+        return Embedded(np.stack([_vector(each) for each in ids]), [len(each) for each in ids])
 
     async def scores(self, query: str, passages: Sequence[str]) -> list[float]:
         """Which part of the query's words the passage has."""
-        asked = set(_words(query))
-        return [len(asked & set(_words(passage))) / max(1, len(asked)) for passage in passages]
+        asked, *told = [set(ids) for ids in self.ids([query, *passages])]
+        return [len(asked & words) / max(1, len(asked)) for words in told]
+
+    def ids(self, texts: Sequence[TextOrTokens]) -> list[list[int]]:
+        """A word's id is its hash."""
+        return [[_id(word) for word in text.lower().split()] if isinstance(text, str) else text for text in texts]
 
 
-def _words(text: TextOrTokens) -> list[str]:
-    return text.lower().split() if isinstance(text, str) else [str(token) for token in text]
+def _id(word: str) -> int:
+    return int.from_bytes(hashlib.blake2b(word.encode(), digest_size=3).digest())
 
 
-def _vector(words: Sequence[str]) -> Vector:
+def _vector(ids: Sequence[int]) -> Vector:
     vector = np.zeros(DIMENSIONS, np.float32)
-    for word in words or [""]:
-        vector[int.from_bytes(hashlib.blake2b(word.encode(), digest_size=4).digest()) % DIMENSIONS] += 1
+    for token in ids or [0]:
+        vector[token % DIMENSIONS] += 1
     return vector / np.linalg.norm(vector)

@@ -46,12 +46,15 @@ def test_a_serve_config_names_models_that_have_a_profile_and_is_closed_to_the_ne
     config = ServeDeploySchema.model_validate(document(path))
     (ingestion,) = (app for app in config.applications if app.name == "ingestion")
     assert all(settings.load_profile(name) for name in ingestion.args["models"])
+    served = {app.args["encoder"] for app in config.applications if app.name.startswith(("embedding.", "reranking."))}
+    assert set(ingestion.args["encoders"]) < served
     assert config.http_options.host == "127.0.0.1"
 
 
 def test_the_monolith_loads() -> None:
     monolith = settings.MonolithSettings.model_validate(document(settings.CONFIGS / "monolith.yaml"))
     assert all(settings.load_profile(name) for name in monolith.models)
+    assert [settings.load_encoder(name).kind for name in monolith.encoders] == ["embedding", "maxsim"]
 
 
 @pytest.mark.parametrize("path", sorted((settings.CONFIGS / "models").glob("*.yaml")), ids=lambda path: path.stem)

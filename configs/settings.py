@@ -134,10 +134,18 @@ class HistorySettings(Settings):
     telemetry: Telemetry = Field(default_factory=Telemetry)
 
 
+class KnowledgeSettings(Settings):
+    """Who indexes and searches the files of vector stores."""
+
+    encoder: str  # that makes vectors of their texts
+    telemetry: Telemetry = Field(default_factory=Telemetry)
+
+
 class IngestionSettings(Settings):
     """The HTTP surface."""
 
     models: list[str]
+    encoder: str = ""  # that of the application `knowledge`; "": there is none, and no files are indexed
     on_demand: list[str] = Field(default_factory=list)  # models that may have no replica until they are asked for
     encoders: list[str] = Field(default_factory=list)  # embedding models
     tenants: dict[str, str] = Field(default_factory=dict)  # bearer token: tenant; empty: all are `default`
@@ -159,6 +167,7 @@ class MonolithSettings(Settings):
     retention_s: float = RetentionSeconds
     retention_bytes: int = RetentionBytes
     models: list[str]
+    encoder: str = ""  # that makes vectors of the files in vector stores; "": none are indexed
     encoders: list[str] = Field(default_factory=list)
     tenants: dict[str, str] = Field(default_factory=dict)
     body_limit_bytes: int = 10 * 1024 * 1024

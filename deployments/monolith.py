@@ -23,10 +23,12 @@ from configs.settings import (
     load_profile,
 )
 from deployments.app import (
+    indexing_seat,
     inference_seat,
     limits_of,
     make_engine,
     make_history,
+    make_indexing_worker,
     make_inference_worker,
     make_ingestion,
     make_lane,
@@ -39,14 +41,20 @@ from deployments.engines.protocol import Engine
 from deployments.inference.direct import DirectLane
 from deployments.ingestion.app import create_app
 from deployments.ingestion.direct import DirectService
+from deployments.knowledge.knowledge import Knowledge, OpenKnowledge
 from deployments.knowledge.library import open_library
+from deployments.knowledge.removals import Removals
+from deployments.knowledge.vector_stores import NoKnowledge
 from pipelines.ports import Ports
 
 
 class Monolith:
-    """The whole system in one process, on the event loop that starts it."""
+    """The whole system in one process, on the event loop that starts it.
 
-    def __init__(self, settings: MonolithSettings) -> None:
+    `open_knowledge` opens the index; without it there are no files in vector stores.
+    """
+
+    def __init__(self, settings: MonolithSettings, open_knowledge: OpenKnowledge | None = None) -> None:
         self._settings = settings
         self._telemetry = process_telemetry("heliograph", **settings.telemetry.model_dump())
         folder = Path(settings.data)
@@ -86,10 +94,18 @@ class Monolith:
         embedding = self._encoders.embedding
         metrics = self._telemetry["metrics"]
         objects = Objects(settings.objects or str(file_folder(folder)))
+        self._removals: Removals | None = None
+        self._knowledge = open_knowledge(self._journal, objects, self._new_ports()) if open_knowledge else None
         self.app: ASGIApp = create_app(
             self._service,
             direct,
-            open_library(journal=self._journal, objects=objects, ids=self._ports.ids),
+            open_library(
+                journal=self._journal,
+                objects=objects,
+                knowledge=self._knowledge.api if self._knowledge else NoKnowledge(),
+                encoder=settings.encoder,
+                ports=self._ports,
+            ),
             make_embeddings(embedding, models=settings.models, ports=self._new_ports()),
             ports=self._ports,
             tenants=settings.tenants,
@@ -106,6 +122,8 @@ class Monolith:
             self._settings.models, journal=self._journal, blobs=self._blobs, ports=self._new_ports()
         )
         await self._pull(prompting_seat("prompting"), worker)
+        if self._knowledge is not None:
+            await self._start_knowledge(self._knowledge)
         for name in self._settings.models:
             await self._start_model(load_profile(name))
 
@@ -115,6 +133,8 @@ class Monolith:
 
     async def stop(self) -> None:
         """Hand back what runs, then let go of everything."""
+        if self._removals is not None:
+            self._removals.stop()
         await asyncio.gather(*(puller.stop() for puller in self._pullers))
         for engine in self._engines:
             await engine.close()
@@ -124,6 +144,14 @@ class Monolith:
         await self._ports.run_blocking(self._journal.close)  # on their own threads, behind what these still write
         await self._log_ports.run_blocking(self._token_log.close)
         self._telemetry["tracer"].close()
+
+    async def _start_knowledge(self, knowledge: Knowledge) -> None:
+        worker = make_indexing_worker(
+            knowledge.indexer, journal=self._journal, blobs=self._blobs, ports=self._new_ports()
+        )
+        await self._pull(indexing_seat("indexing"), worker)
+        self._removals = Removals(knowledge.remover, journal=self._journal, ports=self._ports)
+        self._removals.start()
 
     async def _start_model(self, profile: ModelProfile) -> None:
         engine = make_engine(profile)

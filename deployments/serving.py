@@ -4,6 +4,7 @@ Every application waits for the shared actors that `plane` makes. A replica's pu
 constructor; Serve tells a replica that it must leave by calling `__del__`.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
@@ -55,8 +56,10 @@ from deployments.inference.speech import Batch
 from deployments.ingestion.app import create_app
 from deployments.ingestion.direct import DirectService
 from deployments.knowledge.library import open_library
+from deployments.knowledge.vector_stores import NoKnowledge
 from deployments.remote_encoders import RemoteEncoder
 from deployments.remote_history import remote_history
+from deployments.remote_knowledge import RemoteKnowledge
 from deployments.remote_lane import RemoteLane
 from pipelines.payloads import Prompt
 from pipelines.steps import inference_topic
@@ -78,21 +81,20 @@ class Replica:
 
 
 class WorkerReplica(Replica):
-    """A replica that pulls."""
+    """A replica that pulls, from one topic or several."""
 
-    _puller: Puller | None = None
+    _pullers: tuple[Puller, ...] = ()
 
     async def _pull(self, worker: Worker, handler: Handler) -> None:
         topic = RayTopic(worker.topic, size=TOPIC_SIZE)
         heart = ThreadHeart(self._journal.beat, ports=self._ports)
         puller = Puller(worker, handler, journal=self._journal, topic=topic, heart=heart, ports=self._ports)
         await puller.start()
-        self._puller = puller
+        self._pullers += (puller,)
 
     async def __del__(self) -> None:
-        if self._puller is not None:
-            puller, self._puller = self._puller, None
-            await puller.stop()
+        pullers, self._pullers = self._pullers, ()
+        await asyncio.gather(*(puller.stop() for puller in pullers))
 
 
 class Plane:
@@ -189,7 +191,13 @@ class Ingestion(Replica):
         encoders = {name: RemoteEncoder.find(name) for name in settings.encoders}
         self._embeddings = make_embeddings(encoders, models=settings.models, ports=self._ports)
         objects = Objects((await self._journal.info()).places.objects)
-        self._library = open_library(journal=self._journal, objects=objects, ids=self._ports.ids)
+        self._library = open_library(
+            journal=self._journal,
+            objects=objects,
+            knowledge=RemoteKnowledge.find() if settings.encoder else NoKnowledge(),
+            encoder=settings.encoder,
+            ports=self._ports,
+        )
 
     async def __del__(self) -> None:
         await self._service.close()

@@ -213,7 +213,7 @@ class CloseRemovals:
     ids: tuple[int, ...]
 
 
-VectorEdit = (
+StoreEdit = (
     CreateVectorStore
     | UpdateVectorStore
     | TouchVectorStore
@@ -222,5 +222,5 @@ VectorEdit = (
     | UpdateAttributes
     | DetachFile
     | CancelFileBatch
-    | CloseRemovals
 )
+VectorEdit = StoreEdit | CloseRemovals

@@ -64,6 +64,7 @@ async def store_of(journal: Journal, store: str = "vs_1") -> VectorStore:
 
 
 async def file_of(journal: Journal, number: int, store: str = "vs_1") -> Attachment:
-    row = await journal.ask(AttachmentQuery("default", store, f"file-{number}"))
-    assert row is not None
-    return row
+    answer = await journal.ask(AttachmentQuery("default", store, f"file-{number}"))
+    assert answer is not None
+    assert answer.found is not None
+    return answer.found

@@ -9,6 +9,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 from actors.journal.vector_table import Span, VectorReader
 from pipelines.vector_edits import Attachment, FileBatch, Removal, VectorStore
 
+F = TypeVar("F")
 R = TypeVar("R", VectorStore, Attachment)
 T_co = TypeVar("T_co", covariant=True)
 _LAST = "\U0010ffff"  # sorts behind every id
@@ -47,6 +48,13 @@ class Page(NamedTuple, Generic[R]):
     has_more: bool
 
 
+class InStore(NamedTuple, Generic[F]):
+    """What was found in a store, and the store."""
+
+    store: VectorStore
+    found: F
+
+
 class StoreQuery(NamedTuple):
     """A vector store by its id, also an expired one."""
 
@@ -79,10 +87,10 @@ class AttachmentQuery(NamedTuple):
     store: str
     file: str
 
-    def read(self, vectors: VectorReader, now: float) -> Attachment | None:
-        """Its row."""
+    def read(self, vectors: VectorReader, now: float) -> InStore[Attachment | None] | None:
+        """Its row; None for an unknown store."""
         store = StoreQuery(self.tenant, self.store).read(vectors, now)
-        return vectors.attachment(self.store, self.file) if store else None
+        return InStore(store, vectors.attachment(self.store, self.file)) if store else None
 
 
 class AttachmentsQuery(NamedTuple):
@@ -97,14 +105,17 @@ class AttachmentsQuery(NamedTuple):
     file_batch: str = ""
     status: str = ""
 
-    def read(self, vectors: VectorReader, now: float) -> Page[Attachment]:
-        """The page."""
-        if StoreQuery(self.tenant, self.store).read(vectors, now) is None:
-            return Page([], has_more=False)
+    def read(self, vectors: VectorReader, now: float) -> InStore[Page[Attachment] | None] | None:
+        """The page; in it None for an unknown batch, and None for an unknown store."""
+        store = StoreQuery(self.tenant, self.store).read(vectors, now)
+        if store is None:
+            return None
+        if self.file_batch and _batch(vectors, self.store, self.file_batch) is None:
+            return InStore(store, None)
         after, before = (self._place(vectors, cursor) for cursor in self.window[:2])
         window = self.window._replace(after=after, before=before)
         rows = vectors.attachments(self.store, window.span(), file_batch=self.file_batch, status=self.status)
-        return _page(rows, window)
+        return InStore(store, _page(rows, window))
 
     def _place(self, vectors: VectorReader, file: str) -> str:
         row = vectors.attachment(self.store, file) if file else None
@@ -120,11 +131,10 @@ class FileBatchQuery(NamedTuple):
     store: str
     file_batch: str
 
-    def read(self, vectors: VectorReader, now: float) -> FileBatch | None:
-        """Its row."""
+    def read(self, vectors: VectorReader, now: float) -> InStore[FileBatch | None] | None:
+        """Its row; None for an unknown store."""
         store = StoreQuery(self.tenant, self.store).read(vectors, now)
-        row = vectors.file_batch(self.file_batch) if store else None
-        return row if row is not None and row.store == self.store else None
+        return InStore(store, _batch(vectors, self.store, self.file_batch)) if store else None
 
 
 class LiveFiles(NamedTuple):
@@ -136,7 +146,7 @@ class LiveFiles(NamedTuple):
 
 
 class LiveQuery(NamedTuple):
-    """The files of a store that a search may find, for one who knows them as of the version `since`; 0: knows none."""
+    """What a search may find in a store, for one who knows that as of the version `since`; 0: knows nothing."""
 
     tenant: str
     store: str
@@ -152,6 +162,16 @@ class LiveQuery(NamedTuple):
         return LiveFiles(row, whole, changed)
 
 
+class LiveQueries(NamedTuple):
+    """Several of them at once."""
+
+    queries: Sequence[LiveQuery]
+
+    def read(self, vectors: VectorReader, now: float) -> list[LiveFiles | None]:
+        """The answers, one for one."""
+        return [query.read(vectors, now) for query in self.queries]
+
+
 class RemovalsQuery(NamedTuple):
     """What is to leave the index now, of all tenants."""
 
@@ -160,6 +180,11 @@ class RemovalsQuery(NamedTuple):
     def read(self, vectors: VectorReader, now: float) -> list[Removal]:
         """The oldest ones."""
         return vectors.removals(now, self.limit)
+
+
+def _batch(vectors: VectorReader, store: str, file_batch: str) -> FileBatch | None:
+    row = vectors.file_batch(file_batch)
+    return row if row is not None and row.store == store else None
 
 
 def _page(rows: list[R], window: Window) -> Page[R]:

@@ -27,6 +27,7 @@ from pipelines.commands import Delete, Verdict
 from pipelines.jobs import Job, Reference, Status
 from pipelines.payloads import Request, Result
 from pipelines.ports import Ports
+from pipelines.steps import RESPONDING
 
 MOST_ATTEMPTS = 100  # the last ones, that a dead letter shows
 _ALL = 1 << 31  # events: a job that was tried for days has thousands
@@ -106,7 +107,7 @@ class History(Conversations, Prompts):
     async def responses(self, wanted: Sequence[tuple[str, str]]) -> list[dict[str, Any] | None]:
         """The same for many (tenant, job), in one reading of each store; None for a job that is unknown."""
         rows = iter(await self._rows.do([key for key in wanted if is_id(key[1])]))
-        jobs = [next(rows) if is_id(job_id) else None for _, job_id in wanted]
+        jobs = [_responding(next(rows)) if is_id(job_id) else None for _, job_id in wanted]
         needed = [(job.tenant, reference, None) for job in jobs if job for reference in _payloads_of(job)]
         payloads = iter(await self._blobs.get_many(needed))
         return [await self._response(job, payloads) if job else None for job in jobs]
@@ -165,7 +166,7 @@ class History(Conversations, Prompts):
 
     async def _stored_row(self, tenant: str, job_id: str) -> Job:
         job = await self.row(tenant, job_id)
-        if not job.stored:
+        if not job.stored or job.pipeline not in RESPONDING:
             raise UnknownJobError(job_id)
         return job
 
@@ -193,6 +194,11 @@ class History(Conversations, Prompts):
         for tenant, ids in by_tenant.items():
             found |= zip(((tenant, i) for i in ids), await self._journal.jobs(tenant, ids), strict=True)
         return [found[key] for key in wanted]
+
+
+def _responding(job: Job | None) -> Job | None:
+    """The job, where it is a Response as well."""
+    return job if job is not None and job.pipeline in RESPONDING else None
 
 
 def _has_result(job: Job) -> bool:

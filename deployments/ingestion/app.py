@@ -26,6 +26,8 @@ from deployments.ingestion.service import GENERATE_PATH, IngestionService
 from deployments.ingestion.socket import socket_route
 from deployments.ingestion.stream import stream_route
 from deployments.ingestion.uploads import upload_routes
+from deployments.ingestion.vector_files import vector_file_routes
+from deployments.ingestion.vector_stores import vector_store_routes
 from deployments.knowledge.library import Library
 from pipelines.ports import Ports
 
@@ -59,6 +61,8 @@ def create_app(  # noqa: PLR0913 - one per part
     app.include_router(embedding_routes(embeddings))
     app.include_router(file_routes(library.files))
     app.include_router(upload_routes(library.uploads))
+    app.include_router(vector_store_routes(library.stores))
+    app.include_router(vector_file_routes(library.store_files))
     app.include_router(probe_routes(service, exposition))
     errors.install(app)
     accepted = {"responses": {"202": {"description": "It is on disk"}}}

@@ -6,7 +6,9 @@ from actors.journal.protocol import JournalApi
 from actors.objects import Objects
 from deployments.knowledge.files import Files
 from deployments.knowledge.uploads import Uploads
-from pipelines.ports import Ids
+from deployments.knowledge.vector_files import VectorFiles
+from deployments.knowledge.vector_stores import KnowledgeApi, VectorStores
+from pipelines.ports import Ports
 
 
 class Library(NamedTuple):
@@ -14,9 +16,19 @@ class Library(NamedTuple):
 
     files: Files
     uploads: Uploads
+    stores: VectorStores
+    store_files: VectorFiles
 
 
-def open_library(*, journal: JournalApi, objects: Objects, ids: Ids) -> Library:
-    """For one process."""
-    files = Files(journal=journal, objects=objects, ids=ids)
-    return Library(files, Uploads(files, journal=journal, objects=objects, ids=ids))
+def open_library(
+    *, journal: JournalApi, objects: Objects, knowledge: KnowledgeApi, encoder: str, ports: Ports
+) -> Library:
+    """For one process. `encoder` names the model that makes vectors of texts."""
+    files = Files(journal=journal, objects=objects, ids=ports.ids)
+    stores = VectorStores(journal=journal, knowledge=knowledge, encoder=encoder, ports=ports)
+    return Library(
+        files=files,
+        uploads=Uploads(files, journal=journal, objects=objects, ids=ports.ids),
+        stores=stores,
+        store_files=VectorFiles(stores, knowledge=knowledge, ids=ports.ids),
+    )

@@ -1,4 +1,4 @@
-"""The one pull loop of every worker: free slots, a ticket, a claim for many, the handler.
+"""The one pull loop of every worker, for each topic of its: free slots, a ticket, a claim for many, the handler.
 
 Invariants: nothing is claimed without a free slot; a claim whose answer was lost is repeated under the same id; when
 the journal forgot this worker, it lets go of what was given to others, and registers again. `heart.py` keeps the lease.
@@ -8,6 +8,7 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Sequence
+from functools import partial
 from typing import Protocol
 
 from actors.crash_points import crash_point
@@ -23,14 +24,18 @@ log = logging.getLogger("heliograph")
 TAKE_S = 2.0  # how long one wait for a ticket lasts
 
 
-class Handler(Protocol):
-    """What a worker does with its claims."""
+class Room(Protocol):
+    """How much more a worker can take from one topic."""
 
     def free_slots(self) -> int:
         """How many more claims it can take now."""
 
     async def wait_for_slot(self) -> None:
         """Returns when `free_slots` may have become positive."""
+
+
+class Handler(Room, Protocol):
+    """What a worker does with its claims. Its room is that for its first topic."""
 
     async def handle(self, claims: Sequence[ClaimedJob]) -> None:
         """Work on a batch; may return while it still runs in the background."""
@@ -45,8 +50,18 @@ class Handler(Protocol):
         """Stop what runs and hand it back."""
 
 
+class Lane:
+    """One topic of a worker, with the room that there is for it."""
+
+    def __init__(self, topic: Topic, room: Room) -> None:
+        self.topic = topic
+        self.room = room
+        self.claim: Claim | None = None  # sent, and not yet answered
+        self.claims = 0  # so many were made
+
+
 class Puller:
-    """Pulls for one worker."""
+    """Pulls for one worker: from the topic of the handler, and from that of lines where there is one."""
 
     def __init__(
         self,
@@ -57,16 +72,15 @@ class Puller:
         topic: Topic,
         heart: Heart,
         ports: Ports,
+        lines: Lane | None = None,
     ) -> None:
         self._worker = worker
         self._handler = handler
         self._journal = journal
-        self._topic = topic
+        self._lanes = [Lane(topic, handler), *([lines] if lines else [])]
         self._heart = heart
         self._ports = ports
-        self._claim: Claim | None = None  # sent, and not yet answered
-        self._claims = 0  # so many were made
-        self._loop: Task | None = None
+        self._loops: list[Task] = []
         self._registered = asyncio.Event()
         self._stopped = False
 
@@ -74,44 +88,47 @@ class Puller:
         """Register and begin to pull."""
         await self._journal.register(self._worker)
         self._registered.set()
-        self._loop = supervise(self._turn, name=f"puller {self._worker.topic}", ports=self._ports)
+        for lane in self._lanes:
+            turn = partial(self._turn, lane)
+            self._loops.append(supervise(turn, name=f"puller {lane.topic.name}", ports=self._ports))
         self._heart.start(self._worker.id, self._take_in)
 
     async def stop(self) -> None:
         """Stop pulling, hand back what runs, leave."""
         self._stopped = True
         self._heart.stop()
-        if self._loop is not None:
-            self._loop.cancel()
+        for loop in self._loops:
+            loop.cancel()
         await self._handler.drain()
         await self._journal.deregister(self._worker.id)
 
-    async def _turn(self) -> None:
+    async def _turn(self, lane: Lane) -> None:
         await self._registered.wait()
-        if self._handler.free_slots() <= 0:
-            await self._handler.wait_for_slot()
+        if lane.room.free_slots() <= 0:
+            await lane.room.wait_for_slot()
             return
-        if self._claim is None:
-            if not await self._topic.take(TAKE_S):
+        if lane.claim is None:
+            if not await lane.topic.take(TAKE_S):
                 return
-            self._claim = self._new_claim()
+            lane.claim = self._new_claim(lane)
         crash_point("puller.claim.before")
-        claims = await self._journal.claim(self._claim)
+        claims = await self._journal.claim(lane.claim)
         crash_point("puller.claim.after")
-        self._claim = None
-        self._ports.metrics.observe("claim_size", len(claims), topic=self._worker.topic)
+        lane.claim = None
+        self._ports.metrics.observe("claim_size", len(claims), topic=lane.topic.name)
         if claims:
             await self._handler.handle(claims)
 
-    def _new_claim(self) -> Claim:
-        self._claims += 1
+    def _new_claim(self, lane: Lane) -> Claim:
+        lane.claims += 1
         return Claim(
             claim_id=self._ports.ids.new("claim"),
-            topic=self._worker.topic,
+            topic=lane.topic.name,
             worker=self._worker.id,
-            slots=self._handler.free_slots(),
-            number=self._claims,
+            slots=lane.room.free_slots(),
+            number=lane.claims,
             limit_s=self._worker.attempt_limit_s,
+            topics=self._worker.topics,
         )
 
     def _take_in(self, heartbeat: Heartbeat) -> None:

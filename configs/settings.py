@@ -103,6 +103,13 @@ class PromptingSettings(Settings):
     telemetry: Telemetry = Field(default_factory=Telemetry)
 
 
+class BatchingSettings(Settings):
+    """The batch workers."""
+
+    models: list[str]
+    telemetry: Telemetry = Field(default_factory=Telemetry)
+
+
 class Replicas(Settings):
     """How many replicas. Where `least` and `most` differ, the work that waits decides; delays are in seconds."""
 

@@ -12,6 +12,7 @@ from actors.blobs import Blobs
 from actors.journal.limits import Limits
 from actors.journal.protocol import JournalApi, Worker
 from actors.journal.retention import Retention
+from actors.objects import Objects
 from actors.token_log.protocol import TokenLogApi
 from configs.settings import (
     ModelProfile,
@@ -23,6 +24,10 @@ from configs.settings import (
     model_folder,
     prompts_folder,
 )
+from deployments.batching.finalization import Finalizer
+from deployments.batching.readout import Readout
+from deployments.batching.validation import Validator
+from deployments.batching.worker import BatchWorker
 from deployments.engines.protocol import Engine
 from deployments.engines.scripted import ScriptedEngine
 from deployments.history.history import History, HistoryApi
@@ -30,6 +35,7 @@ from deployments.inference.direct import DirectLane
 from deployments.inference.language import EngineLanguage, Interpreters, Language
 from deployments.inference.worker import InferenceWorker
 from deployments.ingestion.cards import ModelCard
+from deployments.ingestion.resolver import Resolver
 from deployments.ingestion.service import IngestionService
 from deployments.knowledge.indexing_worker import Indexer, IndexingWorker
 from deployments.prompting.renderer import PromptModel, PromptRenderer
@@ -37,10 +43,11 @@ from deployments.prompting.templates import Templates
 from deployments.prompting.tokenizers import ChatTokenizer, WordCounter
 from deployments.prompting.worker import PromptWorker
 from pipelines.ports import Ports
-from pipelines.steps import INDEXING_TOPIC, PROMPTING_TOPIC, inference_topic
+from pipelines.steps import BATCHING_TOPIC, INDEXING_TOPIC, PROMPTING_TOPIC, inference_topic, line_topic
 
 log = logging.getLogger("heliograph")
 PROMPTING_SLOTS = 256  # prompts rendered at once, at the most
+BATCHING_SLOTS = 4  # files that are read or written side by side
 PROMPTING_LIMIT_S = 60.0  # for a batch of prompts
 INDEXING_SLOTS = 64  # files indexed at once, at the most
 INDEXING_LIMIT_S = 900.0  # for a file, and those that are indexed with it
@@ -127,6 +134,30 @@ def make_inference_worker(
     )
 
 
+def make_batch_worker(
+    models: Iterable[str],
+    *,
+    journal: JournalApi,
+    objects: Objects,
+    blobs: Blobs,
+    history: HistoryApi,
+    renderer: PromptRenderer,
+    ports: Ports,
+) -> BatchWorker:
+    """The worker that reads the files of batches for these models, and writes their results."""
+    validator = Validator(
+        journal=journal,
+        objects=objects,
+        blobs=blobs,
+        resolver=Resolver(history, ports.ids),
+        renderer=renderer,
+        models=make_cards(models),
+        ports=ports,
+    )
+    finalizer = Finalizer(Readout(journal, blobs), journal=journal, objects=objects)
+    return BatchWorker(validator, finalizer, slots=BATCHING_SLOTS, journal=journal, ports=ports)
+
+
 def make_history(*, journal: JournalApi, token_log: TokenLogApi, blobs: Blobs, ports: Ports) -> History:
     """What answers for jobs, conversations and templates; those of the configuration are built in."""
     templates = Templates(prompts_folder())
@@ -158,26 +189,30 @@ def make_ingestion(  # noqa: PLR0913 - one per part
     handle: object = None,
 ) -> IngestionService:
     """What accepts jobs for these models; those `on_demand` need no worker to be ready. `handle`: of this process."""
-    profiles = [load_profile(name) for name in models]
-    cards = [
-        ModelCard(
-            name=profile.name,
-            context=profile.context,
-            default_max_output_tokens=profile.default_max_output_tokens,
-            scales_to_zero=profile.name in on_demand,
-        )
-        for profile in profiles
-    ]
     return IngestionService(
         journal=journal,
         token_log=token_log,
         blobs=blobs,
         history=history,
         renderer=renderer,
-        models={card.name: card for card in cards},
+        models=make_cards(models, on_demand),
         ports=ports,
         handle=handle,
     )
+
+
+def make_cards(models: Iterable[str], on_demand: Container[str] = ()) -> dict[str, ModelCard]:
+    """What is known of these models, by name."""
+    profiles = [load_profile(name) for name in models]
+    return {
+        profile.name: ModelCard(
+            name=profile.name,
+            context=profile.context,
+            default_max_output_tokens=profile.default_max_output_tokens,
+            scales_to_zero=profile.name in on_demand,
+        )
+        for profile in profiles
+    }
 
 
 def _language(profile: ModelProfile, engine: Engine) -> Language:
@@ -226,12 +261,18 @@ def inference_seat(worker_id: str, profile: ModelProfile, engine: Engine, handle
     return Worker(
         id=worker_id,
         topic=inference_topic(profile.name),
+        line_topic=line_topic(profile.name),
         slots=profile.slots,
         engine_fingerprint=engine.fingerprint,
         can_continue=engine.can_continue,
         handle=handle,
         attempt_limit_s=profile.attempt_limit_s,
     )
+
+
+def batching_seat(worker_id: str, handle: object = None) -> Worker:
+    """How a batch worker registers."""
+    return Worker(id=worker_id, topic=BATCHING_TOPIC, slots=BATCHING_SLOTS, handle=handle)
 
 
 def limits_of(settings: PlaneSettings | MonolithSettings) -> Limits:

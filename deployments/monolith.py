@@ -11,7 +11,7 @@ from actors.heart import ThreadHeart
 from actors.journal.protocol import Heartbeat, Worker
 from actors.naming import TOPIC_SIZE
 from actors.objects import Objects
-from actors.puller import Handler, Puller
+from actors.puller import Handler, Lane, Puller
 from actors.shards import blob_folder, file_folder, open_journal, open_token_log
 from actors.system import real_ports
 from actors.telemetry.metrics import PrometheusMetrics
@@ -23,9 +23,11 @@ from configs.settings import (
     load_profile,
 )
 from deployments.app import (
+    batching_seat,
     indexing_seat,
     inference_seat,
     limits_of,
+    make_batch_worker,
     make_engine,
     make_history,
     make_indexing_worker,
@@ -36,6 +38,7 @@ from deployments.app import (
     make_renderer,
     prompting_seat,
 )
+from deployments.batching.worker import BatchWorker
 from deployments.encoders import LocalEncoders, make_embeddings
 from deployments.engines.protocol import Engine
 from deployments.inference.direct import DirectLane
@@ -76,16 +79,17 @@ class Monolith:
         self._dispatcher = Dispatcher(
             self._journal, self._token_log, open_topic=self._topic, death_of=_lives, ports=self._ports
         )
-        renderer = make_renderer(settings.models)
+        self._renderer = renderer = make_renderer(settings.models)
+        self._history = make_history(
+            journal=self._journal, token_log=self._token_log, blobs=self._blobs, ports=self._ports
+        )
         self._lanes: dict[str, DirectLane] = {}  # by model
         self._service = make_ingestion(
             settings.models,
             journal=self._journal,
             token_log=self._token_log,
             blobs=self._blobs,
-            history=make_history(
-                journal=self._journal, token_log=self._token_log, blobs=self._blobs, ports=self._ports
-            ),
+            history=self._history,
             renderer=renderer,
             ports=self._new_ports(),
         )
@@ -93,7 +97,7 @@ class Monolith:
         self._encoders = LocalEncoders(settings.encoders, ports=self._ports)
         embedding = self._encoders.embedding
         metrics = self._telemetry["metrics"]
-        objects = Objects(settings.objects or str(file_folder(folder)))
+        objects = self._objects = Objects(settings.objects or str(file_folder(folder)))
         self._removals: Removals | None = None
         self._knowledge = open_knowledge(self._journal, objects, self._new_ports()) if open_knowledge else None
         self.app: ASGIApp = create_app(
@@ -102,6 +106,7 @@ class Monolith:
             open_library(
                 journal=self._journal,
                 objects=objects,
+                blobs=self._blobs,
                 knowledge=self._knowledge.api if self._knowledge else NoKnowledge(),
                 encoder=settings.encoder,
                 ports=self._ports,
@@ -124,6 +129,7 @@ class Monolith:
         await self._pull(prompting_seat("prompting"), worker)
         if self._knowledge is not None:
             await self._start_knowledge(self._knowledge)
+        await self._pull(batching_seat("batching"), self._make_batch_worker())
         for name in self._settings.models:
             await self._start_model(load_profile(name))
 
@@ -153,6 +159,17 @@ class Monolith:
         self._removals = Removals(knowledge.remover, journal=self._journal, ports=self._ports)
         self._removals.start()
 
+    def _make_batch_worker(self) -> BatchWorker:
+        return make_batch_worker(
+            self._settings.models,
+            journal=self._journal,
+            objects=self._objects,
+            blobs=self._blobs,
+            history=self._history,
+            renderer=self._renderer,
+            ports=self._new_ports(),
+        )
+
     async def _start_model(self, profile: ModelProfile) -> None:
         engine = make_engine(profile)
         await engine.start()
@@ -165,9 +182,10 @@ class Monolith:
             profile, engine, journal=self._journal, token_log=self._token_log, blobs=self._blobs, ports=self._ports
         )
         self._lanes[profile.name] = make_lane(profile, engine, worker, ports=self._ports)
-        await self._pull(inference_seat(f"inference.{profile.name}", profile, engine), worker)
+        seat = inference_seat(f"inference.{profile.name}", profile, engine)
+        await self._pull(seat, worker, Lane(self._topic(seat.line_topic), worker.line_room))
 
-    async def _pull(self, worker: Worker, handler: Handler) -> None:
+    async def _pull(self, worker: Worker, handler: Handler, lines: Lane | None = None) -> None:
         loop = asyncio.get_running_loop()
 
         def beat(worker_id: str, wait_s: float) -> Heartbeat:
@@ -175,7 +193,9 @@ class Monolith:
 
         topic = self._topic(worker.topic)
         heart = ThreadHeart(beat, ports=self._ports)
-        puller = Puller(worker, handler, journal=self._journal, topic=topic, heart=heart, ports=self._ports)
+        puller = Puller(
+            worker, handler, journal=self._journal, topic=topic, heart=heart, ports=self._ports, lines=lines
+        )
         await puller.start()
         self._pullers.append(puller)
 

@@ -27,11 +27,9 @@ class RemoteLane:
         options = {"stream": True, "_by_reference": False, "response_serialization": "pickle"}
         return cls(model, handle.options(method_name="generate", **options))
 
-    async def generate(
-        self, prompt: Prompt, traceparent: str = "", *, plain: bool = False
-    ) -> AsyncGenerator[Batch, None]:
+    async def generate(self, prompt: Prompt, traceparent: str = "") -> AsyncGenerator[Batch, None]:
         """See `DirectApi`."""
-        stream = self._handle.remote(prompt, traceparent, plain)
+        stream = self._handle.remote(prompt, traceparent)
         try:
             with call_of(self._model):
                 async with asyncio.timeout(self._receipt_s):

@@ -22,12 +22,13 @@ from actors.journal.protocol import Worker
 from actors.naming import TOPIC_SIZE, journal_name, token_log_name
 from actors.objects import Objects
 from actors.plane import ensure_shard
-from actors.puller import Handler, Puller
+from actors.puller import Handler, Lane, Puller, Room
 from actors.remotes import RemoteJournal, RemoteTokenLog
 from actors.system import real_ports
 from actors.telemetry.setup import process_telemetry
 from actors.topics.ray_queue import RayTopic
 from configs.settings import (
+    BatchingSettings,
     HistorySettings,
     InferenceSettings,
     IngestionSettings,
@@ -37,8 +38,10 @@ from configs.settings import (
     load_profile,
 )
 from deployments.app import (
+    batching_seat,
     inference_seat,
     limits_of,
+    make_batch_worker,
     make_engine,
     make_history,
     make_inference_worker,
@@ -85,10 +88,13 @@ class WorkerReplica(Replica):
 
     _pullers: tuple[Puller, ...] = ()
 
-    async def _pull(self, worker: Worker, handler: Handler) -> None:
+    async def _pull(self, worker: Worker, handler: Handler, line_room: Room | None = None) -> None:
         topic = RayTopic(worker.topic, size=TOPIC_SIZE)
+        lines = Lane(RayTopic(worker.line_topic, size=TOPIC_SIZE), line_room) if line_room else None
         heart = ThreadHeart(self._journal.beat, ports=self._ports)
-        puller = Puller(worker, handler, journal=self._journal, topic=topic, heart=heart, ports=self._ports)
+        puller = Puller(
+            worker, handler, journal=self._journal, topic=topic, heart=heart, ports=self._ports, lines=lines
+        )
         await puller.start()
         self._pullers += (puller,)
 
@@ -141,17 +147,34 @@ class Inference(WorkerReplica):
         worker_id, handle = replica_identity()
         self._engine = engine
         self._lane = make_lane(profile, engine, worker, ports=self._ports)
-        await self._pull(inference_seat(worker_id, profile, engine, handle), worker)
+        await self._pull(inference_seat(worker_id, profile, engine, handle), worker, worker.line_room)
 
-    async def generate(self, prompt: Prompt, traceparent: str, plain: bool) -> AsyncGenerator[Batch, None]:
+    async def generate(self, prompt: Prompt, traceparent: str) -> AsyncGenerator[Batch, None]:
         """A direct request, see `DirectApi`."""
-        async with aclosing(self._lane.generate(prompt, traceparent, plain=plain)) as batches:
+        async with aclosing(self._lane.generate(prompt, traceparent)) as batches:
             async for batch in batches:
                 yield batch
 
     async def __del__(self) -> None:
         await super().__del__()
         await self._engine.close()
+
+
+class Batching(WorkerReplica):
+    """Reads the files of batches, and writes their results."""
+
+    async def __init__(self, settings: BatchingSettings) -> None:  # type: ignore[misc]  # Serve awaits it
+        super().__init__("batching", settings.telemetry)
+        worker = make_batch_worker(
+            settings.models,
+            journal=self._journal,
+            objects=Objects((await self._journal.info()).places.objects),
+            blobs=await self._find_blobs(),
+            history=remote_history(self._ports),
+            renderer=make_renderer(settings.models),
+            ports=self._ports,
+        )
+        await self._pull(batching_seat(*replica_identity()), worker)
 
 
 class HistoryService(Replica):
@@ -177,11 +200,12 @@ class Ingestion(Replica):
         renderer = make_renderer(settings.models)
         lanes = {model: RemoteLane.find(model) for model in settings.models}
         self._direct = DirectService(lanes=lanes, models=settings.models, renderer=renderer, ports=self._ports)
+        blobs = await self._find_blobs()
         self._service = make_ingestion(
             settings.models,
             journal=self._journal,
             token_log=self._token_log,
-            blobs=await self._find_blobs(),
+            blobs=blobs,
             history=remote_history(self._ports),
             renderer=renderer,
             on_demand=settings.on_demand,
@@ -194,6 +218,7 @@ class Ingestion(Replica):
         self._library = open_library(
             journal=self._journal,
             objects=objects,
+            blobs=blobs,
             knowledge=RemoteKnowledge.find() if settings.encoder else NoKnowledge(),
             encoder=settings.encoder,
             ports=self._ports,
@@ -264,6 +289,11 @@ def inference(settings: InferenceSettings) -> Application:
     direct = {"max_ongoing_requests": profile.slots + QUEUE, "max_queued_requests": QUEUE}
     options = {**replica_options(profile), **scaling, **direct, "health_check_period_s": HEALTH_S}
     return serve.deployment(Inference, name="inference", **options).bind(settings)
+
+
+def batching(settings: BatchingSettings) -> Application:
+    """The batch workers."""
+    return serve.deployment(Batching, name="batching", ray_actor_options=SMALL).bind(settings)
 
 
 def history(settings: HistorySettings) -> Application:

@@ -133,6 +133,7 @@ class Request(Sampling, Tooling):
     prompt: dict[str, Any] | None = None  # the template that was used, as the Response repeats it
     show_results: bool = False  # of a file search
     echo: dict[str, Any] = Field(default_factory=dict)  # further fields that the Response repeats
+    custom_id: str | None = None  # of a line of a batch
 
 
 class Prompt(Sampling, Tooling):
@@ -148,6 +149,7 @@ class Prompt(Sampling, Tooling):
     retrieval: Retrieval | None = None
     priority: int = 0
     metadata: dict[str, str] = Field(default_factory=dict)
+    plain: bool = False  # no reasoning and no calls are looked for in the output
 
     @property
     def text(self) -> str:

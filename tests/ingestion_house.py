@@ -51,7 +51,7 @@ from pipelines.operations import Piece, span
 from pipelines.payloads import Message, Request, Result
 from pipelines.ports import Metrics, Ports
 from pipelines.steps import INDEXING_TOPIC
-from tests.factories import INFERENCE, PROMPTING, claim, finish, make_ports, rendered
+from tests.factories import INFERENCE, PROMPTING, ManualClock, claim, finish, make_ports, rendered
 from tests.scripted_knowledge import ScriptedKnowledge
 from tests.token_logs import TextComposer
 
@@ -93,10 +93,11 @@ class House:
         metrics: Metrics | None = None,
         encoder: str = "scripted",
         limits: Limits = DEFAULT_LIMITS,
+        clock: ManualClock | None = None,
     ) -> None:
         self.clock = AheadClock()
         ports = make_ports()
-        ports = replace(ports, clock=self.clock, metrics=metrics or ports.metrics)
+        ports = replace(ports, clock=clock or self.clock, metrics=metrics or ports.metrics)
         journal_store, token_store = stores or (MemoryStore(Disk(uuid="one")), MemoryTokenStore(TokenDisk(uuid="two")))
         self.journal = journal(journal_store, ports=ports, limits=limits)
         self.token_log = token_log(token_store, ports=ports)
@@ -116,8 +117,9 @@ class House:
             models={"scripted": ModelCard(name="scripted", context=CONTEXT, default_max_output_tokens=16)},
             ports=ports,
         )
+        self.objects = Objects(str(folder / "files"))
         self.engine = ScriptedEngine()
-        self.slots = Slots(SLOTS, model="scripted", metrics=ports.metrics, queue=1)
+        self.slots = Slots(SLOTS, model="scripted", metrics=ports.metrics, clock=ports.clock, queue=1)
         lane = DirectLane(
             model="scripted",
             engine=self.engine,
@@ -133,7 +135,7 @@ class House:
         self.app = create_app(
             self.service,
             direct,
-            self._library(Objects(str(folder / "files")), encoder, ports),
+            self._library(encoder, ports),
             EmbeddingService(cards={ENCODER: card}, encoders=self.encoders, models=self.service.models, ports=ports),
             ports=ports,
             tenants=tenants,
@@ -144,12 +146,13 @@ class House:
         self.client = httpx.AsyncClient(transport=transport, base_url="http://house")
         self.composers: dict[str, TextComposer] = {}
 
-    def _library(self, objects: Objects, encoder: str, ports: Ports) -> Library:
-        self.knowledge = ScriptedKnowledge(self.journal, objects, ports)
+    def _library(self, encoder: str, ports: Ports) -> Library:
+        self.knowledge = ScriptedKnowledge(self.journal, self.objects, ports)
         self.indexing = IndexingWorker(self.knowledge, slots=SLOTS, journal=self.journal, blobs=self.blobs, ports=ports)
         return open_library(
             journal=self.journal,
-            objects=objects,
+            objects=self.objects,
+            blobs=self.blobs,
             knowledge=self.knowledge if encoder else NoKnowledge(),
             encoder=encoder,
             ports=ports,

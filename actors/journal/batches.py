@@ -118,7 +118,7 @@ class Batches:
 
     def _validated(self, row: Batch, job: Job) -> None:
         if job.status is Status.COMPLETED:
-            if row.status == BatchStatus.VALIDATING:
+            if row.status == BatchStatus.VALIDATING and not row.fate:
                 self._put(row._replace(status=BatchStatus.IN_PROGRESS, in_progress_at=self._now))
         elif job.status is Status.CANCELLED:
             self._cancel(row)
@@ -177,7 +177,8 @@ class Batches:
 
     def _finalize(self, row: Batch) -> None:
         status = row.status if row.fate == BatchStatus.CANCELLED else BatchStatus.FINALIZING
-        self._put(row._replace(status=status, finalizing_at=self._now))
+        failed = row.total - row.completed  # with lines that were never added
+        self._put(row._replace(status=status, failed=failed, finalizing_at=self._now))
         job = batch_job(finalization_id(row.id), row.tenant, FINALIZATION, deadline_s=WRITING_S, now=self._now)
         self._draft.keep(row.tenant, job.request)
         self._draft.add(transitions.submit(job, self._now))

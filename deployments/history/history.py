@@ -106,8 +106,8 @@ class History(Conversations, Prompts):
 
     async def responses(self, wanted: Sequence[tuple[str, str]]) -> list[dict[str, Any] | None]:
         """The same for many (tenant, job), in one reading of each store; None for a job that is unknown."""
-        rows = iter(await self._rows.do([key for key in wanted if is_id(key[1])]))
-        jobs = [_responding(next(rows)) if is_id(job_id) else None for _, job_id in wanted]
+        rows = map(_response_job, await self._rows.do([key for key in wanted if is_id(key[1])]))
+        jobs = [next(rows) if is_id(job_id) else None for _, job_id in wanted]
         needed = [(job.tenant, reference, None) for job in jobs if job for reference in _payloads_of(job)]
         payloads = iter(await self._blobs.get_many(needed))
         return [await self._response(job, payloads) if job else None for job in jobs]
@@ -165,8 +165,8 @@ class History(Conversations, Prompts):
         return inspection(job, [attempt_view(*item, text) for item, text in zip(shown, texts, strict=True)])
 
     async def _stored_row(self, tenant: str, job_id: str) -> Job:
-        job = await self.row(tenant, job_id)
-        if not job.stored or job.pipeline not in RESPONDING:
+        job = _response_job(await self.row(tenant, job_id))
+        if job is None or not job.stored:
             raise UnknownJobError(job_id)
         return job
 
@@ -196,8 +196,8 @@ class History(Conversations, Prompts):
         return [found[key] for key in wanted]
 
 
-def _responding(job: Job | None) -> Job | None:
-    """The job, where it is a Response as well."""
+def _response_job(job: Job | None) -> Job | None:
+    """A job where it is a Response; others are seen under `/jobs` alone."""
     return job if job is not None and job.pipeline in RESPONDING else None
 
 

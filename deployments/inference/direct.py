@@ -26,8 +26,8 @@ _PACE_S = 0.01  # between two batches, at the least: what each costs on its way 
 class DirectApi(Protocol):
     """One model, for callers who wait."""
 
-    def generate(self, prompt: Prompt, traceparent: str = "", *, plain: bool = False) -> AsyncGenerator[Batch, None]:
-        """What the model makes of a prompt; `plain` looks for no reasoning and no calls in it.
+    def generate(self, prompt: Prompt, traceparent: str = "") -> AsyncGenerator[Batch, None]:
+        """What the model makes of a prompt.
 
         Raises QueueFullError, TransientError, and RejectError.
         """
@@ -54,16 +54,13 @@ class DirectLane:
         self._ports = ports
         self._on_engine_death = on_engine_death
 
-    async def generate(
-        self, prompt: Prompt, traceparent: str = "", *, plain: bool = False
-    ) -> AsyncGenerator[Batch, None]:
+    async def generate(self, prompt: Prompt, traceparent: str = "") -> AsyncGenerator[Batch, None]:
         """See `DirectApi`."""
         yield Batch(fingerprint=self._engine.fingerprint)
         pace = self._pace(traceparent)
         await self._slots.enter(prompt.priority)
         try:
-            interpreter = self._interpreters.plain(prompt) if plain else self._interpreters.make(prompt)
-            speech = Speech(interpreter, prompt, pace)
+            speech = Speech(self._interpreters.make(prompt), prompt, pace)
             async with aclosing(self._batches(speech, prompt, traceparent)) as batches:
                 async for batch in batches:
                     yield batch

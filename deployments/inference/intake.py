@@ -9,8 +9,7 @@ from pipelines.errors import StaleFenceError
 from pipelines.jobs import ClaimedJob
 from pipelines.operations import EMPTY, LogState, replay
 from pipelines.payloads import Prompt
-
-_FIRST_FENCE = 2  # one claim to render, one to infer: nobody can have written before
+from pipelines.steps import LINE
 
 
 class Work(NamedTuple):
@@ -50,11 +49,16 @@ class Intake:
         return [Prompt.model_validate_json(item) for item in data]
 
     async def _states(self, claims: Sequence[ClaimedJob]) -> list[LogState | None]:
-        again = [(claim.job_id, claim.fence) for claim in claims if claim.fence > _FIRST_FENCE]
+        again = [(claim.job_id, claim.fence) for claim in claims if _may_have_log(claim)]
         if not again:
             return [EMPTY] * len(claims)
         logs = dict(zip(again, await self._token_log.open(again), strict=True))
-        return [_state(logs[claim.job_id, claim.fence]) if claim.fence > _FIRST_FENCE else EMPTY for claim in claims]
+        return [_state(logs[claim.job_id, claim.fence]) if _may_have_log(claim) else EMPTY for claim in claims]
+
+
+def _may_have_log(claim: ClaimedJob) -> bool:
+    """Nobody can have written before the first claim to infer, which of most jobs is the one after that to render."""
+    return claim.fence > (1 if claim.pipeline == LINE else 2)
 
 
 def _state(logged: Logged | None) -> LogState | None:

@@ -59,14 +59,12 @@ class Interpreters:
 
     def make(self, prompt: Prompt) -> Interpreter:
         """For an output of this prompt."""
+        if prompt.plain:
+            return Interpreter(decode=self._language.decode, spell=self._speller.spell, stop=prompt.stop)
         reader = self._language.reader(prompt)
         decode = self._language.decode if reader is None else self._language.decode_marked
         most = None if prompt.parallel_tool_calls else 1
         return Interpreter(decode=decode, spell=self._speller.spell, stop=prompt.stop, reader=reader, most_calls=most)
-
-    def plain(self, prompt: Prompt) -> Interpreter:
-        """For an output of this prompt that is to be shown as it is, without regard to reasoning and calls."""
-        return Interpreter(decode=self._language.decode, spell=self._speller.spell, stop=prompt.stop)
 
 
 def calls_reader(prompt: Prompt, auto: Callable[[], Reader] | None) -> Reader | None:

@@ -13,8 +13,9 @@ import heapq
 import itertools
 from dataclasses import dataclass, field
 
+from deployments.inference.share import Share
 from pipelines.errors import TransientError
-from pipelines.ports import Metrics
+from pipelines.ports import Clock, Metrics
 
 QUEUE = 256
 
@@ -33,9 +34,10 @@ class _Waiter:
 class Slots:
     """Counts the slots of one engine. `queue` is how many may wait for one."""
 
-    def __init__(self, total: int, *, model: str, metrics: Metrics, queue: int = QUEUE) -> None:
+    def __init__(self, total: int, *, model: str, metrics: Metrics, clock: Clock, queue: int = QUEUE) -> None:
         self.total = total
         self.taken = 0
+        self.share = Share(total, clock)
         self._model = model
         self._metrics = metrics
         self._most = queue
@@ -52,12 +54,21 @@ class Slots:
         """How many wait for a slot."""
         return len(self._queue)
 
-    def take(self) -> None:
+    def free_for_lines(self) -> int:
+        """The same for lines of batches."""
+        return min(self.free(), self.share.free())
+
+    def take(self, *, line: bool = False) -> None:
         """For a job whose claim is made: it has its slot, even where there are too few for a moment."""
+        if line:
+            self.share.lines += 1
+        else:
+            self.share.seen()
         self._set(self.taken + 1)
 
     async def enter(self, priority: int) -> None:
         """Take a slot, in turn; higher priorities go first. Raises QueueFullError."""
+        self.share.seen()
         if self.taken < self.total:
             self._set(self.taken + 1)
             return
@@ -71,8 +82,10 @@ class Slots:
             self._leave(waiter)
             raise
 
-    def release(self) -> None:
+    def release(self, *, line: bool = False) -> None:
         """Give a slot back; the first in the queue has it at once."""
+        if line:
+            self.share.lines -= 1
         first = self._first() if self.taken <= self.total else None
         if first is None:
             self._set(self.taken - 1)

@@ -8,8 +8,10 @@ Invariants:
   take slots of the same count.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from actors.blobs import Blobs
@@ -31,15 +33,39 @@ from pipelines.errors import HeliographError, StaleFenceError, outcome_of
 from pipelines.jobs import ClaimedJob, Usage
 from pipelines.payloads import Prompt, Result
 from pipelines.ports import Ports, Task
+from pipelines.steps import LINE
 
 log = logging.getLogger("heliograph")
 _ROOM_POLL_S = 0.05  # an engine does not say when it has room again
+_SHARE_POLL_S = 1.0
 
 
 @dataclass(slots=True, eq=False)
 class _Running:
     claim: ClaimedJob
     task: Task | None = None  # None while the prompt is fetched
+
+
+class LineRoom:
+    """The room for lines of batches: what their share leaves of the slots."""
+
+    def __init__(self, slots: Slots, engine: Engine, ports: Ports) -> None:
+        self._slots = slots
+        self._engine = engine
+        self._ports = ports
+
+    def free_slots(self) -> int:
+        """How many more lines it can take now."""
+        return self._slots.free_for_lines() if self._engine.has_room() else 0
+
+    async def wait_for_slot(self) -> None:
+        """Returns when a slot is freed, and now and then: the share grows by itself."""
+        if self._slots.free_for_lines():
+            await self._ports.sleep(_ROOM_POLL_S)
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_SHARE_POLL_S):
+                await self._slots.freed()
 
 
 class InferenceWorker:
@@ -60,7 +86,8 @@ class InferenceWorker:
     ) -> None:
         self._engine = engine
         self.interpreters = interpreters or Interpreters(EngineLanguage(engine))
-        self.slots = Slots(slots, model=model, metrics=ports.metrics)
+        self.slots = Slots(slots, model=model, metrics=ports.metrics, clock=ports.clock)
+        self.line_room = LineRoom(self.slots, engine, ports)
         self._journal = journal
         self._blobs = blobs
         self._ports = ports
@@ -92,7 +119,7 @@ class InferenceWorker:
         for claim in claims:
             self._stop(claim.job_id)  # an older claim of ours, lost and come back
             self._running[claim.job_id] = _Running(claim)
-            self.slots.take()
+            self.slots.take(line=claim.pipeline == LINE)
         for claim, work in zip(claims, await self._intake.fetch(claims), strict=True):
             running = self._running.get(claim.job_id)
             if running is not None and running.claim is claim:  # not revoked meanwhile
@@ -177,6 +204,6 @@ class InferenceWorker:
         self._forget(job_id)
 
     def _forget(self, job_id: str) -> None:
-        del self._running[job_id]
+        running = self._running.pop(job_id)
         self._writer.forget(job_id)
-        self.slots.release()
+        self.slots.release(line=running.claim.pipeline == LINE)

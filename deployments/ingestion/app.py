@@ -7,6 +7,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from deployments.ingestion import document, errors
+from deployments.ingestion.batches import batch_routes
 from deployments.ingestion.bodies import GenerateBody
 from deployments.ingestion.chat import chat_routes
 from deployments.ingestion.completions import completion_routes
@@ -59,7 +60,8 @@ def create_app(  # noqa: PLR0913 - one per part
         app.include_router(direct_routes(direct))
     app.include_router(openai_routes(service, embeddings.cards))
     app.include_router(embedding_routes(embeddings))
-    app.include_router(file_routes(library.files))
+    app.include_router(file_routes(library.files, library.batches))
+    app.include_router(batch_routes(library.batches))
     app.include_router(upload_routes(library.uploads))
     app.include_router(vector_store_routes(library.stores))
     app.include_router(vector_file_routes(library.store_files))

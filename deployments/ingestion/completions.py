@@ -25,7 +25,7 @@ def completion_routes(direct: DirectService) -> APIRouter:
         body = CompletionBody.model_validate_json(raw)
         prompts = await direct.raw_prompts(body.request(), body.prompts, size=len(raw))
         traceparent = request.headers.get("traceparent", "")
-        answers = direct.answers(body.model, prompts, choices=body.choices, traceparent=traceparent, plain=True)
+        answers = direct.answers(body.model, prompts, choices=body.choices, traceparent=traceparent)
         head = CompletionHead(direct.new_id("cmpl"), direct.now(), body.model)
         if body.stream:
             return StreamReply(_parts(answers, head, body))

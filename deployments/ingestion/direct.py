@@ -65,7 +65,7 @@ class DirectService:
         return prompts
 
     def answers(
-        self, model: str, prompts: Sequence[Prompt], *, choices: int, traceparent: str = "", plain: bool = False
+        self, model: str, prompts: Sequence[Prompt], *, choices: int, traceparent: str = ""
     ) -> AsyncGenerator[tuple[int, Batch], None]:
         """So many answers to each prompt, side by side; answer `i` is to prompt `i // choices`.
 
@@ -76,11 +76,7 @@ class DirectService:
             raise TransientError(f"nothing runs {model}")
         trace = traceparent_of(traceparent, self._ports)
         return fan_in(
-            [
-                lane.generate(_varied(prompt, choice), trace, plain=plain)
-                for prompt in prompts
-                for choice in range(choices)
-            ]
+            [lane.generate(_varied(prompt, choice), trace) for prompt in prompts for choice in range(choices)]
         )
 
     def new_id(self, prefix: str) -> str:

@@ -78,7 +78,7 @@ class Door:
         crash_point("ingestion.submit.before")
         (answer,) = await self._submits.do([command])
         crash_point("ingestion.submit.after")
-        refuse(answer, command)
+        refuse(answer, command.conversation)
         if answer.verdict is not Verdict.DONE or answer.status is None:
             raise RuntimeError(f"the journal refused {command.job_id}: {answer.verdict} {answer.detail}")
         if self._ports.tracer.enabled:
@@ -129,8 +129,8 @@ class Door:
         self._ports.tracer.span("submit", command.traceparent, started, now, {"job": command.job_id}, root=root)
 
 
-def refuse(answer: Answer, command: Submit) -> None:
-    """Raise ApiError where the journal did not accept a job."""
+def refuse(answer: Answer, conversation: str = "") -> None:
+    """Raise ApiError where the journal did not accept a job, which may be one that adds to a conversation."""
     match answer.verdict:
         case Verdict.FULL:
             raise ApiError(429, "Too many jobs are waiting. Please try again later.", "rate_limit_exceeded")
@@ -139,9 +139,9 @@ def refuse(answer: Answer, command: Submit) -> None:
         case Verdict.CONFLICT:
             raise ApiError(409, "This Idempotency-Key was used for another request.", "idempotency_conflict")
         case Verdict.LOCKED:
-            raise locked(command.conversation)
-        case Verdict.UNKNOWN if command.conversation:
-            raise UnknownConversationError(command.conversation)
+            raise locked(conversation)
+        case Verdict.UNKNOWN if conversation:
+            raise UnknownConversationError(conversation)
         case Verdict.PARENT:
             message = "The previous response is no longer there."
             raise ApiError(400, message, "previous_response_not_found", "previous_response_id")

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
 
+from deployments.batching.view import UnknownBatchError
 from deployments.history.conversations import UnknownConversationError, UnknownItemError
 from deployments.history.history import UnknownJobError
 from deployments.history.prompts import UnknownTemplateError
@@ -43,6 +44,7 @@ _UNKNOWN: dict[type[Exception], tuple[str, str]] = {
     UnknownTemplateError: ("Prompt", "prompt_not_found"),
     UnknownFileError: ("File", "file_not_found"),
     UnknownUploadError: ("Upload", "upload_not_found"),
+    UnknownBatchError: ("Batch", "batch_not_found"),
 }
 _TAG = re.compile("<[a-z_]+>")
 RETRY_AFTER_S = 1  # where nobody knows better; HTTP has whole seconds

@@ -12,6 +12,7 @@ from starlette.responses import Response, StreamingResponse
 
 from actors.journal.protocol import FileQuery
 from actors.objects import CHUNK_BYTES
+from deployments.batching.batches import Batches
 from deployments.ingestion.bodies import Body
 from deployments.ingestion.document import described
 from deployments.ingestion.errors import ApiError
@@ -20,6 +21,7 @@ from deployments.ingestion.lists import Order, unknown_cursor
 from deployments.ingestion.middleware import tenant_of
 from deployments.knowledge.files import Files, Upload
 
+_BYTES = "application/octet-stream"
 BATCH_EXPIRES_S = 30 * 86400
 MOST_FIELDS = 8
 Purpose = Literal["assistants", "batch", "fine-tune", "vision", "user_data", "evals"]
@@ -34,11 +36,11 @@ class FileForm(Body):
     seconds: Annotated[EXPIRES_S, Field(strict=False)] | None = Field(default=None, alias="expires_after[seconds]")
 
 
-def file_routes(files: Files) -> APIRouter:
-    """All of them."""
+def file_routes(files: Files, batches: Batches) -> APIRouter:
+    """All of them. The results of a batch can be read before they are a file."""
     router = APIRouter(prefix="/v1/files")
     _writing(router, files)
-    _reading(router, files)
+    _reading(router, files, batches)
     return router
 
 
@@ -57,7 +59,7 @@ def _writing(router: APIRouter, files: Files) -> None:
         return json_reply(await files.delete(tenant_of(request.scope), file_id))
 
 
-def _reading(router: APIRouter, files: Files) -> None:
+def _reading(router: APIRouter, files: Files, batches: Batches) -> None:
     @router.get("")
     async def list_files(
         request: Request,
@@ -78,9 +80,12 @@ def _reading(router: APIRouter, files: Files) -> None:
 
     @router.get("/{file_id}/content", openapi_extra=_bytes())
     async def content(request: Request, file_id: str) -> Response:
-        found = await files.content(tenant_of(request.scope), file_id)
+        tenant = tenant_of(request.scope)
+        if (so_far := await batches.content(tenant, file_id)) is not None:
+            return StreamingResponse(so_far, media_type=_BYTES)
+        found = await files.content(tenant, file_id)
         length = {"content-length": str(found.size)}
-        return StreamingResponse(found.pieces, headers=length, media_type="application/octet-stream")
+        return StreamingResponse(found.pieces, headers=length, media_type=_BYTES)
 
 
 def _check(file: UploadFile, purpose: Purpose) -> None:

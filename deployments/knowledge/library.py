@@ -2,8 +2,10 @@
 
 from typing import NamedTuple
 
+from actors.blobs import Blobs
 from actors.journal.protocol import JournalApi
 from actors.objects import Objects
+from deployments.batching.batches import Batches
 from deployments.knowledge.files import Files
 from deployments.knowledge.uploads import Uploads
 from deployments.knowledge.vector_files import VectorFiles
@@ -18,10 +20,11 @@ class Library(NamedTuple):
     uploads: Uploads
     stores: VectorStores
     store_files: VectorFiles
+    batches: Batches
 
 
 def open_library(
-    *, journal: JournalApi, objects: Objects, knowledge: KnowledgeApi, encoder: str, ports: Ports
+    *, journal: JournalApi, objects: Objects, blobs: Blobs, knowledge: KnowledgeApi, encoder: str, ports: Ports
 ) -> Library:
     """For one process. `encoder` names the model that makes vectors of texts."""
     files = Files(journal=journal, objects=objects, ids=ports.ids)
@@ -31,4 +34,5 @@ def open_library(
         uploads=Uploads(files, journal=journal, objects=objects, ids=ports.ids),
         stores=stores,
         store_files=VectorFiles(stores, knowledge=knowledge, ids=ports.ids),
+        batches=Batches(journal=journal, blobs=blobs, ports=ports),
     )

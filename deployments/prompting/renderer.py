@@ -82,6 +82,7 @@ class PromptRenderer:
         return Prompt(
             **{name: getattr(request, name) for name in Sampling.model_fields},
             messages=[Message(role="user", content=text)] if isinstance(text, str) else [],
+            plain=True,
             token_ids=encoded.token_ids,
             input_tokens=encoded.tokens,
             max_tokens=_max_tokens(request, model, encoded.tokens),

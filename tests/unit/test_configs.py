@@ -17,6 +17,7 @@ HEAVY = ("ray", "torch", "transformers", "vllm")
 SETTINGS: dict[str, type[BaseModel]] = {
     "plane": settings.PlaneSettings,
     "prompting": settings.PromptingSettings,
+    "batching": settings.BatchingSettings,
     "inference": settings.InferenceSettings,
     "embedding": settings.EncoderSettings,
     "reranking": settings.EncoderSettings,

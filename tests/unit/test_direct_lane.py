@@ -13,7 +13,7 @@ from deployments.inference.language import EngineLanguage, Interpreters
 from deployments.inference.slots import Slots
 from deployments.inference.speech import Batch
 from pipelines.errors import RejectError, TransientError
-from tests.factories import make_ports
+from tests.factories import ManualClock, make_ports
 from tests.workers import prompt
 
 
@@ -43,7 +43,7 @@ class WatchedEngine(ScriptedEngine):
 class Bench:
     def __init__(self, engine: ScriptedEngine | None = None, *, slots: int = 2) -> None:
         self.deaths: list[str] = []
-        self.slots = Slots(slots, model="scripted", metrics=RecordedMetrics(), queue=1)
+        self.slots = Slots(slots, model="scripted", metrics=RecordedMetrics(), clock=ManualClock(), queue=1)
         engine = engine or ScriptedEngine()
         self.lane = DirectLane(
             model="scripted",

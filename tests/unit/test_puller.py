@@ -8,10 +8,11 @@ from actors.journal.disk import Disk
 from actors.journal.journal import Journal
 from actors.journal.memory import MemoryStore
 from actors.journal.protocol import Heartbeat, Worker
-from actors.puller import Puller
+from actors.puller import Lane, Puller
 from actors.topics.in_process import InProcessTopic
 from pipelines.commands import Cancel
 from pipelines.jobs import ClaimedJob
+from pipelines.steps import INDEX, INDEXING, INDEXING_TOPIC, RENDER
 from tests.factories import PROMPTING, ManualClock, job_id, make_ports, submit
 
 
@@ -152,4 +153,39 @@ async def test_a_worker_that_was_given_up_lets_go_of_what_is_no_longer_its_own(
         while not journal.workers.registered():
             await asyncio.sleep(0)
     assert hands.revoked.empty()
+    await puller.stop()
+
+
+class OneLine:
+    """Room for one line among what the hands hold."""
+
+    def __init__(self, hands: Hands) -> None:
+        self._hands = hands
+        self.wait_for_slot = hands.wait_for_slot
+
+    def free_slots(self) -> int:
+        return 1 - sum(claim.step == INDEX for claim in self._hands.claims)
+
+
+async def test_a_worker_takes_lines_from_a_topic_of_their_own_as_far_as_they_have_room(
+    journal: Journal, topic: InProcessTopic
+) -> None:
+    hands = Hands(2)
+    lines = Lane(InProcessTopic(INDEXING_TOPIC, size=10), OneLine(hands))
+    worker = Worker(id="w1", topic=PROMPTING, line_topic=INDEXING_TOPIC, slots=2)
+    puller = Puller(worker, hands, journal=journal, topic=topic, heart=SilentHeart(), ports=make_ports(), lines=lines)
+    await puller.start()
+    await journal.submit([submit(n, pipeline=INDEXING) for n in range(3)])
+    await lines.topic.put(2)
+    await asyncio.wait_for(hands.got.wait(), 10)
+    hands.got.clear()
+    await journal.submit([submit(n) for n in (3, 4)])
+    await topic.put(1)
+    await asyncio.wait_for(hands.got.wait(), 10)
+    assert [claim.step for claim in hands.claims] == [INDEX, RENDER]
+    depth = await journal.depth()
+    assert {name: (each.claimed, each.ready) for name, each in depth.items()} == {
+        PROMPTING: (1, 1),
+        INDEXING_TOPIC: (1, 2),
+    }
     await puller.stop()

@@ -5,10 +5,11 @@ import pytest
 
 from actors.telemetry.metrics import RecordedMetrics
 from deployments.inference.slots import QueueFullError, Slots
+from tests.factories import ManualClock
 
 
 def make(total: int = 1, queue: int = 8) -> Slots:
-    return Slots(total, model="m", metrics=RecordedMetrics(), queue=queue)
+    return Slots(total, model="m", metrics=RecordedMetrics(), clock=ManualClock(), queue=queue)
 
 
 async def waiting(slots: Slots, *priorities: int) -> list[asyncio.Task[None]]:

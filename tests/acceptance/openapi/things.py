@@ -64,6 +64,9 @@ class Things:
                 made = self._post("/v1/vector_stores", {"name": "notes"})["id"]
             case "file_batch_id":
                 made = f"vsfb_{'0' * 28}"  # without an encoder there is none
+            case "batch_id":
+                batch = {"input_file_id": "file-1", "endpoint": "/v1/responses", "completion_window": "1h"}
+                made = self._post("/v1/batches", batch)["id"]
         return str(made)
 
     def _dead_letter(self) -> str:

@@ -1,0 +1,182 @@
+"""The lines of a batch's file: each is checked as the endpoint that it names would check its body.
+
+What a line alone cannot tell - whether its id is another's too, how many there are - is `validation.py`'s.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterable, Container
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import Field, ValidationError
+
+from deployments.history.history import UnknownJobError
+from deployments.history.prompts import UnknownTemplateError
+from deployments.ingestion.bodies import Body
+from deployments.ingestion.chat_body import ChatBody
+from deployments.ingestion.completion_body import CompletionBody
+from deployments.ingestion.direct_body import DirectBody
+from deployments.ingestion.errors import ApiError, api_error
+from deployments.ingestion.resolver import Resolver
+from deployments.ingestion.responses_body import ResponsesBody
+from deployments.ingestion.tiers import used_tier
+from pipelines.errors import HeliographError, RejectError
+from pipelines.payloads import Request
+
+RESPONSES, CHAT, COMPLETIONS = "/v1/responses", "/v1/chat/completions", "/v1/completions"
+MOST_LINES = 50_000
+MOST_BYTES = 10 * 1024 * 1024  # of a line
+_FIELDS = ("custom_id", "method", "url", "body")
+
+
+class Line(Body):
+    """What every line has."""
+
+    custom_id: Annotated[str, Field(min_length=1, max_length=512)]
+    method: Literal["POST"]
+    url: str
+
+
+class _AnyLine(Line):
+    body: dict[str, Any]
+
+
+class _ResponsesLine(Line):
+    body: ResponsesBody
+
+
+class _ChatLine(Line):
+    body: ChatBody
+
+
+class _CompletionLine(Line):
+    body: CompletionBody
+
+
+_FORMS: dict[str, type[_ResponsesLine | _ChatLine | _CompletionLine]] = {
+    RESPONSES: _ResponsesLine,
+    CHAT: _ChatLine,
+    COMPLETIONS: _CompletionLine,
+}
+
+
+class Problem(NamedTuple):
+    """What is wrong, as the batch's errors say it. Lines are counted from 1."""
+
+    code: str
+    message: str
+    param: str | None = None
+    line: int | None = None
+
+
+class BadLineError(HeliographError):
+    """The line cannot be taken."""
+
+    def __init__(self, code: str, message: str, param: str | None = None) -> None:
+        super().__init__(code, message, param)
+        self.problem = Problem(code, message, param)
+
+
+class Ask(NamedTuple):
+    """What a good line asks for. `raw` is a text, or token ids, that goes on without a chat template."""
+
+    custom_id: str
+    request: Request
+    raw: str | list[int] | None = None
+    parent: str = ""
+
+
+class LineReader:
+    """Reads the lines of one batch."""
+
+    def __init__(self, endpoint: str, tenant: str, *, resolver: Resolver, models: Container[str]) -> None:
+        self._endpoint = endpoint
+        self._tenant = tenant
+        self._resolver = resolver
+        self._models = models
+
+    async def read(self, data: bytes) -> Ask:
+        """What a line asks for. Raises BadLineError."""
+        if len(data) > MOST_BYTES:
+            raise BadLineError("invalid_json_line", f"The line has more than {MOST_BYTES} bytes.")
+        line = self._parsed(data)
+        if line.url != self._endpoint:
+            raise self._wrong_url()
+        _check(line.body)
+        ask = await self._ask(line)
+        if ask.request.model not in self._models:
+            message = f"The model '{ask.request.model}' does not exist."
+            raise BadLineError("model_not_found", message, "body.model")
+        return ask._replace(request=ask.request.model_copy(update={"custom_id": line.custom_id, "background": False}))
+
+    def _parsed(self, data: bytes) -> _ResponsesLine | _ChatLine | _CompletionLine:
+        try:
+            return _FORMS[self._endpoint].model_validate_json(data)
+        except ValidationError as error:
+            raise self._flaw(data, error) from error
+
+    def _flaw(self, data: bytes, error: ValidationError) -> BadLineError:
+        """The line's own fields come before its body's: what is meant for another endpoint is told so."""
+        try:
+            if _AnyLine.model_validate_json(data).url != self._endpoint:
+                return self._wrong_url()
+        except ValidationError as own:
+            error = own
+        told = api_error(error)
+        if told.code == "invalid_json" or not error.errors()[0]["loc"]:
+            return BadLineError("invalid_json_line", "The line is not a JSON object.")
+        code = told.code if told.code == "missing_required_parameter" and told.param in _FIELDS else "invalid_request"
+        return BadLineError(code, told.message, told.param)
+
+    def _wrong_url(self) -> BadLineError:
+        return BadLineError("invalid_url", f"The line's url must be that of the batch: '{self._endpoint}'.", "url")
+
+    async def _ask(self, line: _ResponsesLine | _ChatLine | _CompletionLine) -> Ask:
+        match line.body:
+            case ResponsesBody() as body:
+                return await self._response(line.custom_id, body)
+            case CompletionBody() as body:
+                return Ask(line.custom_id, body.request(), raw=body.prompts[0])
+            case body:
+                request = body.request()
+                echo = {"service_tier": used_tier(body.service_tier)}
+                return Ask(line.custom_id, request.model_copy(update={"echo": echo}))
+
+    async def _response(self, custom_id: str, body: ResponsesBody) -> Ask:
+        try:
+            draft = await self._resolver.draft(body, self._tenant)
+        except (ApiError, RejectError, UnknownJobError, UnknownTemplateError) as error:
+            told = api_error(error)
+            raise BadLineError("invalid_request", told.message, f"body.{told.param or 'prompt'}") from error
+        return Ask(custom_id, draft.request, parent=draft.parent)
+
+
+def _check(body: ResponsesBody | DirectBody) -> None:
+    """Raises BadLineError for what a batch cannot do."""
+    if body.stream:
+        raise BadLineError("streaming_unsupported", "A line of a batch is not streamed.", "body.stream")
+    if isinstance(body, ResponsesBody):
+        if body.background:
+            raise BadLineError("invalid_request", "A line of a batch cannot be 'background'.", "body.background")
+        if body.conversation is not None:
+            message = "Lines run side by side and cannot add to a conversation."
+            raise BadLineError("invalid_request", message, "body.conversation")
+    elif body.choices > 1:
+        raise BadLineError("invalid_request", "A line of a batch has one answer: 'n' can only be 1.", "body.n")
+    elif isinstance(body, CompletionBody) and len(body.prompts) > 1:
+        raise BadLineError("invalid_request", "A line of a batch has one prompt.", "body.prompt")
+
+
+async def lines_of(pieces: AsyncIterable[bytes]) -> AsyncGenerator[tuple[int, bytes]]:
+    """The lines of a content with their numbers, from 1; those that are blank are left out.
+
+    Of one that is longer than MOST_BYTES the beginning is given.
+    """
+    number, rest = 1, b""
+    async for piece in pieces:
+        *whole, rest = (rest + piece).split(b"\n")
+        for line in whole:
+            if line and not line.isspace():
+                yield number, line[: MOST_BYTES + 1]
+            number += 1
+        rest = rest[: MOST_BYTES + 1]
+    if rest and not rest.isspace():
+        yield number, rest

@@ -1,0 +1,263 @@
+"""The first job of a batch: its file is read twice, once to find what is wrong with it, once to make its lines jobs.
+
+Invariants:
+- A file of which one line is bad makes no jobs; the batch fails and says which lines are.
+- A job that is there already is not made again, so that whoever comes after a crash begins from the front.
+- Of the file there is never more in memory than a few chunks, and the ids of its lines.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
+from contextlib import aclosing
+from typing import NamedTuple, Protocol
+
+from pydantic_core import to_json
+
+from actors.blobs import Blobs
+from actors.journal.protocol import JournalApi
+from actors.objects import Objects
+from deployments.batching.lines import Ask, BadLineError, LineReader, Problem, lines_of
+from deployments.batching.survey import Survey
+from deployments.ingestion.cards import ModelCard
+from deployments.ingestion.resolver import Resolver
+from deployments.prompting.past import NO_PAST, Asked, Past, fetch_pasts
+from pipelines.batch_edits import (
+    Batch,
+    BatchQuery,
+    BatchStatus,
+    BeginBatch,
+    RefuseBatch,
+    batch_of,
+    line_id,
+    line_priority,
+)
+from pipelines.commands import Answer, Submit, Validated, Verdict
+from pipelines.errors import RejectError, TransientError
+from pipelines.jobs import ClaimedJob, Fault
+from pipelines.payloads import Prompt, Request
+from pipelines.ports import Ports
+from pipelines.steps import LINE
+
+MOST_FILE_BYTES = 200 * 1024 * 1024
+_CHUNK = 500  # lines that are submitted together
+_TURN_BYTES = 64 * 1024  # after so many the event loop has others' work done
+_PURPOSE = "batch"
+
+
+class LineRenderer(Protocol):
+    """Prompting's part. Both raise RejectError."""
+
+    def prompt(self, request: Request, past: Past) -> Prompt:
+        """The prompt, by the model's chat template."""
+
+    def raw(self, request: Request, text: str | list[int]) -> Prompt:
+        """The prompt that is this text, or these token ids, and nothing else."""
+
+
+class _Draft(NamedTuple):
+    """A line that is about to be a job: its prompt, or why it has none."""
+
+    number: int
+    ask: Ask
+    prompt: Prompt | Fault
+
+
+class RefusedError(Exception):
+    """The file cannot be done."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__(problems)
+        self.problems = problems
+
+
+class EndedError(Exception):
+    """The batch takes no more lines."""
+
+
+class Validator:
+    """Does such jobs."""
+
+    def __init__(
+        self,
+        *,
+        journal: JournalApi,
+        objects: Objects,
+        blobs: Blobs,
+        resolver: Resolver,
+        renderer: LineRenderer,
+        models: Mapping[str, ModelCard],
+        ports: Ports,
+    ) -> None:
+        self._journal = journal
+        self._objects = objects
+        self._blobs = blobs
+        self._resolver = resolver
+        self._renderer = renderer
+        self._models = models
+        self._ports = ports
+
+    async def run(self, claim: ClaimedJob) -> Validated:
+        """Read the file of the batch that the job is for."""
+        (row,) = await self._journal.batches(BatchQuery(claim.tenant, batch_of(claim.job_id)))
+        if row.status != BatchStatus.VALIDATING:  # an earlier attempt has come so far
+            return Validated(lines=max(0, row.total))
+        try:
+            if row.total < 0:
+                row = await self._begin(row)
+            await self._add_lines(row)
+        except RefusedError as refused:
+            errors = to_json([problem._asdict() for problem in refused.problems]).decode()
+            await self._journal.edit([RefuseBatch(batch=row.id, tenant=row.tenant, errors=errors)])
+            return Validated(lines=0)
+        except EndedError:
+            return Validated(lines=0)
+        return Validated(lines=row.total)
+
+    async def _begin(self, row: Batch) -> Batch:
+        """Look through the file. Raises RefusedError where anything is wrong with it."""
+        survey, reader = Survey(), self._reader(row)
+        async with aclosing(self._lines(row)) as lines:
+            async for number, data in lines:
+                survey.add(number, await _read(reader, data))
+                if survey.enough:
+                    break
+        if problems := survey.problems():
+            raise RefusedError(problems)
+        begin = BeginBatch(batch=row.id, tenant=row.tenant, lines=survey.lines, model=survey.model)
+        await self._journal.edit([begin])
+        return row._replace(total=survey.lines, model=survey.model)
+
+    async def _add_lines(self, row: Batch) -> None:
+        """While one chunk is written the next is made."""
+        writing: asyncio.Task[None] | None = None
+        try:
+            async with aclosing(_chunks(self._drafts(row))) as chunks:
+                async for chunk in chunks:
+                    commands = await self._commands(row, chunk)
+                    if writing is not None:
+                        await writing
+                    writing = asyncio.create_task(self._submit(commands), name="lines")
+            if writing is not None:
+                await writing
+        finally:
+            if writing is not None:
+                writing.cancel()
+
+    async def _drafts(self, row: Batch) -> AsyncGenerator[_Draft]:
+        reader, priority, number = self._reader(row), line_priority(row.expires_at), 0
+        async with aclosing(self._lines(row)) as lines:
+            async for line, data in lines:
+                number += 1
+                ask = await _read(reader, data)
+                if isinstance(ask, Problem):  # what it refers to was there a moment ago
+                    raise RefusedError([ask._replace(line=line)])
+                ask = ask._replace(request=ask.request.model_copy(update={"priority": priority}))
+                yield _Draft(number, ask, await self._rendered(row.tenant, ask))
+
+    async def _rendered(self, tenant: str, ask: Ask) -> Prompt | Fault:
+        past = (await fetch_pasts(self._blobs, [Asked(tenant, ask.request)]))[0] if ask.request.context else NO_PAST
+        try:
+            if ask.raw is not None:
+                return self._renderer.raw(ask.request, ask.raw)
+            return self._renderer.prompt(ask.request, past)
+        except RejectError as error:
+            return Fault(error.code, str(error))
+
+    async def _commands(self, row: Batch, chunk: Sequence[_Draft]) -> list[Submit]:
+        data = [ask.request.encode() for _, ask, _ in chunk]
+        prompts = [prompt.encode() for _, _, prompt in chunk if isinstance(prompt, Prompt)]
+        payloads = await self._blobs.pack_many([(row.tenant, each) for each in [*data, *prompts]])
+        requests, rendered = payloads[: len(data)], iter(payloads[len(data) :])
+        deadline_s = row.expires_at - self._ports.clock.now()
+        return [
+            Submit(
+                job_id=line_id(row.id, number),
+                tenant=row.tenant,
+                pipeline=LINE,
+                model=ask.request.model,
+                request=request,
+                deadline_s=deadline_s,
+                priority=ask.request.priority,
+                max_output_tokens=self._reservation(ask.request),
+                stored=ask.request.stored,
+                parent=ask.parent,
+                part_of=row.id,
+                rendered=next(rendered) if isinstance(prompt, Prompt) else None,
+                fault=prompt if isinstance(prompt, Fault) else None,
+            )
+            for (number, ask, prompt), request in zip(chunk, requests, strict=True)
+        ]
+
+    def _reservation(self, request: Request) -> int:
+        return request.max_output_tokens or self._models[request.model].default_max_output_tokens
+
+    async def _submit(self, commands: Sequence[Submit]) -> None:
+        for answer in await self._journal.submit(commands):
+            _check(answer)
+
+    def _reader(self, row: Batch) -> LineReader:
+        return LineReader(row.endpoint, row.tenant, resolver=self._resolver, models=self._models)
+
+    async def _lines(self, row: Batch) -> AsyncGenerator[tuple[int, bytes]]:
+        """The lines of the input. Others have their turn between. Raises RefusedError for a file that is no input."""
+        size = 0
+        async with aclosing(await self._content(row)) as pieces, aclosing(lines_of(pieces)) as lines:
+            async for number, data in lines:
+                yield number, data
+                size += len(data)
+                if size > _TURN_BYTES:
+                    size = 0
+                    await self._ports.sleep(0)
+
+    async def _content(self, row: Batch) -> AsyncGenerator[bytes]:
+        file = await self._journal.file(row.tenant, row.input_file)
+        if file is None:
+            raise _no_input("invalid_request", f"File with id '{row.input_file}' not found.")
+        if file.purpose != _PURPOSE:
+            raise _no_input("invalid_request", f"The file's purpose must be 'batch', not '{file.purpose}'.")
+        if (file.size or 0) > MOST_FILE_BYTES:
+            raise _no_input("invalid_request", f"The file of a batch has at most {MOST_FILE_BYTES} bytes.")
+        try:
+            return await self._objects.get(row.tenant, file.id)
+        except FileNotFoundError:  # deleted in this moment
+            raise _no_input("invalid_request", f"File with id '{row.input_file}' not found.") from None
+
+
+async def _read(reader: LineReader, data: bytes) -> Ask | Problem:
+    try:
+        return await reader.read(data)
+    except BadLineError as error:
+        return error.problem
+
+
+def _check(answer: Answer) -> None:
+    """Raises where a line was not taken."""
+    match answer.verdict:
+        case Verdict.DONE:
+            return
+        case Verdict.STALE:
+            raise EndedError
+        case Verdict.FULL:
+            raise TransientError("too many jobs wait", retry_after_s=5.0)
+        case Verdict.OVER_BUDGET:
+            message = "The token budget of this account has too little left."
+            raise RefusedError([Problem("insufficient_quota", message)])
+        case Verdict.PARENT:
+            raise RefusedError([Problem("invalid_request", "A previous response is no longer there.")])
+        case _:
+            raise RuntimeError(f"the journal refused a line: {answer.verdict} {answer.detail}")
+
+
+def _no_input(code: str, message: str) -> RefusedError:
+    return RefusedError([Problem(code, message, "input_file_id")])
+
+
+async def _chunks(drafts: AsyncIterable[_Draft]) -> AsyncGenerator[list[_Draft]]:
+    chunk: list[_Draft] = []
+    async for draft in drafts:
+        chunk.append(draft)
+        if len(chunk) == _CHUNK:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk

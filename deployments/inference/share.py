@@ -1,0 +1,33 @@
+"""How many of a replica's slots the lines of batches may hold: interactive work always finds some free.
+
+`RESERVED` slots are never theirs; while other work was seen within the last `QUIET_S` seconds they have at most half of
+all. Lines that run already go on to their end.
+"""
+
+from pipelines.ports import Clock
+
+RESERVED = 2
+QUIET_S = 10.0
+
+
+class Share:
+    """Of one replica's slots. `lines` is how many of them run."""
+
+    def __init__(self, total: int, clock: Clock) -> None:
+        self._total = total
+        self._clock = clock
+        self._seen_at: float | None = None
+        self.lines = 0
+
+    def seen(self) -> None:
+        """Other work is there."""
+        self._seen_at = self._clock.monotonic()
+
+    def most(self) -> int:
+        """How many lines may run now. One always may, or they would never end."""
+        quiet = self._seen_at is None or self._clock.monotonic() - self._seen_at > QUIET_S
+        return max(1, self._total - RESERVED if quiet else self._total // 2)
+
+    def free(self) -> int:
+        """How many more lines may begin now."""
+        return max(0, self.most() - self.lines)

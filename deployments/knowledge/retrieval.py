@@ -4,6 +4,7 @@ Invariants: only files that are in the store now, and pass the filters, are foun
 """
 
 import asyncio
+import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
@@ -16,11 +17,13 @@ from numpy.typing import NDArray
 from actors.index import Chunk, Hit, Index
 from deployments.knowledge.encoding import EncoderApi, RerankerApi
 from deployments.knowledge.filters import Attribute, Condition
+from pipelines.errors import TransientError
 
 CANDIDATES = 50  # of each search, at least
 RERANKED = 32  # of the fused, at least
 DAMPING = 60  # how little the first places weigh more than the next, as Cormack et al. (2009) chose it
 
+log = logging.getLogger("heliograph")
 Vector = NDArray[np.float32]
 Attachments = Collection[str] | None  # None: all that there are
 Find = Callable[[str, Attachments], Awaitable[list[Hit]]]  # in a store, among these
@@ -49,7 +52,7 @@ class Search(NamedTuple):
     condition: Condition | None = None
     threshold: float = 0.0
     weights: tuple[float, float] = (1.0, 1.0)
-    rerank: bool = True
+    rerank: str = "best_effort"  # or `required`, or `none`
 
 
 class Passage(NamedTuple):
@@ -81,14 +84,15 @@ class Retriever:
     async def search(self, tenant: str, shelves: Sequence[Shelf], search: Search) -> list[Passage]:
         """The best passages of the files of these stores.
 
-        A score is the reranker's; without one it says how near to the top all searches had the passage.
+        A score is the reranker's; without one it says how near to the top all searches had the passage. A reranker that
+        cannot be reached is gone without, where it is `best_effort`.
         """
         files = {name: file for shelf in shelves for name, file in shelf.files.items()}
         wanted = [_Wanted(shelf, search.condition) for shelf in shelves]
         hits = fuse(await self._rankings(tenant, [each for each in wanted if each.attachments], search))
         hits = hits[: max(search.limit, RERANKED)]
-        if search.rerank and self._reranker is not None and hits:
-            hits = await self._reranked(self._reranker, search.queries, hits)
+        if search.rerank != "none" and self._reranker is not None and hits:
+            hits = await self._reranked(self._reranker, search, hits)
         best = [hit for hit in hits[: search.limit] if hit.score >= search.threshold]
         return [_passage(hit, files[hit.chunk.attachment]) for hit in best]
 
@@ -113,10 +117,16 @@ class Retriever:
         ]
         return await asyncio.gather(*searches)
 
-    async def _reranked(self, reranker: RerankerApi, queries: Sequence[str], hits: Sequence[Hit]) -> list[Hit]:
+    async def _reranked(self, reranker: RerankerApi, search: Search, hits: list[Hit]) -> list[Hit]:
         """By the query that each answers best."""
         passages = [hit.chunk.text for hit in hits]
-        scores = await asyncio.gather(*(reranker.scores(query, passages) for query in queries))
+        try:
+            scores = await asyncio.gather(*(reranker.scores(query, passages) for query in search.queries))
+        except TransientError as error:
+            if search.rerank == "required":
+                raise
+            log.warning("reranking was gone without", extra={"error": str(error)})
+            return hits
         best = map(max, zip(*scores, strict=True))
         return _sorted(Hit(hit.chunk, score) for hit, score in zip(hits, best, strict=True))
 

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipelines.data.chunker import Span, Window, chunk
-from pipelines.data.tally import Indexed, Progress, Tally
+from pipelines.data.tally import FileDone, Progress, Tally
 from pipelines.errors import RejectError, TransientError
 
 OPENERS = 2  # files that are read and converted at once
@@ -83,7 +83,7 @@ class Tools(Protocol):
         """Remove the chunks of attachments."""
 
 
-Report = Callable[[list[Indexed]], Awaitable[None]]
+Report = Callable[[list[FileDone]], Awaitable[None]]
 
 
 class Run:

@@ -17,7 +17,7 @@ class Progress(NamedTuple):
     message: str = ""
 
 
-class Indexed(NamedTuple):
+class FileDone(NamedTuple):
     """A file is in the index with all its chunks, or, where there is a code, with none."""
 
     attachment: str
@@ -43,11 +43,11 @@ class Tally:
     def __init__(self) -> None:
         self._sums: dict[str, _Sum] = {}
 
-    def add(self, steps: Iterable[Progress]) -> list[Indexed]:
+    def add(self, steps: Iterable[Progress]) -> list[FileDone]:
         """The files that are done with these."""
         return [done for step in steps if (done := self._add(step)) is not None]
 
-    def _add(self, step: Progress) -> Indexed | None:
+    def _add(self, step: Progress) -> FileDone | None:
         total = self._sums.setdefault(step.attachment, _Sum())
         total.done += step.chunks
         total.usage_bytes += step.usage_bytes
@@ -58,5 +58,5 @@ class Tally:
             return None
         del self._sums[step.attachment]
         if total.code:
-            return Indexed(step.attachment, 0, 0, 0, total.code, total.message)
-        return Indexed(step.attachment, total.done, total.usage_bytes, total.tokens)
+            return FileDone(step.attachment, 0, 0, 0, total.code, total.message)
+        return FileDone(step.attachment, total.done, total.usage_bytes, total.tokens)

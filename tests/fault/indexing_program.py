@@ -5,11 +5,11 @@ import sys
 from pathlib import Path
 
 from pipelines.data.indexing import index_here
-from pipelines.data.tally import Indexed
+from pipelines.data.tally import FileDone
 from tests.indexing_house import House, tasks
 
 
-async def _say(done: list[Indexed]) -> None:
+async def _say(done: list[FileDone]) -> None:
     for each in done:
         sys.stdout.write(f"{each.attachment} {each.code or each.chunks}\n")
     sys.stdout.flush()

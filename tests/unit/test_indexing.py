@@ -10,7 +10,7 @@ from actors.stores import StoreUnavailableError
 from deployments.knowledge.indexing import IndexingTools
 from pipelines.data import indexing
 from pipelines.data.indexing import Task, index_here, open_file
-from pipelines.data.tally import Indexed, Progress, Tally
+from pipelines.data.tally import FileDone, Progress, Tally
 from tests.encoders import DIMENSIONS, words
 from tests.indexing_house import FAULTS, FILES, House, tasks
 
@@ -19,13 +19,13 @@ class Reports:
     """What was reported, call by call."""
 
     def __init__(self) -> None:
-        self.calls: list[list[Indexed]] = []
+        self.calls: list[list[FileDone]] = []
 
-    async def __call__(self, done: list[Indexed]) -> None:
+    async def __call__(self, done: list[FileDone]) -> None:
         self.calls.append(done)
 
     @property
-    def by_name(self) -> dict[str, Indexed]:
+    def by_name(self) -> dict[str, FileDone]:
         done = [each for call in self.calls for each in call]
         assert len(done) == len({each.attachment for each in done})
         return {each.attachment.removeprefix("att_"): each for each in done}
@@ -62,7 +62,7 @@ async def test_chunks_are_slices_of_so_many_tokens_and_what_they_take_is_counted
     assert {len(words(chunk.text)) for chunk in chunks[:-1]} == {20}
     usage = sum(len(chunk.text) for chunk in chunks) + 120 * DIMENSIONS * 4
     tokens = sum(len(words(chunk.text)) for chunk in chunks)
-    assert reports.by_name["tides.txt"] == Indexed("att_tides.txt", 120, usage, tokens)
+    assert reports.by_name["tides.txt"] == FileDone("att_tides.txt", 120, usage, tokens)
 
 
 async def test_indexing_again_changes_nothing(house: House) -> None:
@@ -144,8 +144,8 @@ def test_a_file_is_done_with_its_last_part_and_failed_with_any() -> None:
     tally = Tally()
     assert tally.add([Progress("a", 2, 3, 20, 7), Progress("b", 1, 2)]) == []
     assert tally.add([Progress("b", 1, 2, code="server_error", message="no"), Progress("a", 1, 3, 10, 3)]) == [
-        Indexed("b", 0, 0, 0, "server_error", "no"),
-        Indexed("a", 3, 30, 10),
+        FileDone("b", 0, 0, 0, "server_error", "no"),
+        FileDone("a", 3, 30, 10),
     ]
 
 

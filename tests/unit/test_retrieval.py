@@ -105,7 +105,7 @@ async def test_a_reranker_decides_unless_it_is_not_wanted(index: Index) -> None:
 
     retriever = Retriever(index, WordEncoder(), Contrary())
     assert texts(await retriever.search("a", [Shelf("vs_1", LIVE)], Search(["moon tides"], limit=1))) == TEXTS["att_3"]
-    plain = await retriever.search("a", [Shelf("vs_1", LIVE)], Search(["moon tides"], limit=1, rerank=False))
+    plain = await retriever.search("a", [Shelf("vs_1", LIVE)], Search(["moon tides"], limit=1, rerank="none"))
     assert texts(plain) == TEXTS["att_1"][:1]
 
 

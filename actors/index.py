@@ -61,7 +61,7 @@ class Index:
         self._tables = Tables(place, lambda: ids.new("index"))
 
     async def upsert(self, tenant: str, store: str, chunks: pa.Table) -> None:
-        """Write chunks; those that are there already are replaced. A store that was dropped takes none.
+        """Write chunks, to disk; those that are there already are replaced. A store that was dropped takes none.
 
         Columns: attachment, file, ordinal, start, end, text, and vector, a fixed-size list of float32.
         """
@@ -74,6 +74,7 @@ class Index:
             await merge.execute(_with_ids(chunks))
             if await _is_untidy(table):
                 await _tidy(table)
+            await self._tables.sync(key)
 
     async def remove(self, tenant: str, store: str, attachments: Collection[str]) -> None:
         """Remove the chunks of attachments; none is as good."""

@@ -6,7 +6,9 @@ The note of a dropped store stays, so that a late writer makes no new one.
 """
 
 import asyncio
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import timedelta
 from functools import cached_property
 from importlib import import_module
@@ -36,6 +38,7 @@ class Tables:
         self._new_name = new_name
         self._database: AsyncConnection | None = None
         self._open: dict[str, AsyncTable] = {}  # by store, those that were opened last
+        self._synced: dict[str, set[Path]] = {}  # by store, the files that are on disk
 
     async def find(self, store: str) -> "AsyncTable | None":
         """The table of a store, if it has one."""
@@ -73,9 +76,19 @@ class Tables:
         if name:
             await (await self._connection()).drop_table(name, ignore_missing=True)
 
+    async def sync(self, store: str) -> None:
+        """Returns when what a store's table has would survive a loss of power; LanceDB itself syncs nothing."""
+        if store in self._open and "://" not in self._place:
+            place = Path(self._place)
+            table, note = place / "tables" / f"{self._open[store].name}.lance", place / "stores" / store
+            names = [note, note.parent, note.parent.parent, table, table.parent, place]
+            before = self._synced.get(store, set())
+            self._synced[store] = await asyncio.to_thread(sync_new, table, before, names)
+
     def forget(self, store: str) -> None:
         """Look for the table anew at the next use; another process may have dropped it."""
         self._open.pop(store, None)
+        self._synced.pop(store, None)
 
     async def _note(self, store: str) -> str | None:
         try:
@@ -93,7 +106,7 @@ class Tables:
     def _keep(self, store: str, table: "AsyncTable") -> "AsyncTable":
         self._open[store] = table
         if len(self._open) > OPEN_TABLES:
-            del self._open[next(iter(self._open))]
+            self.forget(next(iter(self._open)))
         return table
 
     @cached_property
@@ -123,3 +136,21 @@ async def _add_indexes(table: "AsyncTable") -> None:
     await table.create_index("attachment", config=BTree())
     # Its words are those of languages without spaces, too.
     await table.create_index("text", config=FTS(base_tokenizer="icu"))
+
+
+def sync_new(folder: Path, synced: set[Path], names: Iterable[Path]) -> set[Path]:
+    """Put on disk what is new in a folder whose files never change, and these; all that are in the folder."""
+    found = {path for path in folder.rglob("*") if not path.name.startswith(".")}
+    new = found - synced
+    for path in new | {path.parent for path in new} | set(names):
+        with suppress(FileNotFoundError):  # tidied away meanwhile
+            _sync(path)
+    return found
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

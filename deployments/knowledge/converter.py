@@ -47,8 +47,7 @@ class Converter:
 
     def convert(self, content: bytes, filename: str) -> str:
         """The text of a file. Raises RejectError with the code unsupported_file or invalid_file. Blocks."""
-        if len(content) > self._limits.content_bytes:
-            raise _invalid(f"It is larger than {self._limits.content_bytes} bytes.")
+        self.check_size(len(content))
         kind = "pdf" if content.startswith(b"%PDF-") else _KINDS.get(PurePath(filename).suffix.lower())
         text = self._read(kind, content) if kind else _decoded(content)
         text = text.replace("\r\n", "\n").replace("\0", "")
@@ -57,6 +56,11 @@ class Converter:
         if not text.strip():
             raise _invalid("There is no text in it.")
         return text
+
+    def check_size(self, size: int) -> None:
+        """Raises RejectError where a content of so many bytes is too large."""
+        if size > self._limits.content_bytes:
+            raise _invalid(f"It is larger than {self._limits.content_bytes} bytes.")
 
     def close(self) -> None:
         """End the processes that read documents."""

@@ -11,6 +11,7 @@ from actors import index as index_module
 from actors.index import Chunk, Index
 from actors.stores import StoreUnavailableError
 from actors.system import real_ports
+from actors.tables import sync_new
 from tests.chunks import chunk_table
 from tests.encoders import vector_of
 
@@ -181,6 +182,17 @@ async def test_small_writes_are_put_together(index: Index, monkeypatch: pytest.M
     stats: Any = await found_table.stats()
     assert stats["fragment_stats"]["num_fragments"] <= 5
     assert len(await index.nearest("a", "vs_1", vector_of("moon"), limit=100)) == 36
+
+
+def test_what_is_new_in_a_folder_is_synced_and_what_has_gone_is_forgotten(tmp_path: Path) -> None:
+    first, second = tmp_path / "data" / "first", tmp_path / "second"
+    first.parent.mkdir()
+    first.write_text("1")
+    synced = sync_new(tmp_path, set(), [tmp_path])
+    assert synced == {first.parent, first}
+    first.unlink()
+    second.write_text("2")
+    assert sync_new(tmp_path, synced, [tmp_path]) == {first.parent, second}
 
 
 async def test_a_place_that_cannot_be_written_is_unavailable(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from actors.index import Chunk, Hit, Index
 from actors.system import real_ports
 from deployments.knowledge.filters import parse_filters
-from deployments.knowledge.retrieval import Attached, Passage, Retriever, Search, fuse
+from deployments.knowledge.retrieval import Attached, Passage, Ranking, Retriever, Search, Shelf, fuse
 from tests.chunks import chunk_table
 from tests.encoders import WordEncoder, WordReranker
 
@@ -36,14 +36,16 @@ def texts(passages: Sequence[Passage]) -> list[str]:
 
 
 async def test_the_best_comes_first_with_its_file_and_place(index: Index) -> None:
-    first, *_ = await Retriever(index, WordEncoder()).search("a", "vs_1", LIVE, Search(["moon tides"]))
+    first, *_ = await Retriever(index, WordEncoder()).search("a", [Shelf("vs_1", LIVE)], Search(["moon tides"]))
     text = TEXTS["att_1"][0]
     assert first == Passage("att_1", LIVE["att_1"], text, 0, len(text), 1.0)
 
 
 @pytest.mark.parametrize("reranker", [None, WordReranker()])
 async def test_scores_fall_from_one_to_nought(index: Index, reranker: WordReranker | None) -> None:
-    passages = await Retriever(index, WordEncoder(), reranker).search("a", "vs_1", LIVE, Search(["moon tides"]))
+    passages = await Retriever(index, WordEncoder(), reranker).search(
+        "a", [Shelf("vs_1", LIVE)], Search(["moon tides"])
+    )
     scores = [passage.score for passage in passages]
     assert len(scores) == 5
     assert scores == sorted(scores, reverse=True)
@@ -52,14 +54,16 @@ async def test_scores_fall_from_one_to_nought(index: Index, reranker: WordRerank
 
 async def test_a_store_without_files_or_chunks_finds_nothing(index: Index) -> None:
     retriever = Retriever(index, WordEncoder(), WordReranker())
-    assert await retriever.search("a", "vs_1", {}, Search(["moon"])) == []
-    assert await retriever.search("a", "vs_2", LIVE, Search(["moon"])) == []
-    assert await retriever.search("b", "vs_1", LIVE, Search(["moon"])) == []
+    assert await retriever.search("a", [Shelf("vs_1", {})], Search(["moon"])) == []
+    assert await retriever.search("a", [Shelf("vs_2", LIVE)], Search(["moon"])) == []
+    assert await retriever.search("b", [Shelf("vs_1", LIVE)], Search(["moon"])) == []
 
 
 async def test_an_attachment_that_is_not_live_is_not_found_and_takes_no_place(index: Index) -> None:
     await index.upsert("a", "vs_1", chunk_table("att_dead", ["the moon pulls the tides"] * 200))
-    passages = await Retriever(index, WordEncoder()).search("a", "vs_1", LIVE, Search(["the moon pulls the tides"]))
+    passages = await Retriever(index, WordEncoder()).search(
+        "a", [Shelf("vs_1", LIVE)], Search(["the moon pulls the tides"])
+    )
     assert {passage.attachment for passage in passages} == {"att_1", "att_2", "att_3"}
 
 
@@ -71,20 +75,22 @@ async def test_filters_choose_files_before_the_search_is_cut(index: Index) -> No
         {"type": "gte", "key": "year", "value": 2022},
     ]})  # fmt: skip
     retriever = Retriever(index, WordEncoder())
-    passages = await retriever.search("a", "vs_1", live, Search(["the moon pulls the tides"], condition=condition))
+    passages = await retriever.search(
+        "a", [Shelf("vs_1", live)], Search(["the moon pulls the tides"], condition=condition)
+    )
     assert sorted(texts(passages)) == sorted(TEXTS["att_2"] + TEXTS["att_3"])
     nobody = parse_filters({"type": "eq", "key": "kind", "value": "other"})
-    assert await retriever.search("a", "vs_1", live, Search(["moon"], condition=nobody)) == []
+    assert await retriever.search("a", [Shelf("vs_1", live)], Search(["moon"], condition=nobody)) == []
 
 
 async def test_no_more_are_given_than_were_asked_for(index: Index) -> None:
     retriever = Retriever(index, WordEncoder(), WordReranker())
-    assert len(await retriever.search("a", "vs_1", LIVE, Search(["moon"], limit=2))) == 2
+    assert len(await retriever.search("a", [Shelf("vs_1", LIVE)], Search(["moon"], limit=2))) == 2
 
 
 async def test_what_scores_below_the_threshold_is_left_out(index: Index) -> None:
     retriever = Retriever(index, WordEncoder(), WordReranker())
-    passages = await retriever.search("a", "vs_1", LIVE, Search(["moon tides"], threshold=0.5))
+    passages = await retriever.search("a", [Shelf("vs_1", LIVE)], Search(["moon tides"], threshold=0.5))
     assert [(passage.text, passage.score) for passage in passages] == [
         ("the moon pulls the tides", 1.0),
         ("spring tides are high", 0.5),
@@ -98,8 +104,8 @@ async def test_a_reranker_decides_unless_it_is_not_wanted(index: Index) -> None:
             return [float("bread" in passage and query != "") for passage in passages]
 
     retriever = Retriever(index, WordEncoder(), Contrary())
-    assert texts(await retriever.search("a", "vs_1", LIVE, Search(["moon tides"], limit=1))) == TEXTS["att_3"]
-    plain = await retriever.search("a", "vs_1", LIVE, Search(["moon tides"], limit=1, rerank=False))
+    assert texts(await retriever.search("a", [Shelf("vs_1", LIVE)], Search(["moon tides"], limit=1))) == TEXTS["att_3"]
+    plain = await retriever.search("a", [Shelf("vs_1", LIVE)], Search(["moon tides"], limit=1, rerank="none"))
     assert texts(plain) == TEXTS["att_1"][:1]
 
 
@@ -107,14 +113,36 @@ async def test_several_queries_are_asked_together_and_each_may_win(index: Index)
     encoder = WordEncoder()
     for reranker in [None, WordReranker()]:
         retriever = Retriever(index, encoder, reranker)
-        passages = await retriever.search("a", "vs_1", LIVE, Search(["heron reeds", "bread yeast"], limit=2))
+        passages = await retriever.search("a", [Shelf("vs_1", LIVE)], Search(["heron reeds", "bread yeast"], limit=2))
         assert sorted(texts(passages)) == ["a heron stands in the reeds", "bread rises with yeast"]
     assert encoder.calls == [2, 2]
 
 
+async def test_several_stores_are_searched_as_one(index: Index) -> None:
+    await index.upsert("a", "vs_2", chunk_table("att_9", ["the moon pulls the tides of the sea"]))
+    shelves = [Shelf("vs_1", LIVE), Shelf("vs_2", {"att_9": Attached("file-9", "nine.txt", {})}), Shelf("vs_3", {})]
+    passages = await Retriever(index, WordEncoder(), WordReranker()).search("a", shelves, Search(["moon tides sea"]))
+    assert texts(passages)[:2] == ["the moon pulls the tides of the sea", "the moon pulls the tides"]
+    assert len(passages) == 6
+
+
+async def test_a_search_without_weight_is_not_made(index: Index) -> None:
+    encoder = WordEncoder()
+    retriever = Retriever(index, encoder)
+    by_words = await retriever.search("a", [Shelf("vs_1", LIVE)], Search(["heron"], weights=(0.0, 1.0)))
+    assert texts(by_words) == ["a heron stands in the reeds"]
+    assert encoder.calls == []
+    by_vector = await retriever.search("a", [Shelf("vs_1", LIVE)], Search(["heron"], weights=(0.5, 0.0)))
+    assert texts(by_vector)[0] == "a heron stands in the reeds"
+    assert len(by_vector) == 5
+
+
 def test_a_chunk_that_both_searches_have_beats_what_only_one_has_first() -> None:
     first, second, third = (Chunk(name, "att", "file", 0, 0, 1, name) for name in "abc")
-    fused = fuse([[Hit(first, 0.9), Hit(second, 0.8)], [Hit(third, 7.0), Hit(second, 6.0)]])
+    rankings = [Ranking(1.0, [Hit(first, 0.9), Hit(second, 0.8)]), Ranking(1.0, [Hit(third, 7.0), Hit(second, 6.0)])]
+    fused = fuse(rankings)
     assert [hit.chunk.id for hit in fused] == ["b", "a", "c"]
     assert fused[0].score == pytest.approx(61 / 62)
     assert fused[1].score == pytest.approx(0.5)
+    heavier = fuse([rankings[0], rankings[1]._replace(weight=3.0)])
+    assert [hit.chunk.id for hit in heavier] == ["b", "c", "a"]

@@ -1,21 +1,23 @@
 """The knowledge service by its handle."""
 
+import asyncio
 from typing import Any, cast
 
 from ray import serve
-from ray.exceptions import RayActorError, RayTaskError
-from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
 from deployments.file_search import FileSearch
-from pipelines.errors import TransientError
+from deployments.remote_faults import call_of
 from pipelines.payloads import Passage
+
+ANSWER_S = 60.0  # how long a question may take; the first search of a service loads its models
 
 
 class RemoteKnowledge:
     """Answers `KnowledgeApi`. Raises what the service raises, and TransientError where it cannot be reached."""
 
-    def __init__(self, handle: Any) -> None:
+    def __init__(self, handle: Any, *, answer_s: float = ANSWER_S) -> None:
         self._handle = handle
+        self._answer_s = answer_s
 
     @classmethod
     def find(cls) -> "RemoteKnowledge":
@@ -31,9 +33,6 @@ class RemoteKnowledge:
         return cast("list[str]", await self._ask("texts", tenant, store, attachment))
 
     async def _ask(self, question: str, *arguments: Any) -> Any:
-        try:
-            return await self._handle.ask.remote(question, *arguments)
-        except RayTaskError as error:
-            raise error.cause from None  # what the service raised, without Ray's wrapping
-        except (RayActorError, BackPressureError, DeploymentUnavailableError) as error:
-            raise TransientError("knowledge is not reachable", retry_after_s=1.0) from error
+        with call_of("knowledge"):
+            async with asyncio.timeout(self._answer_s):
+                return await self._handle.ask.remote(question, *arguments)

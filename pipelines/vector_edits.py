@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from pipelines.commands import Key
 from pipelines.jobs import Status
 
 DAY_S = 86400.0
@@ -138,6 +139,7 @@ class AttachFiles:
     file_batch: str = ""
     priority: int = 0
     traceparent: str = ""
+    key: Key | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +153,7 @@ class CreateVectorStore:
     metadata: str = "{}"
     expires_after_days: int | None = None
     attach: AttachFiles | None = None
+    key: Key | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,33 +1,30 @@
-"""Vector stores in one batch: what clients ask for, and the ends of the jobs that index.
+"""Vector stores in one batch: what clients ask of them, and how they end.
 
-Invariants: a file is attached, and the job that indexes it accepted, in one transaction, and so are their ends; what
-is detached is found by no search any more, and a note is left that its chunks are to leave the index.
+Invariants: a store that is deleted is there for nobody, one that has expired can only be looked at and deleted; both
+are emptied in small transactions. A create under a key that was used for the same before is that one again.
 """
 
 from collections.abc import Iterable, Sequence
 
+from actors.journal.attachments import Attachments
 from actors.journal.draft import Draft
+from actors.journal.keys import ObjectKeys
 from actors.journal.store import Transaction
 from actors.journal.vector_rows import VectorRows
-from events.v1.events_pb2 import FileIndexed
-from pipelines import transitions
 from pipelines.changes import Change
-from pipelines.commands import Answer, Payload, Submit, Verdict
-from pipelines.edits import File
-from pipelines.jobs import Fault, Job, Status, timed_reference_of
-from pipelines.payloads import IndexRequest
+from pipelines.commands import Answer, Verdict
+from pipelines.jobs import Job
 from pipelines.steps import INDEXING
 from pipelines.vector_edits import (
     AttachFiles,
-    Attachment,
     CancelFileBatch,
     CloseRemovals,
     CreateVectorStore,
     DeleteVectorStore,
     DetachFile,
     FileBatch,
-    FileToAttach,
     Removal,
+    StoreEdit,
     TouchVectorStore,
     UpdateAttributes,
     UpdateVectorStore,
@@ -35,22 +32,15 @@ from pipelines.vector_edits import (
     VectorStore,
 )
 
-INDEXING_S = 3600.0  # after which a file that is still not indexed has failed,
-PER_FILE_S = 10.0  # and so much more for each one that is indexed with it or before it in its store
-REMOVAL_S = 60.0  # until chunks are removed: whoever still writes some has been told to stop by then
-NAME_CHARACTERS = 255  # of a filename that an indexer is told: the last ones
-FILE_ERRORS = frozenset({"unsupported_file", "invalid_file"})  # what clients are told of; all else is `server_error`
-
 
 class VectorStores:
     """One batch's. Call `flush` at its end."""
 
     def __init__(self, transaction: Transaction, draft: Draft, now: float) -> None:
-        self._transaction = transaction
         self._table = transaction.vectors
-        self._files = transaction.files
         self._rows = VectorRows(transaction.vectors)
-        self._draft = draft
+        self._keys = ObjectKeys(transaction, now)
+        self._attachments = Attachments(transaction, self._rows, draft, now)
         self._now = now
 
     def load(self, jobs: Iterable[Job]) -> None:
@@ -61,10 +51,19 @@ class VectorStores:
         """Write what has changed."""
         self._rows.flush()
 
+    def settle(self, change: Change) -> None:
+        """The job has ended."""
+        self._attachments.settle(change)
+
+    def renew(self, job: Job) -> None:
+        """This new job does one again that was given up."""
+        self._attachments.renew(job)
+
     def edit(self, command: VectorEdit) -> Answer:
         """Do what a client asks for, or the worker that has carried out removals.
 
-        TERMINAL is the answer about a store that has expired; an unknown part of a known store is the detail.
+        TERMINAL is the answer about a store that has expired. An unknown part of a known store is the detail. What an
+        earlier use of a key has made is named as the job.
         """
         self.flush()  # the queries must see what this batch has done so far
         if isinstance(command, CloseRemovals):
@@ -80,28 +79,10 @@ class VectorStores:
             return Answer(Verdict.DONE)
         return Answer(Verdict.TERMINAL) if store.expired(self._now) else self._change(store, command)
 
-    def settle(self, change: Change) -> None:
-        """The job has ended; where it indexed a file that is still attached, so has that."""
-        job = change.job
-        row = self._rows.attachment(job.part_of) if job.pipeline == INDEXING else None
-        if row is None or row.job != job.id or row.status is not Status.IN_PROGRESS:
-            return
-        usage = sum(fact.usage_bytes for fact in change.facts if isinstance(fact, FileIndexed))
-        code, message = _error_of(job.fault) if job.fault else ("", "")
-        ended = row._replace(status=job.status, usage_bytes=usage, error_code=code, error_message=message)
-        self._rows.replace(row, ended)
-
-    def renew(self, job: Job) -> None:
-        """This new job does one again that was given up; its dead letter would be gone if its file were."""
-        row = self._rows.attachment(job.part_of) if job.pipeline == INDEXING else None
-        if row is not None:
-            again = row._replace(job=job.id, status=Status.IN_PROGRESS, error_code="", error_message="")
-            self._rows.replace(row, again)
-
     def drop_files(self, files: Sequence[str]) -> None:
         """These files are gone, from every store."""
         self.flush()
-        self._detach(self._table.with_files(files))
+        self._attachments.detach(self._table.with_files(files))
 
     def prune(self, limit: int) -> int:
         """Take so many files out of a store that has ended; `limit`, or 0 where there is no such store any more."""
@@ -109,35 +90,48 @@ class VectorStores:
         ending = self._table.ending(self._now, 1)
         for store in ending:
             rows = self._table.of_store(store.id, limit)
-            self._detach(rows)
+            self._attachments.detach(rows)
             if len(rows) < limit:
                 self._close(store)
         return limit if ending else 0
 
     def _create(self, command: CreateVectorStore) -> Answer:
-        if command.attach is not None and (unknown := self._unknown(command.attach)):
+        if earlier := self._earlier(command):
+            return earlier
+        if command.attach is not None and (unknown := self._attachments.unknown(command.attach)):
             return Answer(Verdict.UNKNOWN, detail=unknown)
         names = (command.store, command.tenant, command.name, command.description, command.metadata)
         store = _renewed(VectorStore(*names, command.expires_after_days, self._now, self._now))
         self._rows.put_store(store)
+        self._keys.put(command.tenant, command.key, command.store)
         if command.attach is not None:
-            self._attach(store, command.attach)
+            self._attachments.attach(store, command.attach)
         return Answer(Verdict.DONE)
 
-    def _change(self, store: VectorStore, command: VectorEdit) -> Answer:
+    def _change(self, store: VectorStore, command: StoreEdit) -> Answer:
         match command:
             case UpdateVectorStore():
                 self._rows.put_store(_renewed(store._replace(**command.changes)))
             case TouchVectorStore():
                 self._touch(store)
             case AttachFiles():
-                if unknown := self._unknown(command):
-                    return Answer(Verdict.UNKNOWN, detail=unknown)
-                self._attach(store, command)
+                return self._attach(store, command)
             case UpdateAttributes() | DetachFile():
                 return self._change_file(command)
             case CancelFileBatch():
                 return self._cancel_batch(command)
+        return Answer(Verdict.DONE)
+
+    def _attach(self, store: VectorStore, command: AttachFiles) -> Answer:
+        if earlier := self._earlier(command):
+            return earlier
+        if unknown := self._attachments.unknown(command):
+            return Answer(Verdict.UNKNOWN, detail=unknown)
+        self._touch(store)
+        if command.file_batch and self._rows.batch(command.file_batch) is None:
+            self._rows.put_batch(FileBatch(command.file_batch, store.tenant, store.id, self._now))
+        self._keys.put(command.tenant, command.key, command.file_batch)
+        self._attachments.attach(store, command)
         return Answer(Verdict.DONE)
 
     def _change_file(self, command: UpdateAttributes | DetachFile) -> Answer:
@@ -147,7 +141,7 @@ class VectorStores:
         if isinstance(command, UpdateAttributes):
             self._rows.replace(row, row._replace(attributes=command.attributes))
         else:
-            self._detach([row])
+            self._attachments.detach([row])
         return Answer(Verdict.DONE)
 
     def _cancel_batch(self, command: CancelFileBatch) -> Answer:
@@ -158,118 +152,29 @@ class VectorStores:
         if rows:
             self._rows.put_batch(batch._replace(cancelled=True))
             self._rows.know(rows)
-            self._cancel(rows)
+            self._attachments.cancel(rows)
         return Answer(Verdict.DONE)
 
-    def _unknown(self, command: AttachFiles) -> str:
-        """A file that cannot be attached, "" where all can."""
-        found = self._files.many(list({entry.file for entry in command.files}))
-        there = {file.id for file in found if self._is_there(file, command.tenant)}
-        return next((entry.file for entry in command.files if entry.file not in there), "")
+    def _earlier(self, command: CreateVectorStore | AttachFiles) -> Answer | None:
+        """The answer to a key that was used before, while what it has made is there."""
+        used = self._keys.used(command.tenant, command.key)
+        if command.key is None or used is None or not self._is_there(used.job_id):
+            return None
+        if used.fingerprint != command.key.fingerprint:
+            return Answer(Verdict.CONFLICT)
+        own = command.file_batch if isinstance(command, AttachFiles) else command.store
+        return Answer(Verdict.DONE, job_id="" if used.job_id == own else used.job_id)
 
-    def _is_there(self, file: File, tenant: str) -> bool:
-        complete = file.tenant == tenant and not file.upload and file.size is not None
-        return complete and (file.expires_at is None or file.expires_at > self._now)
-
-    def _attach(self, store: VectorStore, command: AttachFiles) -> None:
-        self._touch(store)
-        if command.file_batch and self._rows.batch(command.file_batch) is None:
-            self._rows.put_batch(FileBatch(command.file_batch, store.tenant, store.id, self._now))
-        wanted = {entry.file: entry for entry in command.files}  # the last one counts where a file is named twice
-        self._load_jobs(entry.job for entry in wanted.values())
-        there = {row.file: row for row in self._table.by_files(store.id, list(wanted))}
-        new = []
-        for entry in wanted.values():
-            row = there.get(entry.file)
-            if row is not None and _goes_on(row, entry):
-                kept = row._replace(attributes=entry.attributes, file_batch=command.file_batch or row.file_batch)
-                self._rows.replace(row, kept)
-            elif entry.job not in self._draft.jobs:  # else a repeat of what was detached since
-                new.append(entry)
-        self._detach([there[entry.file] for entry in new if entry.file in there])
-        self._index(store, command, new)
-
-    def _index(self, store: VectorStore, command: AttachFiles, entries: Sequence[FileToAttach]) -> None:
-        """Attach these, and submit their jobs."""
-        deadline_s = INDEXING_S + PER_FILE_S * (store.counts.in_progress + len(entries))
-        names = {file.id: file.filename for file in self._files.many([entry.file for entry in entries])}
-        for entry in entries:
-            row = Attachment(
-                id=entry.attachment,
-                store=store.id,
-                file=entry.file,
-                tenant=store.tenant,
-                filename=names[entry.file],
-                attributes=entry.attributes,
-                chunk_tokens=entry.chunk_tokens,
-                overlap_tokens=entry.overlap_tokens,
-                status=Status.IN_PROGRESS,
-                created_at=self._now,
-                job=entry.job,
-                file_batch=command.file_batch,
-            )
-            self._rows.replace(None, row)
-            self._submit(row, command, deadline_s)
-
-    def _submit(self, row: Attachment, command: AttachFiles, deadline_s: float) -> None:
-        request = IndexRequest(
-            attachment=row.id,
-            store=row.store,
-            file=row.file,
-            filename=row.filename[-NAME_CHARACTERS:],
-            chunk_tokens=row.chunk_tokens,
-            overlap_tokens=row.overlap_tokens,
-        ).encode()
-        payload = Payload(timed_reference_of(request, self._now), request)
-        submit = Submit(
-            job_id=row.job,
-            tenant=row.tenant,
-            pipeline=INDEXING,
-            model=command.model,
-            request=payload,
-            deadline_s=deadline_s,
-            priority=command.priority,
-            traceparent=command.traceparent,
-            part_of=row.id,
-        )
-        self._draft.keep(row.tenant, payload)
-        self._draft.add(transitions.submit(submit, self._now))
-
-    def _detach(self, rows: Sequence[Attachment]) -> None:
-        if not rows:
-            return
-        for row in rows:
-            self._rows.replace(row, None)
-        self._cancel(rows)  # whose ends find nothing to settle any more
-        self._forget_letters([row.job for row in rows if row.status is Status.FAILED])
-        removals = [Removal(row.tenant, row.store, row.id) for row in rows]
-        self._table.put_removals(removals, self._now + REMOVAL_S)
-
-    def _cancel(self, rows: Sequence[Attachment]) -> None:
-        """End the jobs of these attachments, as far as they are open."""
-        names = [row.job for row in rows if row.status is Status.IN_PROGRESS]
-        self._load_jobs(names)
-        for name in names:
-            job = self._draft.jobs.get(name)
-            if job is not None and not job.status.terminal:
-                self._draft.revoke(job)
-                self._draft.change(transitions.cancel(job, self._now))
-
-    def _forget_letters(self, jobs: Sequence[str]) -> None:
-        """What was given up for a file that is gone can be redriven no more."""
-        self._transaction.remove_dead_letters(jobs)
-        for job in jobs:
-            self._draft.letters.pop(job, None)
-
-    def _load_jobs(self, names: Iterable[str]) -> None:
-        self._draft.load([name for name in names if name not in self._draft.jobs])
+    def _is_there(self, made: str) -> bool:
+        store = self._rows.store(made)
+        return not store.deleted if store else self._rows.batch(made) is not None
 
     def _touch(self, store: VectorStore) -> None:
         self._rows.put_store(_renewed(store._replace(last_active_at=self._now)))
 
     def _close(self, store: VectorStore) -> None:
         """The store has no files any more. Its row stays where it has only expired."""
-        self._table.put_removals([Removal(store.tenant, store.id)], self._now + REMOVAL_S)
+        self._attachments.leave_index([Removal(store.tenant, store.id)])
         self._table.remove_batches(store.id)
         if store.deleted:
             self._rows.forget_store(store.id)
@@ -286,13 +191,3 @@ def jobs_of(command: VectorEdit) -> int:
 
 def _renewed(store: VectorStore) -> VectorStore:
     return store._replace(ends_at=store.expires_at)
-
-
-def _goes_on(row: Attachment, entry: FileToAttach) -> bool:
-    """Whether a file that is there already need not be indexed again."""
-    going = row.status in (Status.IN_PROGRESS, Status.COMPLETED)
-    return going and (row.chunk_tokens, row.overlap_tokens) == (entry.chunk_tokens, entry.overlap_tokens)
-
-
-def _error_of(fault: Fault) -> tuple[str, str]:
-    return fault.code if fault.code in FILE_ERRORS else "server_error", fault.message

@@ -22,7 +22,7 @@ from deployments.history.prompts import UnknownTemplateError
 from deployments.inference.slots import QueueFullError
 from deployments.knowledge.files import UnknownFileError
 from deployments.knowledge.uploads import UnknownUploadError
-from deployments.knowledge.vector_errors import BacklogFullError
+from deployments.knowledge.vector_errors import BacklogFullError, KeyConflictError
 from pipelines.errors import HeliographError, RejectError, TransientError
 
 OWN_CODES = frozenset(
@@ -149,6 +149,8 @@ def _of_ours(error: HeliographError) -> ApiError:
             return error
         case RejectError():
             return ApiError(404 if error.code in _NOT_FOUND else 400, str(error), error.code, error.param)
+        case KeyConflictError():
+            return ApiError(409, str(error), "idempotency_conflict")
         case QueueFullError() | BacklogFullError():
             return ApiError(429, str(error), "rate_limit_exceeded", retry_after_s=error.retry_after_s or RETRY_AFTER_S)
         case TransientError():

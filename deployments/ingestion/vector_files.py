@@ -1,6 +1,7 @@
 """`/v1/vector_stores/{id}/files` and `/file_batches`: what is in a store."""
 
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -9,6 +10,7 @@ from starlette.responses import Response
 
 from actors.journal.vector_queries import Window
 from deployments.ingestion.document import described
+from deployments.ingestion.idempotency import REPLAYED, key_of
 from deployments.ingestion.jobs import json_reply
 from deployments.ingestion.lists import Limit, Order, unknown_cursor
 from deployments.ingestion.middleware import tenant_of
@@ -19,6 +21,7 @@ from pipelines.jobs import Status
 
 FILE = "vector_stores.VectorStoreFile"
 BATCH = "vector_stores.VectorStoreFileBatch"
+NO_HEADERS: Mapping[str, str] = {}
 POLL = {"openai-poll-after-ms": "250"}  # when OpenAI's client is to look again
 Filter = Annotated[FileStatus | None, Query(alias="filter")]
 
@@ -78,8 +81,11 @@ def _reading(router: APIRouter, files: VectorFiles) -> None:
 def _batches(router: APIRouter, files: VectorFiles) -> None:
     @router.post("/file_batches", openapi_extra=described(NewFileBatch, reply=BATCH))
     async def create(request: Request, vector_store_id: str) -> Response:
-        body = NewFileBatch.model_validate_json(await request.body())
-        return _reply(await files.attach_batch(tenant_of(request.scope), vector_store_id, body.wanted()))
+        raw = await request.body()
+        body = NewFileBatch.model_validate_json(raw)
+        tenant, key = tenant_of(request.scope), key_of(request, raw)
+        made = await files.attach_batch(tenant, vector_store_id, body.wanted(), key)
+        return _reply(made.view, REPLAYED if made.replayed else {})
 
     @router.get("/file_batches/{file_batch_id}", openapi_extra=described(reply=BATCH))
     async def batch(request: Request, vector_store_id: str, file_batch_id: str) -> Response:
@@ -109,6 +115,6 @@ def _batches(router: APIRouter, files: VectorFiles) -> None:
         return json_reply(found)
 
 
-def _reply(view: dict[str, Any]) -> Response:
+def _reply(view: dict[str, Any], headers: Mapping[str, str] = NO_HEADERS) -> Response:
     """A file or a batch; one that is in progress will be asked for again."""
-    return json_reply(view, headers=POLL if view["status"] == Status.IN_PROGRESS else None)
+    return json_reply(view, headers={**headers, **POLL} if view["status"] == Status.IN_PROGRESS else headers)

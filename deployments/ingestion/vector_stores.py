@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from actors.journal.vector_queries import Window
 from deployments.ingestion.document import described
+from deployments.ingestion.idempotency import REPLAYED, key_of
 from deployments.ingestion.jobs import json_reply
 from deployments.ingestion.lists import Limit, Order, unknown_cursor
 from deployments.ingestion.middleware import tenant_of
@@ -29,8 +30,10 @@ def vector_store_routes(stores: VectorStores) -> APIRouter:
 def _writing(router: APIRouter, stores: VectorStores) -> None:
     @router.post("", openapi_extra=described(NewVectorStore, reply="VectorStore", required=False))
     async def create(request: Request) -> Response:
-        body = NewVectorStore.model_validate_json(await request.body() or b"{}")
-        return json_reply(await stores.create(tenant_of(request.scope), body.wanted()))
+        raw = await request.body() or b"{}"
+        body = NewVectorStore.model_validate_json(raw)
+        made = await stores.create(tenant_of(request.scope), body.wanted(), key_of(request, raw))
+        return json_reply(made.view, headers=REPLAYED if made.replayed else None)
 
     @router.post("/{vector_store_id}", openapi_extra=described(VectorStoreUpdate, reply="VectorStore"))
     async def update(request: Request, vector_store_id: str) -> Response:

@@ -4,10 +4,15 @@ from collections.abc import Callable
 from functools import partial
 
 from pipelines.commands import Answer, Verdict
-from pipelines.errors import RejectError, TransientError
+from pipelines.errors import HeliographError, RejectError, TransientError
 
 BACKLOG_S = 10.0  # when to come again where too much waits
+CONFLICT = "This Idempotency-Key was used for another request."
 Missing = Callable[[str], RejectError]
+
+
+class KeyConflictError(HeliographError):
+    """The idempotency key was used for another request."""
 
 
 class BacklogFullError(TransientError):
@@ -53,6 +58,8 @@ def refusal(answer: Answer, store: str, missing: Missing) -> Exception:
             return missing(answer.detail) if answer.detail else unknown_store(store)
         case Verdict.TERMINAL:
             return expired(store)
+        case Verdict.CONFLICT:
+            return KeyConflictError(CONFLICT)
         case Verdict.FULL:
             return BacklogFullError("Too many jobs are waiting. Please try again later.", retry_after_s=BACKLOG_S)
         case _:

@@ -5,8 +5,9 @@ from typing import Any
 
 from actors.journal.vector_queries import AttachmentQuery, AttachmentsQuery, FileBatchQuery, Window
 from deployments.knowledge.vector_errors import unattachable, unknown_batch, unknown_file
-from deployments.knowledge.vector_stores import KnowledgeApi, NewFile, VectorStores
+from deployments.knowledge.vector_stores import KnowledgeApi, Made, NewFile, VectorStores
 from deployments.knowledge.vector_views import batch_view, content_view, file_view, list_view
+from pipelines.commands import Key
 from pipelines.errors import RejectError
 from pipelines.jobs import Status
 from pipelines.ports import Ids
@@ -60,12 +61,12 @@ class VectorFiles:
             raise RejectError(f"The file is {row.status}.", "invalid_value", "file_id")
         return content_view(await self._knowledge.texts(tenant, store, row.id))
 
-    async def attach_batch(self, tenant: str, store: str, files: Sequence[NewFile]) -> dict[str, Any]:
+    async def attach_batch(self, tenant: str, store: str, files: Sequence[NewFile], key: Key | None = None) -> Made:
         """Attach many files at once."""
         file_batch = self._ids.new("vsfb")
-        attach = self._stores.attaching(tenant, store, files, file_batch=file_batch, priority=BULK_PRIORITY)
-        await self._stores.edit(attach, missing=unattachable("file_ids"))
-        return await self.batch(tenant, store, file_batch)
+        attach = self._stores.attaching(tenant, store, files, file_batch=file_batch, priority=BULK_PRIORITY, key=key)
+        earlier = await self._stores.edit(attach, missing=unattachable("file_ids"))
+        return Made(await self.batch(tenant, store, earlier or file_batch), replayed=bool(earlier))
 
     async def batch(self, tenant: str, store: str, file_batch: str) -> dict[str, Any]:
         """A batch of files."""

@@ -20,7 +20,7 @@ from deployments.knowledge.vector_errors import (
 )
 from deployments.knowledge.vector_views import list_view, passages_view, store_view
 from events.ids import is_id
-from pipelines.commands import Verdict
+from pipelines.commands import Key, Verdict
 from pipelines.payloads import Passage
 from pipelines.ports import Ports
 from pipelines.vector_edits import (
@@ -86,6 +86,13 @@ class NewStore(NamedTuple):
     files: Sequence[NewFile] = ()
 
 
+class Made(NamedTuple):
+    """What a create has made, or an earlier one under the same key had (`replayed`)."""
+
+    view: dict[str, Any]
+    replayed: bool
+
+
 class VectorStores:
     """All that is done with stores, for one process. `encoder` names the model that makes vectors of their texts.
 
@@ -98,7 +105,7 @@ class VectorStores:
         self._encoder = encoder
         self._ports = ports
 
-    async def create(self, tenant: str, new: NewStore) -> dict[str, Any]:
+    async def create(self, tenant: str, new: NewStore, key: Key | None = None) -> Made:
         """A new store, with files or without."""
         store = self._ports.ids.new("vs")
         create = CreateVectorStore(
@@ -109,9 +116,10 @@ class VectorStores:
             metadata=new.metadata,
             expires_after_days=new.expires_after_days,
             attach=self.attaching(tenant, store, new.files) if new.files else None,
+            key=key,
         )
-        await self.edit(create, missing=unattachable("file_ids"))
-        return await self.store(tenant, store)
+        earlier = await self.edit(create, missing=unattachable("file_ids"))
+        return Made(await self.store(tenant, earlier or store), replayed=bool(earlier))
 
     async def store(self, tenant: str, store: str) -> dict[str, Any]:
         """A store."""
@@ -151,16 +159,27 @@ class VectorStores:
             raise expired(store)
         return answer.found
 
-    async def edit(self, command: StoreEdit, *, missing: Missing = unknown_file) -> None:
-        """Have a store changed; `missing` is raised about an unknown part of it."""
+    async def edit(self, command: StoreEdit, *, missing: Missing = unknown_file) -> str:
+        """Have a store changed; `missing` is raised about an unknown part of it.
+
+        Returns the id of what an earlier use of the command's key has made, "" where it is new.
+        """
         if not _is_store(command.store):
             raise unknown_store(command.store)
         (answer,) = await self._journal.edit([command])
         if answer.verdict is not Verdict.DONE:
             raise refusal(answer, command.store, missing)
+        return answer.job_id
 
     def attaching(
-        self, tenant: str, store: str, files: Sequence[NewFile], *, file_batch: str = "", priority: int = 0
+        self,
+        tenant: str,
+        store: str,
+        files: Sequence[NewFile],
+        *,
+        file_batch: str = "",
+        priority: int = 0,
+        key: Key | None = None,
     ) -> AttachFiles:
         """The command that attaches them, under new ids."""
         if not self._encoder:
@@ -172,6 +191,7 @@ class VectorStores:
             files=tuple(self._to_attach(new) for new in files),
             file_batch=file_batch,
             priority=priority,
+            key=key,
         )
 
     def _to_attach(self, new: NewFile) -> FileToAttach:

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from actors.journal.attachments import INDEXING_S, PER_FILE_S, REMOVAL_S
 from actors.journal.journal import Journal
+from actors.journal.keys import KEY_LIFETIME_S
 from actors.journal.limits import Limits
 from actors.journal.protocol import Worker
 from actors.journal.store import Store
@@ -21,8 +23,7 @@ from actors.journal.vector_queries import (
     StoresQuery,
     Window,
 )
-from actors.journal.vector_stores import INDEXING_S, PER_FILE_S, REMOVAL_S
-from pipelines.commands import Cancel, Failed, Outcome, Redrive, Remedy, Submit, Verdict
+from pipelines.commands import Cancel, Failed, Key, Outcome, Redrive, Remedy, Submit, Verdict
 from pipelines.edits import DeleteFile
 from pipelines.jobs import Fault, Status
 from pipelines.payloads import IndexRequest
@@ -442,3 +443,25 @@ async def test_a_job_that_has_indexed_goes_soon(journal: Journal, clock: ManualC
     await journal.prune(10)
     assert await journal.jobs("default", [job_id(1)]) == [None]
     assert (await file_of(journal, 1)).status is Status.COMPLETED
+
+
+async def test_a_key_makes_one_store_and_one_batch(journal: Journal, clock: ManualClock) -> None:
+    await put_files(journal, 1, 2)
+    key, other, of_batch = Key("stores", "word", "f1"), Key("stores", "word", "f2"), Key("batches", "word", "f1")
+    again: dict[str, Any] = {"store": "vs_2"}
+    create = CreateVectorStore(**STORE, key=key)
+    answers = await journal.edit([create, replace(create, **again), replace(create, key=other, **again)])
+    assert [(answer.verdict, answer.job_id) for answer in answers] == [
+        (Verdict.DONE, ""),
+        (Verdict.DONE, "vs_1"),
+        (Verdict.CONFLICT, ""),
+    ]
+    batch = attach(1, 2, file_batch="vsfb_1", key=of_batch)
+    later = attach(to_attach(1, attempt=1), file_batch="vsfb_2", key=of_batch)
+    assert [answer.job_id for answer in await journal.edit([batch, batch, later])] == ["", "", "vsfb_1"]
+    assert await batch_counts(journal) == FileCounts(in_progress=2)
+    await journal.edit([DeleteVectorStore(**STORE)])
+    assert (await journal.edit([replace(create, **again)]))[0].job_id == ""
+    clock.time += KEY_LIFETIME_S + 1
+    third = replace(create, store="vs_3")
+    assert (await journal.edit([third]))[0] == (Verdict.DONE, None, "", "")

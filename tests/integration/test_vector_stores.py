@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from openai import AsyncOpenAI
 
-from actors.journal import vector_stores
+from actors.journal import attachments
 from actors.journal.protocol import JournalApi
 from actors.objects import Objects
 from configs.settings import MonolithSettings
@@ -84,7 +84,7 @@ async def test_what_was_not_indexed_is_after_a_restart(tmp_path: Path) -> None:
 async def test_a_detached_file_stops_its_indexing_and_leaves_the_index(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vector_stores, "REMOVAL_S", 0.0)
+    monkeypatch.setattr(attachments, "REMOVAL_S", 0.0)
     monkeypatch.setattr(removals, "IDLE_S", 0.01)
     async with House(tmp_path) as house:
         client = house.client.vector_stores

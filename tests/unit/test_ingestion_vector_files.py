@@ -214,3 +214,18 @@ async def test_a_job_that_indexes_is_no_response(house: House, client: AsyncOpen
     assert reply.json()["error"]["code"] == "previous_response_not_found"
     assert (await house.client.post(f"/jobs/{job['id']}/cancel")).json()["status"] == "cancelled"
     assert (await client.vector_stores.files.retrieve(file, vector_store_id=store)).status == "cancelled"
+
+
+async def test_a_key_makes_one_batch_and_one_store(house: House, client: AsyncOpenAI, store: str) -> None:
+    files = await upload(client, "a.txt", "b.txt")
+    key = {"idempotency-key": "word"}
+    path, body = f"{PATH}/{store}/file_batches", {"file_ids": files}
+    first, second = [await house.client.post(path, json=body, headers=key) for _ in range(2)]
+    assert first.json()["id"] == second.json()["id"]
+    assert ["idempotent-replayed" in reply.headers for reply in (first, second)] == [False, True]
+    other = await house.client.post(path, json={"file_ids": files[:1]}, headers=key)
+    assert (other.status_code, other.json()["error"]["code"]) == (409, "idempotency_conflict")
+    assert other.headers["x-should-retry"] == "false"
+    stores = [await house.client.post(PATH, json={"name": "a"}, headers=key) for _ in range(2)]
+    assert stores[0].json() == stores[1].json()
+    assert stores[1].headers["idempotent-replayed"] == "true"

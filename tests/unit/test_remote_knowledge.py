@@ -1,3 +1,4 @@
+import asyncio
 from typing import Any
 
 import pytest
@@ -23,6 +24,11 @@ class Handle:
         return list(arguments)
 
 
+class Silent(Handle):
+    async def remote(self, *_: Any) -> Any:
+        await asyncio.Event().wait()
+
+
 async def test_the_service_is_asked_by_name() -> None:
     knowledge = RemoteKnowledge(Handle())
     assert await knowledge.search("default", SEARCH) == ["search", "default", SEARCH]
@@ -36,5 +42,11 @@ async def test_what_the_service_refuses_is_refused() -> None:
 
 
 async def test_a_service_that_is_not_there_may_come_back() -> None:
-    with pytest.raises(TransientError, match="not reachable"):
+    with pytest.raises(TransientError, match="is gone"):
         await RemoteKnowledge(Handle(ActorUnavailableError("gone", None))).texts("default", "vs_1", "vsf_1")
+
+
+async def test_a_service_without_a_replica_is_not_waited_for_for_ever() -> None:
+    with pytest.raises(TransientError, match="no replica") as caught:
+        await RemoteKnowledge(Silent(), answer_s=0.01).texts("default", "vs_1", "vsf_1")
+    assert caught.value.retry_after_s

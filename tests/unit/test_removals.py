@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
+from actors.journal.attachments import REMOVAL_S
 from actors.journal.disk import Disk
 from actors.journal.journal import Journal
 from actors.journal.memory import MemoryStore
 from actors.journal.vector_queries import RemovalsQuery
-from actors.journal.vector_stores import REMOVAL_S
 from deployments.knowledge.removals import IDLE_S, Removals
 from pipelines.errors import TransientError
 from pipelines.vector_edits import CreateVectorStore, DeleteVectorStore, DetachFile

@@ -19,7 +19,7 @@ _BODY = re.compile(rf"[a-z]+_[{_ALPHABET}]{{28}}")
 
 def make_id(prefix: str, *, shard: int, milliseconds: int, entropy: bytes) -> str:
     """The id for a moment (Unix time in milliseconds) and 10 random bytes."""
-    return f"{prefix}_{_encode(shard, 2)}{_encode(milliseconds, 10)}{_encode(int.from_bytes(entropy), 16)}"
+    return f"{prefix}_{_beginning(shard, milliseconds)}{_encode(int.from_bytes(entropy), 16)}"
 
 
 def shard_of(identifier: str) -> int:
@@ -55,6 +55,11 @@ def numbered_id(prefix: str, whole: str, number: int) -> str:
 def number_of(identifier: str) -> int:
     """The number that `numbered_id` was given."""
     return _decode(identifier[-_NUMBER:])
+
+
+@functools.lru_cache(maxsize=64)  # many ids are of one moment
+def _beginning(shard: int, milliseconds: int) -> str:
+    return f"{_encode(shard, 2)}{_encode(milliseconds, 10)}"
 
 
 def _decode(digits: str) -> int:

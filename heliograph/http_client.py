@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,6 +15,7 @@ from heliograph.frames import Frame, Progress
 from pipelines.errors import HeliographError
 
 PATIENCE_S = 30.0  # how long a server that has gone away is waited for while its stream is read
+UPLOAD_S = 600.0  # for a file, either way
 _PAUSE_S = 0.5
 
 
@@ -66,6 +68,35 @@ class HttpClient:
     def response(self, job_id: str) -> dict[str, Any]:
         """The job as OpenAI's Response object."""
         return self._ask("GET", f"/v1/responses/{job_id}")
+
+    def upload(self, path: Path, purpose: str) -> dict[str, Any]:
+        """Store a file. Raises OSError where it cannot be read."""
+        with path.open("rb") as content:
+            files, data = {"file": (path.name, content)}, {"purpose": purpose}
+            return self._ask("POST", "/v1/files", files=files, data=data, timeout=UPLOAD_S)
+
+    def create_batch(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Make a batch of a file."""
+        return self._ask("POST", "/v1/batches", json=body)
+
+    def batch(self, batch: str) -> dict[str, Any]:
+        """A batch."""
+        return self._ask("GET", f"/v1/batches/{batch}")
+
+    def download(self, file: str, path: Path) -> None:
+        """Write a file's content; what was at the path before goes when all of it is here."""
+        partial = path.with_name(f".{path.name}.partial")
+        try:
+            with self._http.stream("GET", f"/v1/files/{file}/content", timeout=UPLOAD_S) as reply:
+                if reply.is_error:
+                    reply.read()
+                    raise RefusedError(_message(reply))
+                with partial.open("wb") as content:
+                    for piece in reply.iter_bytes():
+                        content.write(piece)
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+        partial.replace(path)
 
     def text(self, job_id: str) -> str:
         """The text of the job's stored result."""

@@ -81,9 +81,9 @@ def skip(job: Job, fault: Fault, blame: Blame, now: float) -> Change:
     return Change(advance(job, step_of(RENDER), now), [fact])
 
 
-def end(job: Job, status: Status, facts: list[Any], now: float, fault: Fault | None = None) -> Change:
-    """The job is over. Where it has no result, its passages are given back."""
-    ended = replace(job, status=status, step_state=StepState.DONE, finished_at=now, fault=fault)
+def end(job: Job, status: Status, facts: list[Any], now: float, fault: Fault | None = None, **outcome: Any) -> Change:
+    """The job is over, with these columns of its row changed. Where it has no result, its passages are given back."""
+    ended = replace(job, status=status, step_state=StepState.DONE, finished_at=now, fault=fault, **outcome)
     ended.claim_id, ended.step_deadline_at, ended.step_ends_at = "", None, None
     if job.context is None or status in (Status.COMPLETED, Status.INCOMPLETE):
         return Change(ended, facts)
@@ -91,12 +91,12 @@ def end(job: Job, status: Status, facts: list[Any], now: float, fault: Fault | N
     return Change(ended, [pb.ContextReleased(context=reference_message(job.context)), *facts], dropped=(job.context,))
 
 
-def start(job: Job, now: float) -> Change:
-    """A worker holds the step; for inference this is also its start."""
-    if job.step != INFER:
-        return Change(job, [])
-    started = replace(job, status=Status.IN_PROGRESS, started_at=job.started_at or now)
-    return Change(started, [pb.InferenceStarted(worker=job.worker, waited_us=micros(now - job.ready_at))])
+def start(claimed: Job, now: float) -> Change:
+    """A worker holds the step, as this new row says; for inference this is also its start."""
+    if claimed.step != INFER:
+        return Change(claimed, [])
+    claimed.status, claimed.started_at = Status.IN_PROGRESS, claimed.started_at or now
+    return Change(claimed, [pb.InferenceStarted(worker=claimed.worker, waited_us=micros(now - claimed.ready_at))])
 
 
 def reference_message(reference: Reference) -> pb.Reference:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from random import Random  # noqa: TID251 - a generator is handed in
+from typing import Any
 
 from events.v1 import events_pb2 as pb
 from pipelines.changes import (
@@ -145,16 +146,20 @@ def _finalized(job: Job, outcome: Finalized, now: float) -> Change:
 
 
 def _generated(job: Job, outcome: Generated, now: float) -> Change:
-    job = replace(job, result=outcome.result.reference, usage=outcome.usage, end=outcome.end)
+    columns: dict[str, Any] = {
+        "result": outcome.result.reference,
+        "usage": outcome.usage,
+        "end": outcome.end,
+    }
     reference, usage = reference_message(outcome.result.reference), usage_message(outcome.usage)
     completed = pb.InferenceCompleted(
         result=reference, usage=usage, finish_reason=outcome.finish_reason, end=outcome.end, worker=job.worker
     )
     if outcome.status is Status.COMPLETED:
-        return end(job, outcome.status, [completed, pb.ResultStored(result=reference, usage=usage)], now)
-    job.reason = "content_filter" if outcome.finish_reason == "content_filter" else "max_output_tokens"
-    incomplete = pb.JobIncomplete(result=reference, usage=usage, reason=job.reason)
-    return end(job, outcome.status, [completed, incomplete], now)
+        return end(job, outcome.status, [completed, pb.ResultStored(result=reference, usage=usage)], now, **columns)
+    reason = "content_filter" if outcome.finish_reason == "content_filter" else "max_output_tokens"
+    incomplete = pb.JobIncomplete(result=reference, usage=usage, reason=reason)
+    return end(job, outcome.status, [completed, incomplete], now, reason=reason, **columns)
 
 
 def _released(job: Job, now: float, random: Random) -> Change:

@@ -15,7 +15,7 @@ from deployments.ingestion.chat_body import ChatBody
 from deployments.ingestion.completion_body import CompletionBody
 from deployments.ingestion.direct_body import DirectBody
 from deployments.ingestion.errors import ApiError, api_error
-from deployments.ingestion.resolver import Resolver
+from deployments.ingestion.resolver import Draft, Resolver
 from deployments.ingestion.responses_body import ResponsesBody
 from deployments.ingestion.tiers import used_tier
 from pipelines.errors import HeliographError, RejectError
@@ -75,37 +75,63 @@ class BadLineError(HeliographError):
         self.problem = Problem(code, message, param)
 
 
+class Seen(NamedTuple):
+    """A good line, as far as the others must know of it."""
+
+    custom_id: str
+    model: str
+
+
 class Ask(NamedTuple):
     """What a good line asks for. `raw` is a text, or token ids, that goes on without a chat template."""
 
-    custom_id: str
     request: Request
     raw: str | list[int] | None = None
     parent: str = ""
 
 
 class LineReader:
-    """Reads the lines of one batch."""
+    """Reads the lines of one batch, whose jobs have this priority. Raises BadLineError."""
 
-    def __init__(self, endpoint: str, tenant: str, *, resolver: Resolver, models: Container[str]) -> None:
+    def __init__(
+        self, endpoint: str, tenant: str, *, priority: int, resolver: Resolver, models: Container[str]
+    ) -> None:
         self._endpoint = endpoint
         self._tenant = tenant
+        self._priority = priority
         self._resolver = resolver
         self._models = models
 
+    async def check(self, data: bytes) -> Seen:
+        """Whether a line is good."""
+        line = self._good(data)
+        body = line.body
+        model = (await self._draft(body)).request.model if isinstance(body, ResponsesBody) else body.model
+        if model not in self._models:
+            raise BadLineError("model_not_found", f"The model '{model}' does not exist.", "body.model")
+        return Seen(line.custom_id, model)
+
     async def read(self, data: bytes) -> Ask:
-        """What a line asks for. Raises BadLineError."""
+        """What a line asks for that was found to be good."""
+        line = self._good(data)
+        fields = {"custom_id": line.custom_id, "priority": self._priority, "background": False}
+        match line.body:
+            case ResponsesBody() as body:
+                draft = await self._draft(body)
+                return Ask(draft.request.model_copy(update=fields), parent=draft.parent)
+            case CompletionBody() as body:
+                return Ask(body.request(**fields), raw=body.prompts[0])
+            case ChatBody() as body:
+                return Ask(body.request(**fields, echo={"service_tier": used_tier(body.service_tier)}))
+
+    def _good(self, data: bytes) -> _ResponsesLine | _ChatLine | _CompletionLine:
         if len(data) > MOST_BYTES:
             raise BadLineError("invalid_json_line", f"The line has more than {MOST_BYTES} bytes.")
         line = self._parsed(data)
         if line.url != self._endpoint:
             raise self._wrong_url()
         _check(line.body)
-        ask = await self._ask(line)
-        if ask.request.model not in self._models:
-            message = f"The model '{ask.request.model}' does not exist."
-            raise BadLineError("model_not_found", message, "body.model")
-        return ask._replace(request=ask.request.model_copy(update={"custom_id": line.custom_id, "background": False}))
+        return line
 
     def _parsed(self, data: bytes) -> _ResponsesLine | _ChatLine | _CompletionLine:
         try:
@@ -129,24 +155,12 @@ class LineReader:
     def _wrong_url(self) -> BadLineError:
         return BadLineError("invalid_url", f"The line's url must be that of the batch: '{self._endpoint}'.", "url")
 
-    async def _ask(self, line: _ResponsesLine | _ChatLine | _CompletionLine) -> Ask:
-        match line.body:
-            case ResponsesBody() as body:
-                return await self._response(line.custom_id, body)
-            case CompletionBody() as body:
-                return Ask(line.custom_id, body.request(), raw=body.prompts[0])
-            case body:
-                request = body.request()
-                echo = {"service_tier": used_tier(body.service_tier)}
-                return Ask(line.custom_id, request.model_copy(update={"echo": echo}))
-
-    async def _response(self, custom_id: str, body: ResponsesBody) -> Ask:
+    async def _draft(self, body: ResponsesBody) -> Draft:
         try:
-            draft = await self._resolver.draft(body, self._tenant)
+            return await self._resolver.draft(body, self._tenant)
         except (ApiError, RejectError, UnknownJobError, UnknownTemplateError) as error:
             told = api_error(error)
             raise BadLineError("invalid_request", told.message, f"body.{told.param or 'prompt'}") from error
-        return Ask(custom_id, draft.request, parent=draft.parent)
 
 
 def _check(body: ResponsesBody | DirectBody) -> None:

@@ -1,6 +1,6 @@
 """What the lines of a file come to together: how many, of which models, and all that is wrong with them."""
 
-from deployments.batching.lines import MOST_LINES, Ask, Problem
+from deployments.batching.lines import MOST_LINES, Problem, Seen
 
 MOST_PROBLEMS = 1000  # that a batch tells
 
@@ -29,13 +29,13 @@ class Survey:
         """The one of all lines; "" where there are several."""
         return next(iter(self.models)) if len(self.models) == 1 else ""
 
-    def add(self, number: int, found: Ask | Problem) -> None:
+    def add(self, number: int, found: Seen | Problem) -> None:
         """A line with this number was read, or could not be."""
         self._lines += 1
         if isinstance(found, Problem):
             self._problems.append(found._replace(line=number))
             return
-        self.models.add(found.request.model)
+        self.models.add(found.model)
         other = self._of_id.setdefault(found.custom_id, number)
         if other != number:
             message = f"The custom_id '{found.custom_id}' is also that of line {other}."

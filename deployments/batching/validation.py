@@ -16,7 +16,7 @@ from pydantic_core import to_json
 from actors.blobs import Blobs
 from actors.journal.protocol import JournalApi
 from actors.objects import Objects
-from deployments.batching.lines import Ask, BadLineError, LineReader, Problem, lines_of
+from deployments.batching.lines import Ask, BadLineError, LineReader, Problem, Seen, lines_of
 from deployments.batching.survey import Survey
 from deployments.ingestion.cards import ModelCard
 from deployments.ingestion.resolver import Resolver
@@ -118,7 +118,7 @@ class Validator:
         survey, reader = Survey(), self._reader(row)
         async with aclosing(self._lines(row)) as lines:
             async for number, data in lines:
-                survey.add(number, await _read(reader, data))
+                survey.add(number, await _checked(reader, data))
                 if survey.enough:
                     break
         if problems := survey.problems():
@@ -144,14 +144,14 @@ class Validator:
                 writing.cancel()
 
     async def _drafts(self, row: Batch) -> AsyncGenerator[_Draft]:
-        reader, priority, number = self._reader(row), line_priority(row.expires_at), 0
+        reader, number = self._reader(row), 0
         async with aclosing(self._lines(row)) as lines:
             async for line, data in lines:
                 number += 1
-                ask = await _read(reader, data)
-                if isinstance(ask, Problem):  # what it refers to was there a moment ago
-                    raise RefusedError([ask._replace(line=line)])
-                ask = ask._replace(request=ask.request.model_copy(update={"priority": priority}))
+                try:
+                    ask = await reader.read(data)
+                except BadLineError as error:  # what it refers to was there a moment ago
+                    raise RefusedError([error.problem._replace(line=line)]) from error
                 yield _Draft(number, ask, await self._rendered(row.tenant, ask))
 
     async def _rendered(self, tenant: str, ask: Ask) -> Prompt | Fault:
@@ -196,7 +196,8 @@ class Validator:
             _check(answer)
 
     def _reader(self, row: Batch) -> LineReader:
-        return LineReader(row.endpoint, row.tenant, resolver=self._resolver, models=self._models)
+        priority = line_priority(row.expires_at)
+        return LineReader(row.endpoint, row.tenant, priority=priority, resolver=self._resolver, models=self._models)
 
     async def _lines(self, row: Batch) -> AsyncGenerator[tuple[int, bytes]]:
         """The lines of the input. Others have their turn between. Raises RefusedError for a file that is no input."""
@@ -223,9 +224,9 @@ class Validator:
             raise _no_input("invalid_request", f"File with id '{row.input_file}' not found.") from None
 
 
-async def _read(reader: LineReader, data: bytes) -> Ask | Problem:
+async def _checked(reader: LineReader, data: bytes) -> Seen | Problem:
     try:
-        return await reader.read(data)
+        return await reader.check(data)
     except BadLineError as error:
         return error.problem
 

@@ -2,22 +2,25 @@
 
 Invariants:
 - The last chunk carries the finish reason and closes the item, so a log is finished as a whole or not at all.
+- Nobody follows a line of a batch: its log is written every CHECKPOINT tokens, for whoever must go on with it, and not
+  at all for a line that is done before.
 - What is logged is all that the logged ids say, so that whoever pushes them stands where the log ends.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from actors.token_log.writer import TokenLogWriter
 from deployments.engines.protocol import Engine, Tokens
-from deployments.inference.interpreter import Interpreter
+from deployments.inference.interpreter import Interpreter, merged
 from events.v1.tokens_pb2 import Operation
 from pipelines.composer import Composer
 from pipelines.jobs import ClaimedJob, Status, Usage
 from pipelines.operations import Item, LogState, Piece
 from pipelines.payloads import Retrieval
+from pipelines.steps import FIRST_OPERATION, LINE
 
 STOP = "stop"
+CHECKPOINT = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +63,9 @@ class Transcript:
         self._interpreter = interpreter
         self._interpreter.push(state.token_ids)
         self._ids = list(state.token_ids)
-        self._operations: list[Operation] = []  # not yet written, and the ids from this one on
+        self._pieces: list[Piece] = []  # not yet written, and the ids from this one on
         self._written = len(self._ids)
+        self._interval = CHECKPOINT if claim.pipeline == LINE else 0
         self._pinned = bool(state.engine_fingerprint)
         self._cached_tokens = 0
         self._output: Output | None = None
@@ -83,11 +87,11 @@ class Transcript:
         self._ids += tokens.ids[: self._interpreter.read - before]
         self._cached_tokens = max(self._cached_tokens, tokens.cached_tokens)
         reason = STOP if self._interpreter.stopped else tokens.finish_reason
-        self._compose(pieces)
+        self._pieces += pieces
         if reason is not None:
             self._finish(reason, tokens.usage)
-        elif self._interpreter.settled:
-            self._write()
+        elif self._interpreter.settled and len(self._ids) - self._written >= self._interval:
+            self._write(self._compose())
 
     def output(self) -> Output:
         """What has come out. Raises RuntimeError where the engine ended without a finish reason."""
@@ -95,20 +99,24 @@ class Transcript:
             raise RuntimeError("the engine ended without a finish reason")
         return self._output
 
-    def _compose(self, pieces: Iterable[Piece]) -> None:
-        self._operations += self._composer.begin()
+    def _compose(self) -> list[Operation]:
+        operations = self._composer.begin()
         if self._retrieval is not None:
-            self._operations += self._composer.show_search(found_text(self._retrieval))
+            operations += self._composer.show_search(found_text(self._retrieval))
             self._retrieval = None
-        for piece in pieces:
-            self._operations += self._composer.say(piece)
+        for piece in merged(self._pieces):
+            operations += self._composer.say(piece)
+        self._pieces = []
+        return operations
 
     def _finish(self, reason: str, usage: Usage | None) -> None:
-        self._compose(self._interpreter.flush())
-        if self._composer.open is None:  # nothing was said at all, which is a message too
-            self._compose([Piece(text="")])
-        self._operations += self._composer.close(status_of(reason))
-        self._write(reason)
+        self._pieces += self._interpreter.flush()
+        if not self._pieces and self._composer.open is None:  # nothing was said at all, which is a message too
+            self._pieces.append(Piece(text=""))
+        operations = [*self._compose(), *self._composer.close(status_of(reason))]
+        logged = self._pinned or not self._interval
+        if logged:
+            self._write(operations, reason)
         self._output = Output(
             items=self._composer.items,
             token_ids=self._ids,
@@ -116,22 +124,22 @@ class Transcript:
             cached_tokens=self._cached_tokens,
             usage=usage,
             finish_reason=reason,
-            end=self._composer.next_sequence - 1,
+            end=self._composer.next_sequence - 1 if logged else FIRST_OPERATION - 1,
             engine_fingerprint=self._fingerprint,
         )
 
-    def _write(self, reason: str = "") -> None:
-        if not self._operations:
+    def _write(self, operations: list[Operation], reason: str = "") -> None:
+        if not operations:
             return
         self._writer.write(
             self._claim.job_id,
             self._claim.fence,
-            self._operations,
+            operations,
             self._ids[self._written :],
             finish_reason=reason,
             engine_fingerprint="" if self._pinned else self._fingerprint,
         )
-        self._operations, self._written, self._pinned = [], len(self._ids), True
+        self._written, self._pinned = len(self._ids), True
 
 
 def logged_output(state: LogState, interpreter: Interpreter | None) -> Output:

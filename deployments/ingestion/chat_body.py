@@ -160,9 +160,9 @@ class ChatBody(DirectBody):
         self._check_answers()
         return self
 
-    def request(self) -> Request:
-        """What is rendered."""
-        return Request(
+    def request(self, **more: Any) -> Request:
+        """What is rendered; `more` are further fields, which win."""
+        fields = dict(
             **self.common(),
             messages=[turn.message() for turn in self.messages],
             max_output_tokens=self.max_completion_tokens or self.max_tokens,
@@ -173,6 +173,7 @@ class ChatBody(DirectBody):
             parallel_tool_calls=self.parallel_tool_calls is not False,
             reasoning={"effort": self.reasoning_effort, "summary": None} if self.reasoning_effort else None,
         )
+        return Request(**fields | more)
 
     def _choice(self) -> Any:
         return self.tool_choice.flat() if isinstance(self.tool_choice, Body) else self.tool_choice

@@ -1,6 +1,6 @@
 """The body of `POST /v1/completions`: a text goes on, without any chat template."""
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
@@ -47,11 +47,12 @@ class CompletionBody(DirectBody):
         """Each one, as text or as token ids."""
         return as_list(self.prompt)
 
-    def request(self) -> Request:
-        """What is rendered with each prompt."""
-        return Request(
+    def request(self, **more: Any) -> Request:
+        """What is rendered with each prompt; `more` are further fields, which win."""
+        fields = dict(
             **self.common(),
             messages=[],
             max_output_tokens=self.max_tokens or DEFAULT_MAX_TOKENS,
             top_logprobs=self.logprobs,
         )
+        return Request(**fields | more)

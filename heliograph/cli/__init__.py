@@ -2,7 +2,7 @@
 
 import typer
 
-from heliograph.cli import dead_letters, jobs, models, server
+from heliograph.cli import batches, dead_letters, jobs, models, server
 
 app = typer.Typer(
     help="Durable, event-driven LLM generation on Ray.",
@@ -15,6 +15,7 @@ for module in (server, jobs):
         app.command()(command)
 app.add_typer(models.app, name="model")
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(batches.app, name="batch")
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletion
 from openai.types.completion import Completion
-from openai.types.responses import Response
+from openai.types.responses import Response, ResponseCompletedEvent
 
 from deployments.engines.scripted import ScriptedEngine, token_ids
 from pipelines.batch_edits import line_id
@@ -283,3 +283,12 @@ async def test_the_jobs_of_a_batch_itself_are_no_responses(crew: Crew, house: Ho
     assert (await house.client.get(f"/jobs/{validation}")).json()["step"] == "validate"
     for path in ("", "/input_items"):
         assert (await house.client.get(f"/v1/responses/{validation}{path}")).status_code == 404
+
+
+async def test_a_line_that_has_ended_can_be_followed_to_its_end(crew: Crew) -> None:
+    batch = await crew.do([line("a", RESPONSES, input="Hi")], RESPONSES)
+    stored = await crew.sdk.responses.retrieve(line_id(batch.id, 1))
+    events = [event async for event in await crew.sdk.responses.retrieve(stored.id, stream=True)]
+    assert [event.type for event in events] == ["response.created", "response.completed"]
+    assert isinstance(events[-1], ResponseCompletedEvent)
+    assert events[-1].response == stored

@@ -71,7 +71,7 @@ def test_colours_are_for_terminals_only() -> None:
     assert "\x1b[" not in shown(*STORY)[1]
 
 
-@pytest.mark.parametrize("command", ["serve", "stop", "submit", "watch", "jobs", "events", "model"])
+@pytest.mark.parametrize("command", ["serve", "stop", "submit", "watch", "jobs", "events", "model", "batch"])
 def test_every_command_has_help(command: str) -> None:
     result = CliRunner().invoke(app, [command, "--help"])
     assert result.exit_code == 0

@@ -20,6 +20,8 @@ ENGINE_CORES = "HELIOGRAPH_ENGINE_CORES"  # set by `heliograph serve` for its pr
 Database = Field(default="", pattern=r"^(postgres(ql)?://.+)?$")
 # Where clients' files are kept: a URL that obstore knows, such as `s3://bucket/prefix`, instead of the data folder.
 Objects = Field(default="", pattern=r"^([a-z0-9]+://.+)?$")
+# Where the index of vector stores is kept: a URL as above, instead of the data folder.
+Index = Field(default="", pattern=r"^([a-z0-9]+://.+)?$")
 Backlog = Field(default=10_000_000, ge=1)  # open jobs; more are refused with 429 until some have ended
 TokenBudgets = dict[str, Annotated[int, Field(ge=0)]]  # by tenant: output tokens; who is not named is not limited
 
@@ -89,6 +91,7 @@ class PlaneSettings(Settings):
     data: str = "./.heliograph"  # folder of journal, token log and payloads
     database: str = Database
     objects: str = Objects
+    index: str = Index
     backlog_limit: int = Backlog
     token_budgets: TokenBudgets = Field(default_factory=dict)
     retention_s: float = RetentionSeconds
@@ -145,6 +148,7 @@ class KnowledgeSettings(Settings):
     """Who indexes and searches the files of vector stores."""
 
     encoder: str  # that makes vectors of their texts
+    reranker: str = ""  # that puts what was found in its final order; "": none does
     telemetry: Telemetry = Field(default_factory=Telemetry)
 
 
@@ -169,12 +173,14 @@ class MonolithSettings(Settings):
     data: str = "./.heliograph"
     database: str = Database
     objects: str = Objects
+    index: str = Index
     backlog_limit: int = Backlog
     token_budgets: TokenBudgets = Field(default_factory=dict)
     retention_s: float = RetentionSeconds
     retention_bytes: int = RetentionBytes
     models: list[str]
     encoder: str = ""  # that makes vectors of the files in vector stores; "": none are indexed
+    reranker: str = ""  # that puts what was found in its final order; "": none does
     encoders: list[str] = Field(default_factory=list)
     tenants: dict[str, str] = Field(default_factory=dict)
     body_limit_bytes: int = 10 * 1024 * 1024

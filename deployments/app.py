@@ -37,20 +37,17 @@ from deployments.inference.worker import InferenceWorker
 from deployments.ingestion.cards import ModelCard
 from deployments.ingestion.resolver import Resolver
 from deployments.ingestion.service import IngestionService
-from deployments.knowledge.indexing_worker import Indexer, IndexingWorker
 from deployments.prompting.renderer import PromptModel, PromptRenderer
 from deployments.prompting.templates import Templates
 from deployments.prompting.tokenizers import ChatTokenizer, WordCounter
 from deployments.prompting.worker import PromptWorker
 from pipelines.ports import Ports
-from pipelines.steps import BATCHING_TOPIC, INDEXING_TOPIC, PROMPTING_TOPIC, inference_topic, line_topic
+from pipelines.steps import BATCHING_TOPIC, PROMPTING_TOPIC, inference_topic, line_topic
 
 log = logging.getLogger("heliograph")
 PROMPTING_SLOTS = 256  # prompts rendered at once, at the most
 BATCHING_SLOTS = 4  # files that are read or written side by side
 PROMPTING_LIMIT_S = 60.0  # for a batch of prompts
-INDEXING_SLOTS = 64  # files indexed at once, at the most
-INDEXING_LIMIT_S = 900.0  # for a file, and those that are indexed with it
 
 
 def make_engine(profile: ModelProfile) -> Engine:
@@ -110,11 +107,6 @@ def make_prompt_worker(models: Iterable[str], *, journal: JournalApi, blobs: Blo
     return PromptWorker(
         renderer=make_renderer(models), slots=PROMPTING_SLOTS, journal=journal, blobs=blobs, ports=ports
     )
-
-
-def make_indexing_worker(indexer: Indexer, *, journal: JournalApi, blobs: Blobs, ports: Ports) -> IndexingWorker:
-    """The worker that puts files into the index."""
-    return IndexingWorker(indexer, slots=INDEXING_SLOTS, journal=journal, blobs=blobs, ports=ports)
 
 
 def make_inference_worker(
@@ -242,17 +234,6 @@ def prompting_seat(worker_id: str, handle: object = None) -> Worker:
         slots=PROMPTING_SLOTS,
         handle=handle,
         attempt_limit_s=PROMPTING_LIMIT_S,
-    )
-
-
-def indexing_seat(worker_id: str, handle: object = None) -> Worker:
-    """How an indexing worker registers."""
-    return Worker(
-        id=worker_id,
-        topic=INDEXING_TOPIC,
-        slots=INDEXING_SLOTS,
-        handle=handle,
-        attempt_limit_s=INDEXING_LIMIT_S,
     )
 
 

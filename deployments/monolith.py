@@ -8,11 +8,11 @@ from starlette.types import ASGIApp
 from actors.blobs import Blobs
 from actors.dispatcher import Dispatcher
 from actors.heart import ThreadHeart
-from actors.journal.protocol import Heartbeat, Worker
+from actors.journal.protocol import Heartbeat, Places, Worker
 from actors.naming import TOPIC_SIZE
 from actors.objects import Objects
 from actors.puller import Handler, Lane, Puller
-from actors.shards import blob_folder, file_folder, open_journal, open_token_log
+from actors.shards import open_journal, open_token_log, places_in
 from actors.system import real_ports
 from actors.telemetry.metrics import PrometheusMetrics
 from actors.telemetry.setup import process_telemetry
@@ -24,13 +24,11 @@ from configs.settings import (
 )
 from deployments.app import (
     batching_seat,
-    indexing_seat,
     inference_seat,
     limits_of,
     make_batch_worker,
     make_engine,
     make_history,
-    make_indexing_worker,
     make_inference_worker,
     make_ingestion,
     make_lane,
@@ -48,13 +46,14 @@ from deployments.knowledge.knowledge import Knowledge, OpenKnowledge
 from deployments.knowledge.library import open_library
 from deployments.knowledge.removals import Removals
 from deployments.knowledge.vector_stores import NoKnowledge
+from deployments.knowledge_wiring import local_knowledge, posts
 from pipelines.ports import Ports
 
 
 class Monolith:
     """The whole system in one process, on the event loop that starts it.
 
-    `open_knowledge` opens the index; without it there are no files in vector stores.
+    `open_knowledge` opens another index than that of the settings.
     """
 
     def __init__(self, settings: MonolithSettings, open_knowledge: OpenKnowledge | None = None) -> None:
@@ -63,16 +62,13 @@ class Monolith:
         folder = Path(settings.data)
         folder.mkdir(parents=True, exist_ok=True)
         self._ports = self._new_ports()
+        places = places_in(folder, Places(objects=settings.objects, indexes=settings.index))
         self._journal = open_journal(
-            folder,
-            ports=self._ports,
-            database=settings.database,
-            objects=settings.objects,
-            limits=limits_of(settings),
+            folder, ports=self._ports, database=settings.database, places=places, limits=limits_of(settings)
         )
         self._log_ports = self._new_ports()
         self._token_log = open_token_log(folder, ports=self._log_ports, database=settings.database)
-        self._blobs = Blobs(self._journal, blob_folder(folder), self._ports.clock)
+        self._blobs = Blobs(self._journal, Path(places.blobs), self._ports.clock)
         self._topics: dict[str, InProcessTopic] = {}
         self._pullers: list[Puller] = []
         self._engines: list[Engine] = []
@@ -97,9 +93,11 @@ class Monolith:
         self._encoders = LocalEncoders(settings.encoders, ports=self._ports)
         embedding = self._encoders.embedding
         metrics = self._telemetry["metrics"]
-        objects = self._objects = Objects(settings.objects or str(file_folder(folder)))
+        objects = self._objects = Objects(places.objects)
         self._removals: Removals | None = None
-        self._knowledge = open_knowledge(self._journal, objects, self._new_ports()) if open_knowledge else None
+        if open_knowledge is None and settings.encoder:
+            open_knowledge = local_knowledge(self._encoders, settings.encoder, settings.reranker)
+        self._knowledge = open_knowledge(self._journal, places, self._new_ports()) if open_knowledge else None
         self.app: ASGIApp = create_app(
             self._service,
             direct,
@@ -152,10 +150,11 @@ class Monolith:
         self._telemetry["tracer"].close()
 
     async def _start_knowledge(self, knowledge: Knowledge) -> None:
-        worker = make_indexing_worker(
-            knowledge.indexer, journal=self._journal, blobs=self._blobs, ports=self._new_ports()
+        found = posts(
+            knowledge, worker_id="knowledge", journal=self._journal, blobs=self._blobs, ports=self._new_ports()
         )
-        await self._pull(indexing_seat("indexing"), worker)
+        for post in found:
+            await self._pull(*post)
         self._removals = Removals(knowledge.remover, journal=self._journal, ports=self._ports)
         self._removals.start()
 

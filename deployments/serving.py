@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 from actors.blobs import Blobs
 from actors.deaths import Home
 from actors.heart import ThreadHeart
-from actors.journal.protocol import Worker
+from actors.journal.protocol import Places, Worker
 from actors.naming import TOPIC_SIZE, journal_name, token_log_name
 from actors.objects import Objects
 from actors.plane import ensure_shard
@@ -111,7 +111,7 @@ class Plane:
         ensure_shard(
             Path(settings.data).absolute(),
             database=settings.database,
-            objects=settings.objects,
+            places=Places(objects=settings.objects, indexes=settings.index),
             shard=0,
             telemetry=settings.telemetry.model_dump(),
             limits=limits_of(settings),

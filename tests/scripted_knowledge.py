@@ -59,6 +59,9 @@ class ScriptedKnowledge:
         found = [passage for passage in found if passage.score > 0 and passage.score >= search.score_threshold]
         return sorted(found, key=lambda passage: -passage.score)[: search.max_num_results]
 
+    async def find(self, tenant: str, search: FileSearch) -> list[Passage]:
+        return await self.search(tenant, search)
+
     async def texts(self, tenant: str, store: str, attachment: str) -> list[str]:
         return self.chunks[tenant, store][attachment]
 

@@ -61,11 +61,13 @@ class Heartbeat(NamedTuple):
 class Places(NamedTuple):
     """Where is what a store does not hold; "" where there is nothing of the kind.
 
-    `blobs` is the folder of payloads that are too large for it, `objects` the folder or URL of clients' files.
+    `blobs` is the folder of payloads that are too large for it, `objects` the folder or URL of clients' files, and
+    `indexes` that of the chunks of those in vector stores.
     """
 
     blobs: str = ""
     objects: str = ""
+    indexes: str = ""
 
 
 NOWHERE = Places()

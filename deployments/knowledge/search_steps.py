@@ -118,16 +118,18 @@ class SearchWorker:
         ]
 
 
-def retrieving(finder: FinderApi) -> Work:
-    """The work of the step `retrieve`."""
+def retrieving(finder: FinderApi, *, reranked: bool = True) -> Work:
+    """The work of the step `retrieve`. Where nobody reranks, only who requires it is refused."""
 
     async def retrieve(claim: ClaimedJob, request: Request, _: Context | None) -> Found:
         search = file_search(request)
         if search is None or not any(query.strip() for query in search.queries):
             raise RejectError("There is nothing to search for.", code="invalid_prompt", param="input")
+        if search.rerank == "required" and not reranked:
+            raise RejectError("There is no reranker here.", code="invalid_value", param="tools")
         passages = await finder.find(claim.tenant, search)
         context = Context(queries=list(search.queries), passages=passages)
-        return Found(context=context, open=search.rerank != "none" and len(passages) > 1)
+        return Found(context=context, open=reranked and search.rerank != "none" and len(passages) > 1)
 
     return retrieve
 

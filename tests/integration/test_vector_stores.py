@@ -10,7 +10,7 @@ import pytest
 from openai import AsyncOpenAI
 
 from actors.journal import attachments
-from actors.journal.protocol import JournalApi
+from actors.journal.protocol import JournalApi, Places
 from actors.objects import Objects
 from configs.settings import MonolithSettings
 from deployments.knowledge import removals
@@ -34,9 +34,9 @@ class House:
             _strict_response_validation=True,
         )
 
-    def _open(self, journal: JournalApi, objects: Objects, ports: Ports) -> Knowledge:
-        self.index = ScriptedKnowledge(journal, objects, ports)
-        return Knowledge(self.index, self.index, self.index)
+    def _open(self, journal: JournalApi, places: Places, ports: Ports) -> Knowledge:
+        self.index = ScriptedKnowledge(journal, Objects(places.objects), ports)
+        return Knowledge(api=self.index, finder=self.index, indexer=self.index, remover=self.index)
 
     async def __aenter__(self) -> Self:
         await self.monolith.start()

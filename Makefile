@@ -10,7 +10,7 @@ CELLS ?= all
 FROM ?= 0
 JOBS ?= $(shell nproc)
 
-.PHONY: help setup demo serve test acceptance long simulate fault continuation upgrade check format events requirements bench-pipeline bench-engine bench-start bench-memory bench-backlog bench-retention bench-streams
+.PHONY: help setup demo serve test acceptance long simulate fault continuation upgrade check format events requirements bench-pipeline bench-engine bench-start bench-memory bench-backlog bench-retention bench-streams bench-retrieval
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -82,3 +82,6 @@ bench-retention: setup ## Submits per second while 100 000 finished jobs are rem
 
 bench-streams: setup ## Durable streams: chunks, events, a thousand readers, first tokens and rates beside ray.serve.llm
 	@$(BIN)/python -m benchmarks.streams
+
+bench-retrieval: setup ## Hybrid search and reranking against vectors and words alone, and chunks indexed per second
+	@$(BIN)/python -m benchmarks.retrieval

@@ -6,24 +6,47 @@ The dataset is streamed: a file is reported when its last chunk is written, whil
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from threading import Event
 from typing import Any
 
 import pyarrow as pa
 
 from pipelines.data.indexing import BATCH, OPENERS, WRITERS, Report, Run, Task, Tools, open_file, write_chunks
 from pipelines.data.tally import Progress
+from pipelines.errors import TransientError
 
 ACTOR = {"num_cpus": 0.1}  # they wait for other processes: converters, the model's, the store's
 
 
 async def index_on_ray(tasks: Iterable[Task], make_tools: Callable[[], Tools], report: Report) -> None:
-    """See `index_here`. Each actor makes its own tools, so what makes them is pickled."""
-    run = Run(tasks, make_tools(), report)
-    if not run.tasks:
-        return
-    steps = await asyncio.to_thread(_steps, list(run.tasks.values()), make_tools)
-    while (batch := await asyncio.to_thread(next, steps, None)) is not None:
-        await run.add([Progress(**row) for row in batch.to_pylist()])
+    """See `index_here`. Each actor makes its own tools, so what makes them is pickled.
+
+    Cancelled, the dataset ends when its next batch is done.
+    """
+    run, loop, over = Run(tasks, make_tools(), report), asyncio.get_running_loop(), Event()
+
+    def consume() -> None:
+        for batch in _steps(list(run.tasks.values()), make_tools):
+            if over.is_set():
+                return
+            steps = [Progress(**row) for row in batch.to_pylist()]
+            asyncio.run_coroutine_threadsafe(run.add(steps), loop).result()
+
+    if run.tasks:
+        try:
+            await asyncio.to_thread(consume)
+        except Exception as error:
+            raise _fault_behind(error) from error
+        finally:
+            over.set()
+
+
+def _fault_behind(error: BaseException) -> BaseException:
+    """The passing fault that Ray has wrapped, or the error itself."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, TransientError):
+        cause = cause.__cause__
+    return cause or error
 
 
 def _steps(tasks: list[Task], make_tools: Callable[[], Tools]) -> Iterator[pa.Table]:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from actors.objects import Objects
+from actors.stores import StoreUnavailableError
 from pipelines.data.dataset import index_on_ray
 from pipelines.data.indexing import index_here
 from tests.indexing_house import FAULTS, FILES, House, tasks
@@ -37,6 +39,19 @@ async def test_files_are_reported_while_others_are_still_to_be_read(ray_cluster:
     assert set(reports.by_name) == set(names)
     assert len(reports.calls) > 5
     assert all([len(await house.chunks(name)) == 120 for name in names])
+
+
+class Fallen(House):
+    """A house whose files cannot be reached."""
+
+    def objects(self) -> Objects:
+        return Objects("/dev/null/files")
+
+
+async def test_a_passing_fault_is_raised_as_what_it_is(ray_cluster: None, tmp_path: Path) -> None:
+    del ray_cluster
+    with pytest.raises(StoreUnavailableError):
+        await index_on_ray(tasks(["herons.md"]), Fallen(tmp_path), Reports())
 
 
 async def test_nothing_to_index_starts_nothing(tmp_path: Path) -> None:

@@ -55,12 +55,13 @@ class Tables:
 
     async def make(self, store: str, schema: pa.Schema) -> "AsyncTable | None":
         """The table of a store, made if it has none yet; None where it was dropped."""
-        if store in self._open or await self._note(store):
+        note = None if store in self._open else await self._note(store)
+        if store in self._open or note:
             return await self.find(store)
         database, name = await self._connection(), self._new_name()
         table = await database.create_table(name, schema=schema)
         await _add_indexes(table)
-        if await self._write_first_note(store, name):
+        if await self._write_first_note(store, name, over=note):
             return self._keep(store, table)
         await database.drop_table(name)
         return await self.find(store)
@@ -96,9 +97,10 @@ class Tables:
         except FileNotFoundError:
             return None
 
-    async def _write_first_note(self, store: str, note: str) -> bool:
+    async def _write_first_note(self, store: str, note: str, *, over: str | None = None) -> bool:
+        """Whether it is the first; an empty one, of which a loss of power has left but the name, is none."""
         try:
-            await obstore.put_async(self._notes, store, note.encode(), mode="create")
+            await obstore.put_async(self._notes, store, note.encode(), mode="create" if over is None else "overwrite")
         except AlreadyExistsError:  # another was first
             return False
         return True

@@ -195,6 +195,16 @@ def test_what_is_new_in_a_folder_is_synced_and_what_has_gone_is_forgotten(tmp_pa
     assert sync_new(tmp_path, synced, [tmp_path]) == {first.parent, second}
 
 
+async def test_a_store_whose_first_writer_lost_its_power_can_be_written(index: Index, tmp_path: Path) -> None:
+    await index.upsert("a", "vs_1", chunk_table("att_1", TEXTS))
+    (note,) = (path for path in (tmp_path / "stores").rglob("*") if path.is_file())
+    note.write_text("")
+    other = open_index(tmp_path)
+    assert await found(other, "moon") == ([], [])
+    await other.upsert("a", "vs_1", chunk_table("att_1", TEXTS))
+    assert (await found(open_index(tmp_path), "moon"))[1] == [TEXTS[0]]
+
+
 async def test_a_place_that_cannot_be_written_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StoreUnavailableError):

@@ -87,6 +87,7 @@ class Monolith:
             blobs=self._blobs,
             history=self._history,
             renderer=renderer,
+            searches=bool(settings.encoder),
             ports=self._new_ports(),
         )
         direct = DirectService(lanes=self._lanes, models=settings.models, renderer=renderer, ports=self._new_ports())

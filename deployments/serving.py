@@ -209,6 +209,7 @@ class Ingestion(Replica):
             history=remote_history(self._ports),
             renderer=renderer,
             on_demand=settings.on_demand,
+            searches=bool(settings.encoder),
             ports=self._ports,
             handle=replica_identity()[1],
         )

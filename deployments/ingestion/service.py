@@ -40,10 +40,10 @@ UNKNOWN_FAULT = Fault("server_error", "the job failed")
 class IngestionService:
     """Accepts jobs and shows what becomes of them. Raises ApiError, RejectError, UnknownJobError, TransientError.
 
-    `handle` lets the journal notice the death of this process.
+    `searches` says whether there is knowledge to ask; `handle` lets the journal notice the death of this process.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one per part
         self,
         *,
         journal: JournalApi,
@@ -53,6 +53,7 @@ class IngestionService:
         renderer: Renderer,
         models: Mapping[str, ModelCard],
         ports: Ports,
+        searches: bool = False,
         handle: Any = None,
     ) -> None:
         self.models = models
@@ -64,7 +65,9 @@ class IngestionService:
         self._ports = ports
         self._blobs = blobs
         self._renderer = renderer
-        self._door = Door(journal=journal, blobs=blobs, renderer=renderer, models=models, ports=ports)
+        self._door = Door(
+            journal=journal, blobs=blobs, renderer=renderer, models=models, ports=ports, searches=searches
+        )
         self._session = OwnSession(journal, ports=ports, handle=handle)
         self._attachments = Attachments(self._door, self._session, journal=journal, ports=ports)
         self._readers = Readers(journal=journal, token_log=token_log, history=history, blobs=blobs, ports=ports)

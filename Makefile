@@ -10,7 +10,7 @@ CELLS ?= all
 FROM ?= 0
 JOBS ?= $(shell nproc)
 
-.PHONY: help setup demo serve test acceptance simulate fault continuation upgrade check format events requirements bench-pipeline bench-engine bench-start bench-memory bench-backlog bench-retention bench-streams bench-batch
+.PHONY: help setup demo serve test acceptance long simulate fault continuation upgrade check format events requirements bench-pipeline bench-engine bench-start bench-memory bench-backlog bench-retention bench-streams bench-retrieval bench-batch
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,7 +28,10 @@ test: setup ## Run all tests
 	@$(BIN)/pytest
 
 acceptance: setup ## The acceptance tests on every ingress, with the strict and the lenient client
-	@$(BIN)/pytest tests/acceptance --every-way
+	@$(BIN)/pytest tests/acceptance --long
+
+long: setup ## The tests for which `make test` has no time: other ways to ask the same, deaths of vLLM's engine, guidance
+	@$(BIN)/pytest --long -m long
 
 simulate: setup ## SEEDS simulated histories full of faults, from seed FROM on, and the planted bugs
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --from $(FROM) --jobs $(JOBS)
@@ -82,3 +85,6 @@ bench-batch: setup ## A batch of 50 000 lines: until it is accepted, lines per s
 
 bench-streams: setup ## Durable streams: chunks, events, a thousand readers, first tokens and rates beside ray.serve.llm
 	@$(BIN)/python -m benchmarks.streams
+
+bench-retrieval: setup ## Hybrid search and reranking against vectors and words alone, and chunks indexed per second
+	@$(BIN)/python -m benchmarks.retrieval

@@ -6,6 +6,7 @@ from typing import Any
 import ray
 
 from actors.journal.limits import Limits
+from actors.journal.protocol import Places
 from actors.naming import NAMESPACE, journal_name, token_log_name
 from actors.shells import JournalActor, Shell, TokenLogActor
 
@@ -32,8 +33,8 @@ def ensure_actor(shell: type[Shell], name: str, *arguments: Any) -> int:
 
 
 def ensure_shard(
-    folder: Path, *, database: str, objects: str, shard: int, telemetry: dict[str, Any], limits: Limits
+    folder: Path, *, database: str, places: Places, shard: int, telemetry: dict[str, Any], limits: Limits
 ) -> None:
     """The actors of one shard."""
     ensure_actor(TokenLogActor, token_log_name(shard), str(folder), database, shard, telemetry)
-    ensure_actor(JournalActor, journal_name(shard), str(folder), database, objects, shard, telemetry, limits)
+    ensure_actor(JournalActor, journal_name(shard), str(folder), database, places, shard, telemetry, limits)

@@ -7,12 +7,13 @@ database is not, the caller is as patient.
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import ray
 from ray.exceptions import ActorDiedError, ActorUnavailableError, GetTimeoutError, RayActorError
 
 from actors.journal.protocol import DeadLetterQuery, Depth, FileQuery, Heartbeat, JobQuery, Session, StoreInfo, Worker
+from actors.journal.vector_queries import Question
 from actors.naming import NAMESPACE
 from actors.stores import StoreUnavailableError
 from actors.token_log.protocol import Append, AppendVerdict, Logged, SealRequest
@@ -23,6 +24,7 @@ from pipelines.errors import TransientError
 from pipelines.jobs import ClaimedJob, DeadLetter, Job, Reference
 from pipelines.ports import Ports
 
+T = TypeVar("T")
 PATIENCE_S = 20.0
 NO_PATIENCE_S = 0.0  # a restarted actor has forgotten its readers' sessions: they must follow anew
 _PAUSE_S = 0.1
@@ -135,7 +137,7 @@ class RemoteJournal:
         return cast("list[Answer]", await self._remote.call("redrive", batch))
 
     async def edit(self, batch: Sequence[Edit]) -> list[Answer]:
-        """Change conversations, templates and files."""
+        """Change conversations, templates, files and vector stores."""
         return cast("list[Answer]", await self._remote.call("edit", batch))
 
     async def conversation(self, tenant: str, conversation: str) -> Conversation | None:
@@ -167,6 +169,10 @@ class RemoteJournal:
         """An upload with its parts."""
         answer = await self._remote.call("upload", tenant, upload)
         return cast("tuple[Upload, list[File]] | None", answer)
+
+    async def ask(self, question: Question[T]) -> T:
+        """An answer about vector stores."""
+        return cast("T", await self._remote.call("ask", question))
 
     async def batches(self, query: BatchQuery) -> list[Batch]:
         """A page of batches."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from actors.journal.journal import Journal
 from actors.journal.limits import DEFAULT_LIMITS, Limits
 from actors.journal.postgres import PostgresStore
-from actors.journal.protocol import Places
+from actors.journal.protocol import NOWHERE, Places
 from actors.journal.sqlite import SqliteStore
 from actors.journal.store import Store
 from actors.naming import journal_name, token_log_name
@@ -26,11 +26,11 @@ def open_journal(
     *,
     ports: Ports,
     database: str = "",
-    objects: str = "",
+    places: Places = NOWHERE,
     shard: int = 0,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Journal:
-    """The shard's journal; a folder without one gets a new one. Without `objects` files are in the folder too."""
+    """The shard's journal; a folder without one gets a new one. What `places` does not say is in the folder too."""
     folder.mkdir(parents=True, exist_ok=True)
     new_uuid = ports.ids.new("store", shard)
     store: Store
@@ -40,8 +40,7 @@ def open_journal(
     else:
         store = SqliteStore(journal_file(folder, shard), new_uuid=new_uuid)
     register(store)
-    places = Places(str(blob_folder(folder)), objects or str(file_folder(folder)))
-    return Journal(store, ports=ports, places=places, shard=shard, limits=limits)
+    return Journal(store, ports=ports, places=places_in(folder, places), shard=shard, limits=limits)
 
 
 def open_token_log(folder: Path, *, ports: Ports, database: str = "", shard: int = 0) -> TokenLog:
@@ -73,6 +72,10 @@ def blob_folder(folder: Path) -> Path:
     return folder / "blobs"
 
 
-def file_folder(folder: Path) -> Path:
-    """Where clients' files live, unless they are in an object storage elsewhere."""
-    return folder / "files"
+def places_in(folder: Path, elsewhere: Places = NOWHERE) -> Places:
+    """Where everything is that no store holds: in the data folder, but for what is elsewhere."""
+    return Places(
+        blobs=elsewhere.blobs or str(blob_folder(folder)),
+        objects=elsewhere.objects or str(folder / "files"),
+        indexes=elsewhere.indexes or str(folder / "index"),
+    )

@@ -14,7 +14,18 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from actors.deaths import death_of
 from actors.dispatcher import Dispatcher
 from actors.journal.limits import Limits
-from actors.journal.protocol import DeadLetterQuery, Depth, FileQuery, Heartbeat, JobQuery, Session, StoreInfo, Worker
+from actors.journal.protocol import (
+    DeadLetterQuery,
+    Depth,
+    FileQuery,
+    Heartbeat,
+    JobQuery,
+    Places,
+    Session,
+    StoreInfo,
+    Worker,
+)
+from actors.journal.vector_queries import Question
 from actors.known_stores import same_store
 from actors.naming import TOPIC_SIZE, journal_name, token_log_name
 from actors.remotes import RemoteTokenLog
@@ -76,12 +87,12 @@ class JournalActor(Shell):
     """A shard's journal and its dispatcher."""
 
     def __init__(
-        self, folder: str, database: str, objects: str, shard: int, telemetry: dict[str, Any], limits: Limits
+        self, folder: str, database: str, places: Places, shard: int, telemetry: dict[str, Any], limits: Limits
     ) -> None:
         ports = real_ports(**process_telemetry("journal", **telemetry))
         with same_store(Path(folder), journal_name(shard)):
             self._journal = open_journal(
-                Path(folder), ports=ports, database=database, objects=objects, shard=shard, limits=limits
+                Path(folder), ports=ports, database=database, places=places, shard=shard, limits=limits
             )
         self._dispatcher = Dispatcher(
             self._journal,
@@ -156,7 +167,7 @@ class JournalActor(Shell):
 
     @served
     async def edit(self, batch: Sequence[Edit]) -> list[Answer]:
-        """Change conversations, templates and files."""
+        """Change conversations, templates, files and vector stores."""
         return await self._journal.edit(batch)
 
     @served
@@ -195,6 +206,10 @@ class JournalActor(Shell):
         return await self._journal.upload(tenant, upload)
 
     @served
+    async def ask(self, question: Question[R]) -> R:
+        """An answer about vector stores."""
+        return await self._journal.ask(question)
+
     async def batches(self, query: BatchQuery) -> list[Batch]:
         """A page of batches."""
         return await self._journal.batches(query)

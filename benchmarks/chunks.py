@@ -20,7 +20,8 @@ from benchmarks.ratios import spread
 from configs.settings import Telemetry
 from events.v1.tokens_pb2 import Chunk
 from heliograph.local_ray import local_ray
-from pipelines.operations import Composer, Piece, span
+from pipelines.composer import Composer
+from pipelines.operations import Piece, span
 
 ROUNDS = 5
 JOBS = 1_000  # in a batch

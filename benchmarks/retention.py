@@ -28,8 +28,9 @@ from actors.token_log.token_log import TokenLog
 from benchmarks.ratios import ratios
 from events.v1.tokens_pb2 import Chunk
 from pipelines.commands import Claim, Finish, Generated, Outcome, Payload, Rendered, Submit
+from pipelines.composer import Composer
 from pipelines.jobs import Status, Usage, timed_reference_of
-from pipelines.operations import Composer, Piece, span
+from pipelines.operations import Piece, span
 from pipelines.steps import PROMPTING_TOPIC, inference_topic
 from tests.postgres import PostgresServer
 

@@ -16,6 +16,7 @@ import psutil
 import ray
 
 from actors.journal.envelopes import open_envelope
+from actors.journal.protocol import NOWHERE
 from actors.naming import NAMESPACE, journal_name, token_log_name
 from actors.plane import ensure_shard
 from actors.remotes import RemoteJournal
@@ -180,7 +181,7 @@ def actors(database: str, shard: int) -> Iterator[None]:
         ensure_shard(
             Path(folder),
             database=database,
-            objects="",
+            places=NOWHERE,
             shard=shard,
             telemetry=telemetry,
             limits=limits_of(settings),

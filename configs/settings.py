@@ -5,6 +5,7 @@ everything else.
 """
 
 import os
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,6 +20,8 @@ ENGINE_CORES = "HELIOGRAPH_ENGINE_CORES"  # set by `heliograph serve` for its pr
 Database = Field(default="", pattern=r"^(postgres(ql)?://.+)?$")
 # Where clients' files are kept: a URL that obstore knows, such as `s3://bucket/prefix`, instead of the data folder.
 Objects = Field(default="", pattern=r"^([a-z0-9]+://.+)?$")
+# Where the index of vector stores is kept: a URL as above, instead of the data folder.
+Index = Field(default="", pattern=r"^([a-z0-9]+://.+)?$")
 Backlog = Field(default=10_000_000, ge=1)  # open jobs; more are refused with 429 until some have ended
 TokenBudgets = dict[str, Annotated[int, Field(ge=0)]]  # by tenant: output tokens; who is not named is not limited
 
@@ -53,6 +56,26 @@ class ModelProfile(Settings):
     engine_args: dict[str, Any] = Field(default_factory=dict)  # handed to vLLM's AsyncEngineArgs
 
 
+class EncoderProfile(Settings):
+    """A model that reads for the search in files, as `configs/encoders/NAME.yaml` describes it.
+
+    `embedding` turns texts into vectors. `maxsim` and `cross_encoder` say how well passages answer a query.
+    """
+
+    name: str
+    kind: Literal["embedding", "maxsim", "cross_encoder"]
+    model: str = ""  # `maxsim`: the embedding model by whose tokens it compares
+    package: str = ""  # an installed package that holds the model's files
+    source: str = ""  # a folder or a hub's name; with `package`, the folder in it
+    window: int = Field(default=512, ge=16)  # tokens read at once; what is longer is read in windows
+    dimensions: int = Field(default=0, ge=0)  # `embedding`: of its vectors
+    batch_size: int = Field(default=64, ge=1)  # texts read together
+    batch_wait_s: float = Field(default=0.005, ge=0)  # how long a replica waits for more of them
+    lazy: bool = False  # load at first use, which then takes seconds, and not at the start
+    num_gpus: float = 0
+    num_cpus: float = 1  # it computes on as many threads, and on one at least
+
+
 class Telemetry(Settings):
     """What a process tells about itself."""
 
@@ -68,6 +91,7 @@ class PlaneSettings(Settings):
     data: str = "./.heliograph"  # folder of journal, token log and payloads
     database: str = Database
     objects: str = Objects
+    index: str = Index
     backlog_limit: int = Backlog
     token_budgets: TokenBudgets = Field(default_factory=dict)
     retention_s: float = RetentionSeconds
@@ -107,9 +131,24 @@ class InferenceSettings(Settings):
     telemetry: Telemetry = Field(default_factory=Telemetry)
 
 
+class EncoderSettings(Settings):
+    """The workers of one encoder."""
+
+    encoder: str
+    telemetry: Telemetry = Field(default_factory=Telemetry)
+
+
 class HistorySettings(Settings):
     """The history service."""
 
+    telemetry: Telemetry = Field(default_factory=Telemetry)
+
+
+class KnowledgeSettings(Settings):
+    """Who indexes and searches the files of vector stores."""
+
+    encoder: str  # that makes vectors of their texts
+    reranker: str = ""  # that puts what was found in its final order; "": none does
     telemetry: Telemetry = Field(default_factory=Telemetry)
 
 
@@ -117,7 +156,9 @@ class IngestionSettings(Settings):
     """The HTTP surface."""
 
     models: list[str]
+    encoder: str = ""  # that of the application `knowledge`; "": there is none, and no files are indexed
     on_demand: list[str] = Field(default_factory=list)  # models that may have no replica until they are asked for
+    encoders: list[str] = Field(default_factory=list)  # embedding models
     tenants: dict[str, str] = Field(default_factory=dict)  # bearer token: tenant; empty: all are `default`
     body_limit_bytes: int = 10 * 1024 * 1024
     file_limit_bytes: int = 512 * 1024 * 1024  # of an upload
@@ -132,11 +173,15 @@ class MonolithSettings(Settings):
     data: str = "./.heliograph"
     database: str = Database
     objects: str = Objects
+    index: str = Index
     backlog_limit: int = Backlog
     token_budgets: TokenBudgets = Field(default_factory=dict)
     retention_s: float = RetentionSeconds
     retention_bytes: int = RetentionBytes
     models: list[str]
+    encoder: str = ""  # that makes vectors of the files in vector stores; "": none are indexed
+    reranker: str = ""  # that puts what was found in its final order; "": none does
+    encoders: list[str] = Field(default_factory=list)
     tenants: dict[str, str] = Field(default_factory=dict)
     body_limit_bytes: int = 10 * 1024 * 1024
     file_limit_bytes: int = 512 * 1024 * 1024  # of an upload
@@ -145,11 +190,19 @@ class MonolithSettings(Settings):
 
 def load_profile(name: str) -> ModelProfile:
     """The profile of a model. Raises FileNotFoundError, naming the known ones, where there is none."""
-    path = CONFIGS / "models" / f"{name}.yaml"
+    return ModelProfile.model_validate(_read("model", CONFIGS / "models" / f"{name}.yaml"))
+
+
+def load_encoder(name: str) -> EncoderProfile:
+    """The profile of an encoder. Raises FileNotFoundError as above."""
+    return EncoderProfile.model_validate(_read("encoder", CONFIGS / "encoders" / f"{name}.yaml"))
+
+
+def _read(kind: str, path: Path) -> dict[str, Any]:
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml")))
-        raise FileNotFoundError(f"no model profile {name!r} in {path.parent}; there are: {known}")
-    return ModelProfile.model_validate({"name": name, **yaml.safe_load(path.read_text())})
+        raise FileNotFoundError(f"no {kind} profile {path.stem!r} in {path.parent}; there are: {known}")
+    return {"name": path.stem, **yaml.safe_load(path.read_text())}
 
 
 def model_cache() -> Path:
@@ -162,6 +215,20 @@ def model_folder(profile: ModelProfile) -> Path:
     """The folder with the model's files, whether or not it is there yet."""
     source = Path(profile.source).expanduser()
     return source if source.is_dir() else model_cache() / profile.name
+
+
+def reading_model(profile: EncoderProfile) -> EncoderProfile:
+    """The encoder whose files these are: that of a `maxsim`'s embedding model, else itself."""
+    return load_encoder(profile.model) if profile.kind == "maxsim" else profile
+
+
+def encoder_folder(profile: EncoderProfile) -> Path:
+    """The folder with an encoder's files, as above. Raises PackageNotFoundError where its package is not installed."""
+    profile = reading_model(profile)
+    if profile.package:
+        return Path(str(distribution(profile.package).locate_file(profile.source)))
+    source = Path(profile.source).expanduser()
+    return source if profile.source and source.is_dir() else model_cache() / profile.name
 
 
 def endpoint_key(profile: ModelProfile) -> str:

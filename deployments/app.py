@@ -177,10 +177,14 @@ def make_ingestion(  # noqa: PLR0913 - one per part
     history: HistoryApi,
     renderer: PromptRenderer,
     on_demand: Container[str] = (),
+    searches: bool = False,
     ports: Ports,
     handle: object = None,
 ) -> IngestionService:
-    """What accepts jobs for these models; those `on_demand` need no worker to be ready. `handle`: of this process."""
+    """What accepts jobs for these models; those `on_demand` need no worker to be ready.
+
+    `searches`: there is knowledge to ask. `handle`: of this process.
+    """
     return IngestionService(
         journal=journal,
         token_log=token_log,
@@ -189,6 +193,7 @@ def make_ingestion(  # noqa: PLR0913 - one per part
         renderer=renderer,
         models=make_cards(models, on_demand),
         ports=ports,
+        searches=searches,
         handle=handle,
     )
 

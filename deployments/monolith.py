@@ -8,11 +8,11 @@ from starlette.types import ASGIApp
 from actors.blobs import Blobs
 from actors.dispatcher import Dispatcher
 from actors.heart import ThreadHeart
-from actors.journal.protocol import Heartbeat, Worker
+from actors.journal.protocol import Heartbeat, Places, Worker
 from actors.naming import TOPIC_SIZE
 from actors.objects import Objects
 from actors.puller import Handler, Lane, Puller
-from actors.shards import blob_folder, file_folder, open_journal, open_token_log
+from actors.shards import open_journal, open_token_log, places_in
 from actors.system import real_ports
 from actors.telemetry.metrics import PrometheusMetrics
 from actors.telemetry.setup import process_telemetry
@@ -37,33 +37,38 @@ from deployments.app import (
     prompting_seat,
 )
 from deployments.batching.worker import BatchWorker
+from deployments.encoders import LocalEncoders, make_embeddings
 from deployments.engines.protocol import Engine
 from deployments.inference.direct import DirectLane
 from deployments.ingestion.app import create_app
 from deployments.ingestion.direct import DirectService
+from deployments.knowledge.knowledge import Knowledge, OpenKnowledge
 from deployments.knowledge.library import open_library
+from deployments.knowledge.removals import Removals
+from deployments.knowledge.vector_stores import NoKnowledge
+from deployments.knowledge_wiring import local_knowledge, posts
 from pipelines.ports import Ports
 
 
 class Monolith:
-    """The whole system in one process, on the event loop that starts it."""
+    """The whole system in one process, on the event loop that starts it.
 
-    def __init__(self, settings: MonolithSettings) -> None:
+    `open_knowledge` opens another index than that of the settings.
+    """
+
+    def __init__(self, settings: MonolithSettings, open_knowledge: OpenKnowledge | None = None) -> None:
         self._settings = settings
         self._telemetry = process_telemetry("heliograph", **settings.telemetry.model_dump())
         folder = Path(settings.data)
         folder.mkdir(parents=True, exist_ok=True)
         self._ports = self._new_ports()
+        places = places_in(folder, Places(objects=settings.objects, indexes=settings.index))
         self._journal = open_journal(
-            folder,
-            ports=self._ports,
-            database=settings.database,
-            objects=settings.objects,
-            limits=limits_of(settings),
+            folder, ports=self._ports, database=settings.database, places=places, limits=limits_of(settings)
         )
         self._log_ports = self._new_ports()
         self._token_log = open_token_log(folder, ports=self._log_ports, database=settings.database)
-        self._blobs = Blobs(self._journal, blob_folder(folder), self._ports.clock)
+        self._blobs = Blobs(self._journal, Path(places.blobs), self._ports.clock)
         self._topics: dict[str, InProcessTopic] = {}
         self._pullers: list[Puller] = []
         self._engines: list[Engine] = []
@@ -82,15 +87,30 @@ class Monolith:
             blobs=self._blobs,
             history=self._history,
             renderer=renderer,
+            searches=bool(settings.encoder),
             ports=self._new_ports(),
         )
         direct = DirectService(lanes=self._lanes, models=settings.models, renderer=renderer, ports=self._new_ports())
+        self._encoders = LocalEncoders(settings.encoders, ports=self._ports)
+        embedding = self._encoders.embedding
         metrics = self._telemetry["metrics"]
-        self._objects = Objects(settings.objects or str(file_folder(folder)))
+        objects = self._objects = Objects(places.objects)
+        self._removals: Removals | None = None
+        if open_knowledge is None and settings.encoder:
+            open_knowledge = local_knowledge(self._encoders, settings.encoder, settings.reranker)
+        self._knowledge = open_knowledge(self._journal, places, self._new_ports()) if open_knowledge else None
         self.app: ASGIApp = create_app(
             self._service,
             direct,
-            open_library(journal=self._journal, objects=self._objects, blobs=self._blobs, ports=self._ports),
+            open_library(
+                journal=self._journal,
+                objects=objects,
+                blobs=self._blobs,
+                knowledge=self._knowledge.api if self._knowledge else NoKnowledge(),
+                encoder=settings.encoder,
+                ports=self._ports,
+            ),
+            make_embeddings(embedding, models=settings.models, ports=self._new_ports()),
             ports=self._ports,
             tenants=settings.tenants,
             body_limit=settings.body_limit_bytes,
@@ -101,10 +121,13 @@ class Monolith:
     async def start(self) -> None:
         """Begin to work."""
         self._dispatcher.start()
+        await self._encoders.start()
         worker = make_prompt_worker(
             self._settings.models, journal=self._journal, blobs=self._blobs, ports=self._new_ports()
         )
         await self._pull(prompting_seat("prompting"), worker)
+        if self._knowledge is not None:
+            await self._start_knowledge(self._knowledge)
         await self._pull(batching_seat("batching"), self._make_batch_worker())
         for name in self._settings.models:
             await self._start_model(load_profile(name))
@@ -115,14 +138,26 @@ class Monolith:
 
     async def stop(self) -> None:
         """Hand back what runs, then let go of everything."""
+        if self._removals is not None:
+            self._removals.stop()
         await asyncio.gather(*(puller.stop() for puller in self._pullers))
         for engine in self._engines:
             await engine.close()
+        self._encoders.close()
         await self._service.close()
         self._dispatcher.stop()
         await self._ports.run_blocking(self._journal.close)  # on their own threads, behind what these still write
         await self._log_ports.run_blocking(self._token_log.close)
         self._telemetry["tracer"].close()
+
+    async def _start_knowledge(self, knowledge: Knowledge) -> None:
+        found = posts(
+            knowledge, worker_id="knowledge", journal=self._journal, blobs=self._blobs, ports=self._new_ports()
+        )
+        for post in found:
+            await self._pull(*post)
+        self._removals = Removals(knowledge.remover, journal=self._journal, ports=self._ports)
+        self._removals.start()
 
     def _make_batch_worker(self) -> BatchWorker:
         return make_batch_worker(

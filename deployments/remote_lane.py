@@ -5,16 +5,10 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 from ray import serve
-from ray.exceptions import RayActorError, RayTaskError
-from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, RequestCancelledError
 
-from deployments.inference.slots import QueueFullError
 from deployments.inference.speech import Batch
-from pipelines.errors import TransientError
+from deployments.remote_faults import RECEIPT_S, call_of
 from pipelines.payloads import Prompt
-
-RECEIPT_S = 10.0  # how long a request waits for a replica: long enough for a busy one, not for a model to load
-START_S = 15.0  # when to come again where a replica has to start first
 
 
 class RemoteLane:
@@ -37,18 +31,11 @@ class RemoteLane:
         """See `DirectApi`."""
         stream = self._handle.remote(prompt, traceparent)
         try:
-            async with asyncio.timeout(self._receipt_s):
-                receipt = await anext(stream)
-            yield receipt
-            async for batch in stream:
-                yield batch
-        except TimeoutError as error:
-            raise TransientError(f"no replica of {self._model} yet", retry_after_s=START_S) from error
-        except RayTaskError as error:
-            raise error.cause from None  # what the replica raised, without Ray's wrapping
-        except BackPressureError as error:
-            raise QueueFullError("Too many requests wait for this model.") from error
-        except (RayActorError, DeploymentUnavailableError, RequestCancelledError) as error:
-            raise TransientError(f"the replica of {self._model} is gone", retry_after_s=1.0) from error
+            with call_of(self._model):
+                async with asyncio.timeout(self._receipt_s):
+                    receipt = await anext(stream)
+                yield receipt
+                async for batch in stream:
+                    yield batch
         finally:
             stream.cancel()  # Serve does not notice a reader that has left

@@ -4,6 +4,7 @@ Every application waits for the shared actors that `plane` makes. A replica's pu
 constructor; Serve tells a replica that it must leave by calling `__del__`.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
@@ -17,7 +18,7 @@ from starlette.types import ASGIApp
 from actors.blobs import Blobs
 from actors.deaths import Home
 from actors.heart import ThreadHeart
-from actors.journal.protocol import Worker
+from actors.journal.protocol import Places, Worker
 from actors.naming import TOPIC_SIZE, journal_name, token_log_name
 from actors.objects import Objects
 from actors.plane import ensure_shard
@@ -51,13 +52,17 @@ from deployments.app import (
     prompting_seat,
 )
 from deployments.autoscaling import scaling_options
+from deployments.encoders import make_embeddings
 from deployments.inference.placement import replica_options
 from deployments.inference.slots import QUEUE
 from deployments.inference.speech import Batch
 from deployments.ingestion.app import create_app
 from deployments.ingestion.direct import DirectService
 from deployments.knowledge.library import open_library
+from deployments.knowledge.vector_stores import NoKnowledge
+from deployments.remote_encoders import RemoteEncoder
 from deployments.remote_history import remote_history
+from deployments.remote_knowledge import RemoteKnowledge
 from deployments.remote_lane import RemoteLane
 from pipelines.payloads import Prompt
 from pipelines.steps import inference_topic
@@ -79,9 +84,9 @@ class Replica:
 
 
 class WorkerReplica(Replica):
-    """A replica that pulls."""
+    """A replica that pulls, from one topic or several."""
 
-    _puller: Puller | None = None
+    _pullers: tuple[Puller, ...] = ()
 
     async def _pull(self, worker: Worker, handler: Handler, line_room: Room | None = None) -> None:
         topic = RayTopic(worker.topic, size=TOPIC_SIZE)
@@ -91,12 +96,11 @@ class WorkerReplica(Replica):
             worker, handler, journal=self._journal, topic=topic, heart=heart, ports=self._ports, lines=lines
         )
         await puller.start()
-        self._puller = puller
+        self._pullers += (puller,)
 
     async def __del__(self) -> None:
-        if self._puller is not None:
-            puller, self._puller = self._puller, None
-            await puller.stop()
+        pullers, self._pullers = self._pullers, ()
+        await asyncio.gather(*(puller.stop() for puller in pullers))
 
 
 class Plane:
@@ -107,7 +111,7 @@ class Plane:
         ensure_shard(
             Path(settings.data).absolute(),
             database=settings.database,
-            objects=settings.objects,
+            places=Places(objects=settings.objects, indexes=settings.index),
             shard=0,
             telemetry=settings.telemetry.model_dump(),
             limits=limits_of(settings),
@@ -205,11 +209,21 @@ class Ingestion(Replica):
             history=remote_history(self._ports),
             renderer=renderer,
             on_demand=settings.on_demand,
+            searches=bool(settings.encoder),
             ports=self._ports,
             handle=replica_identity()[1],
         )
+        encoders = {name: RemoteEncoder.find(name) for name in settings.encoders}
+        self._embeddings = make_embeddings(encoders, models=settings.models, ports=self._ports)
         objects = Objects((await self._journal.info()).places.objects)
-        self._library = open_library(journal=self._journal, objects=objects, blobs=blobs, ports=self._ports)
+        self._library = open_library(
+            journal=self._journal,
+            objects=objects,
+            blobs=blobs,
+            knowledge=RemoteKnowledge.find() if settings.encoder else NoKnowledge(),
+            encoder=settings.encoder,
+            ports=self._ports,
+        )
 
     async def __del__(self) -> None:
         await self._service.close()
@@ -220,6 +234,7 @@ class Ingestion(Replica):
             self._service,
             self._direct,
             self._library,
+            self._embeddings,
             ports=self._ports,
             tenants=self._settings.tenants,
             body_limit=self._settings.body_limit_bytes,

@@ -58,7 +58,7 @@ def _await_running(names: set[str], progress: Callable[[str], None]) -> None:
 def drain(document: dict[str, Any]) -> None:
     """Let the workers hand back what they hold, so that the next start need not wait for their leases."""
     names = [application["name"] for application in document["applications"]]
-    workers = {name for name in names if name.partition(".")[0] in ("prompting", "batching", "inference")}
+    workers = {name for name in names if name.partition(".")[0] in ("prompting", "batching", "knowledge", "inference")}
     client = _get_global_client(raise_if_no_controller_running=False)
     if client is None:
         return  # the start did not get that far

@@ -7,10 +7,21 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable
-from importlib.metadata import distribution
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from configs.settings import CONFIGS, ModelProfile, endpoint_key, load_profile, model_cache, model_folder
+from configs.settings import (
+    CONFIGS,
+    EncoderProfile,
+    ModelProfile,
+    encoder_folder,
+    endpoint_key,
+    load_encoder,
+    load_profile,
+    model_cache,
+    model_folder,
+    reading_model,
+)
 
 Progress = Callable[[str], None]
 
@@ -27,11 +38,14 @@ class ModelSourceError(ValueError):
 def add_model(name: str, source: str | None = None, *, progress: Progress = print) -> Path:
     """The folder with the model's files; fetched or converted at the first call, found at every later one.
 
-    `source` is a folder, a hub's `org/name`, or the name of a packaged model; None takes it from the model's profile.
-    Raises ModelSourceError where it is none of these.
+    `source` is a folder, a hub's `org/name`, or the name of a packaged model; None takes it from the profile of the
+    model or encoder, whose package may hold the folder as it is. Raises ModelSourceError where it is none of these.
     """
     if not _NAME.fullmatch(name):
         raise ModelSourceError(f"not a name for a model: {name!r}")
+    encoder = _encoder(name) if source is None else None
+    if encoder is not None and encoder.package:
+        return _from_package(encoder, progress)
     target = model_cache() / name
     if target.exists():
         progress(f"{name} is already in {target}")
@@ -51,6 +65,23 @@ def all_profiles() -> list[ModelProfile]:
     return [load_profile(path.stem) for path in sorted((CONFIGS / "models").glob("*.yaml"))]
 
 
+def all_encoders() -> list[EncoderProfile]:
+    """The encoders that have a profile, by name."""
+    return [load_encoder(path.stem) for path in sorted((CONFIGS / "encoders").glob("*.yaml"))]
+
+
+def encoder_lack(profile: EncoderProfile) -> str:
+    """The same as `lack` for an encoder."""
+    reader = reading_model(profile)
+    try:
+        folder = encoder_folder(reader)
+    except PackageNotFoundError:
+        return f"the encoder {profile.name} needs the package {reader.package}, which is not installed"
+    if not folder.is_dir():
+        return f"the encoder {profile.name} is not there: run `heliograph model add {reader.name}`"
+    return ""
+
+
 def lack(profile: ModelProfile) -> str:
     """What a model lacks on this machine, and how to give it; "" for nothing."""
     match profile.engine:
@@ -64,11 +95,28 @@ def lack(profile: ModelProfile) -> str:
     return ""
 
 
+def _encoder(name: str) -> EncoderProfile | None:
+    """The profile of the encoder that has this name's files, where there is one."""
+    try:
+        return reading_model(load_encoder(name))
+    except FileNotFoundError:
+        return None
+
+
+def _from_package(encoder: EncoderProfile, progress: Progress) -> Path:
+    if lacks := encoder_lack(encoder):
+        raise ModelSourceError(lacks)
+    folder = encoder_folder(encoder)
+    progress(f"{encoder.name} comes with the package {encoder.package}: there is nothing to add")
+    return folder
+
+
 def _profile_source(name: str) -> str:
     try:
         profile = load_profile(name)
     except FileNotFoundError:
-        return name
+        encoder = _encoder(name)
+        return (encoder.source if encoder else "") or name
     if profile.engine in {"openai", "anthropic"}:
         raise ModelSourceError(f"the model {name} is at another server: there is nothing to add")
     return profile.source or name

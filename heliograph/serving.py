@@ -14,13 +14,13 @@ from typing import Any
 import httpx
 import yaml
 
-from configs.settings import ModelProfile, load_profile
+from configs.settings import ModelProfile, load_encoder, load_profile
 from heliograph.cores import leave_cores_to_engines, note_engine_cores
 from heliograph.data_lock import hold
 from heliograph.errors import StartError
 from heliograph.haproxy import ingress, is_free
 from heliograph.local_ray import end_descendants, local_ray
-from heliograph.models import lack
+from heliograph.models import encoder_lack, lack
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +43,7 @@ def serve(server: Server) -> None:
     """
     document = yaml.safe_load(server.config.read_text())
     note_engine_cores(_profiles(document))
+    _check_encoders(document)
     _take_signals(_interrupt)
     with hold(server.data):
         try:
@@ -109,13 +110,25 @@ def _place(server: Server, options: dict[str, Any]) -> str:
 
 def _profiles(document: dict[str, Any]) -> list[ModelProfile]:
     """Of all models. One that is missing, or its key, is cheaper to notice now than after a minute in a replica."""
-    arguments = [application.get("args", {}) for application in document.get("applications", [document])]
-    names = {name for args in arguments for name in [*args.get("models", []), *filter(None, [args.get("model")])]}
-    profiles = [load_profile(name) for name in sorted(names)]
+    profiles = [load_profile(name) for name in _named(document, "model")]
     for profile in profiles:
         if missing := lack(profile):
             raise StartError(missing)
     return profiles
+
+
+def _check_encoders(document: dict[str, Any]) -> None:
+    """That all are there, as above."""
+    for name in _named(document, "encoder"):
+        if missing := encoder_lack(load_encoder(name)):
+            raise StartError(missing)
+
+
+def _named(document: dict[str, Any], thing: str) -> list[str]:
+    """What all parts of a configuration name as this thing, or in the list of such things."""
+    services = document.get("applications", [{"args": document}])  # the monolith's file is one
+    arguments = [service.get("args", {}) for service in services]
+    return sorted({name for args in arguments for name in [*args.get(f"{thing}s", []), args.get(thing)] if name})
 
 
 def _interrupt(*_: object) -> None:

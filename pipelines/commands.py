@@ -31,7 +31,8 @@ class Submit:
     `max_output_tokens` is what it reserves where its tenant has a token budget. A job that is `attached_to` an
     ingestion session is cancelled with it; another use of its key attaches it anew. `parent` is the job that it goes
     on from, which must have a result that is kept; `context` are the payloads of earlier turns, each referred to once
-    more until this job is removed. `part_of` is the batch or the vector store that takes note of the job's end.
+    more until this job is removed. `part_of` is the batch, or the attachment of a file to a vector store, that takes
+    note of the job's end.
     A line of a batch comes `rendered`, or with the `fault` for which it cannot be: then it fails at once.
     """
 

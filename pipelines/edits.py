@@ -10,6 +10,7 @@ from typing import NamedTuple
 from pipelines.batch_edits import BatchEdit, CreateBatch
 from pipelines.commands import Payload
 from pipelines.jobs import Reference
+from pipelines.vector_edits import VectorEdit
 
 
 class Conversation(NamedTuple):
@@ -246,4 +247,4 @@ ConversationEdit = CreateConversation | UpdateConversation | DeleteConversation 
 TemplateEdit = CreateTemplate | AddVersion | SetDefault | DeleteTemplate
 FileEdit = ReserveFile | CompleteFile | DeleteFile
 UploadEdit = CreateUpload | CompleteUpload | CancelUpload
-Edit = ConversationEdit | TemplateEdit | FileEdit | UploadEdit | CreateBatch | BatchEdit
+Edit = ConversationEdit | TemplateEdit | FileEdit | UploadEdit | VectorEdit | CreateBatch | BatchEdit

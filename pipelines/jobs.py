@@ -118,7 +118,7 @@ class Job:
     conversation: str = ""  # to which it adds a turn
     stored: bool = True  # whether others may go on from it
     deleted: bool = False  # shown to nobody; never true of a stored job
-    part_of: str = ""  # the batch or the vector store that takes note of its end
+    part_of: str = ""  # the batch, or the attachment of a file to a vector store, that takes note of its end
 
     @property
     def continuable(self) -> bool:

@@ -128,7 +128,7 @@ def _indexed(job: Job, outcome: Indexed, now: float) -> Change:
     fact = pb.FileIndexed(
         chunks=outcome.chunks, usage_bytes=outcome.usage_bytes, tokens=outcome.tokens, worker=job.worker
     )
-    return end(job, Status.COMPLETED, [fact], now)
+    return end(replace(job, stored=False), Status.COMPLETED, [fact], now)  # there is nothing more to tell of it
 
 
 def _validated(job: Job, outcome: Validated, now: float) -> Change:

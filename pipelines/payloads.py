@@ -45,6 +45,42 @@ class Grammar(Payload):
     value: str = ""
 
 
+class Passage(Payload):
+    """A piece of a file that was found: characters `start` to `end` of its text, and how well it fits, from 0 to 1."""
+
+    file_id: str
+    filename: str
+    start: int
+    end: int
+    text: str
+    score: float
+    attributes: dict[str, str | float | bool] = Field(default_factory=dict)
+
+
+class Context(Payload):
+    """What was found for a request, the best first."""
+
+    queries: list[str]
+    passages: list[Passage]
+
+
+class Source(Payload):
+    """A passage that stands in a prompt, without its text."""
+
+    file_id: str
+    filename: str
+    start: int
+    end: int
+
+
+class Retrieval(Payload):
+    """What a prompt tells of its retrieval. Sources are numbered from 1, as the prompt numbers them."""
+
+    queries: list[str]
+    sources: list[Source] = Field(default_factory=list)
+    results: list[dict[str, Any]] | None = None  # all that was found, where the client wants to see it
+
+
 class Turn(Payload):
     """An earlier turn of the conversation: the references, as text, of its request and its result."""
 
@@ -95,6 +131,7 @@ class Request(Sampling, Tooling):
     previous_response_id: str | None = None
     conversation: str | None = None
     prompt: dict[str, Any] | None = None  # the template that was used, as the Response repeats it
+    show_results: bool = False  # of a file search
     echo: dict[str, Any] = Field(default_factory=dict)  # further fields that the Response repeats
     custom_id: str | None = None  # of a line of a batch
 
@@ -109,6 +146,7 @@ class Prompt(Sampling, Tooling):
     input_tokens: int = 0  # of the whole prompt; where the engine has no tokenizer, words
     max_tokens: int  # output tokens, after the context's limit was applied
     grammar: Grammar | None = None
+    retrieval: Retrieval | None = None
     priority: int = 0
     metadata: dict[str, str] = Field(default_factory=dict)
     plain: bool = False  # no reasoning and no calls are looked for in the output
@@ -128,3 +166,14 @@ class Result(Payload):
     finish_reason: str
     engine_fingerprint: str
     token_ids: list[int] = Field(default_factory=list)  # of the whole output
+
+
+class IndexRequest(Payload):
+    """What is to be put into a vector store's index: an attachment of a file, cut into chunks of so many tokens."""
+
+    attachment: str
+    store: str
+    file: str
+    filename: str
+    chunk_tokens: int
+    overlap_tokens: int

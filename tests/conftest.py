@@ -23,8 +23,16 @@ from tests.vllm_server import VllmServer  # noqa: E402
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`make acceptance` takes the time for it."""
-    parser.addoption("--every-way", action="store_true", help="every acceptance test on every ingress and client")
+    """`make acceptance` and `make long` take the time for it."""
+    parser.addoption("--long", action="store_true", help="also the tests for which `make test` has no time")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """`make test` has twenty minutes."""
+    if not config.getoption("--long"):
+        left = [item for item in items if item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
 
 
 @pytest.fixture(scope="session")

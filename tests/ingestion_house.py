@@ -13,9 +13,11 @@ from openai import AsyncOpenAI
 from actors.blobs import Blobs
 from actors.journal.disk import Disk
 from actors.journal.journal import Journal
+from actors.journal.limits import DEFAULT_LIMITS, Limits
 from actors.journal.memory import MemoryStore
 from actors.journal.store import Store as JournalStore
 from actors.objects import Objects
+from actors.system import SystemClock
 from actors.token_log.memory import Disk as TokenDisk
 from actors.token_log.memory import MemoryTokenStore
 from actors.token_log.protocol import Append, SealRequest
@@ -28,33 +30,51 @@ from deployments.inference.direct import DirectApi, DirectLane
 from deployments.inference.language import EngineLanguage, Interpreters
 from deployments.inference.slots import Slots
 from deployments.ingestion.app import create_app
-from deployments.ingestion.cards import ModelCard
+from deployments.ingestion.cards import EncoderCard, ModelCard
 from deployments.ingestion.direct import DirectService
 from deployments.ingestion.door import Call
+from deployments.ingestion.embedding_service import EmbeddingService
 from deployments.ingestion.service import IngestionService
-from deployments.knowledge.library import open_library
+from deployments.knowledge.encoding import EncoderApi
+from deployments.knowledge.indexing_worker import IndexingWorker
+from deployments.knowledge.library import Library, open_library
+from deployments.knowledge.scripted import DIMENSIONS, ScriptedEncoder
+from deployments.knowledge.vector_stores import NoKnowledge
 from deployments.prompting.renderer import PromptModel, PromptRenderer
 from deployments.prompting.templates import Templates
 from deployments.prompting.tokenizers import WordCounter
 from events.v1.tokens_pb2 import Chunk
 from pipelines.commands import Failed, Generated, Outcome, Remedy, Rendered
+from pipelines.composer import Composer
 from pipelines.jobs import ClaimedJob, Fault, Status, Usage
-from pipelines.operations import Composer, Piece, span
+from pipelines.operations import Piece, span
 from pipelines.payloads import Message, Request, Result
-from pipelines.ports import Metrics
+from pipelines.ports import Metrics, Ports
+from pipelines.steps import INDEXING_TOPIC
 from tests.factories import INFERENCE, PROMPTING, ManualClock, claim, finish, make_ports, rendered
+from tests.scripted_knowledge import ScriptedKnowledge
 from tests.token_logs import TextComposer
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 CONTEXT = 1000
 PATIENCE_S = 10
-SLOTS = 2  # of the direct lane
+ENCODER = "words"
+SLOTS = 2  # of the direct lane, and of the indexer
 
 
 def renderer() -> PromptRenderer:
     """Prompting's part, for the scripted model: a token is a word."""
     model = PromptModel(context=CONTEXT, default_max_output_tokens=16, tokenizer=WordCounter())
     return PromptRenderer(templates=Templates(CONFIGS / "prompts"), models={"scripted": model})
+
+
+class AheadClock(SystemClock):
+    """The machine's clock, and so many seconds more."""
+
+    ahead_s = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.ahead_s
 
 
 class House:
@@ -71,12 +91,15 @@ class House:
         token_log: type[TokenLog] = TokenLog,
         stores: tuple[JournalStore, TokenStore] | None = None,
         metrics: Metrics | None = None,
+        encoder: str = "scripted",
+        limits: Limits = DEFAULT_LIMITS,
         clock: ManualClock | None = None,
     ) -> None:
-        ports = make_ports(clock)
-        ports = replace(ports, metrics=metrics or ports.metrics)
+        self.clock = AheadClock()
+        ports = make_ports()
+        ports = replace(ports, clock=clock or self.clock, metrics=metrics or ports.metrics)
         journal_store, token_store = stores or (MemoryStore(Disk(uuid="one")), MemoryTokenStore(TokenDisk(uuid="two")))
-        self.journal = journal(journal_store, ports=ports)
+        self.journal = journal(journal_store, ports=ports, limits=limits)
         self.token_log = token_log(token_store, ports=ports)
         self.blobs = Blobs(self.journal, folder, ports.clock)
         self.service = IngestionService(
@@ -107,10 +130,13 @@ class House:
         )
         self.lanes: dict[str, DirectApi] = {"scripted": lane}
         direct = DirectService(lanes=self.lanes, models=self.service.models, renderer=renderer(), ports=ports)
+        self.encoders: dict[str, EncoderApi] = {ENCODER: ScriptedEncoder()}
+        card = EncoderCard(name=ENCODER, dimensions=DIMENSIONS, tokenizer=ScriptedEncoder())
         self.app = create_app(
             self.service,
             direct,
-            open_library(journal=self.journal, objects=self.objects, blobs=self.blobs, ports=ports),
+            self._library(encoder, ports),
+            EmbeddingService(cards={ENCODER: card}, encoders=self.encoders, models=self.service.models, ports=ports),
             ports=ports,
             tenants=tenants,
             body_limit=body_limit,
@@ -120,15 +146,27 @@ class House:
         self.client = httpx.AsyncClient(transport=transport, base_url="http://house")
         self.composers: dict[str, TextComposer] = {}
 
-    def sdk(self) -> AsyncOpenAI:
-        """The real client, strict, on the application without a socket."""
+    def _library(self, encoder: str, ports: Ports) -> Library:
+        self.knowledge = ScriptedKnowledge(self.journal, self.objects, ports)
+        self.indexing = IndexingWorker(self.knowledge, slots=SLOTS, journal=self.journal, blobs=self.blobs, ports=ports)
+        return open_library(
+            journal=self.journal,
+            objects=self.objects,
+            blobs=self.blobs,
+            knowledge=self.knowledge if encoder else NoKnowledge(),
+            encoder=encoder,
+            ports=ports,
+        )
+
+    def sdk(self, *, strict: bool = True) -> AsyncOpenAI:
+        """The real client on the application without a socket."""
         transport = httpx2.ASGITransport(self.app, raise_app_exceptions=False)
         return AsyncOpenAI(
             base_url="http://house/v1",
             api_key="none",
             max_retries=0,
             http_client=httpx2.AsyncClient(transport=transport),
-            _strict_response_validation=True,
+            _strict_response_validation=strict,
         )
 
     async def post(self, **body: Any) -> str:
@@ -209,6 +247,18 @@ class House:
             request = SealRequest(job_id=job.id, status=job.status, fault=job.fault, end=job.end)
             await self.token_log.seal([request])
             await self.journal.mark_sealed([job.id])
+
+    async def index(self) -> None:
+        """Take all files that wait through the indexer."""
+        while claims := await self.claim_files():
+            await self.indexing.handle(claims)
+            async with asyncio.timeout(PATIENCE_S):
+                while self.indexing.held():
+                    await self.indexing.wait_for_slot()
+
+    async def claim_files(self) -> list[ClaimedJob]:
+        """Those that wait for the indexer."""
+        return await self._claim(INDEXING_TOPIC)
 
     async def outcome(self, job: ClaimedJob, outcome: Outcome | Rendered) -> None:
         """Report an outcome."""

@@ -2,8 +2,9 @@
 
 from actors.token_log.protocol import Append, Logged
 from events.v1.tokens_pb2 import Chunk, Operation, Seal
+from pipelines.composer import Composer
 from pipelines.jobs import Status
-from pipelines.operations import Composer, Piece, span
+from pipelines.operations import Piece, span
 from tests.factories import job_id
 
 

@@ -7,6 +7,7 @@ from actors.journal.rows import Budget, EventRow, KeyRow
 from pipelines.batch_edits import Batch
 from pipelines.edits import Conversation, Entry, File, Template, TemplateVersion, Upload
 from pipelines.jobs import DeadLetter, Job
+from pipelines.vector_edits import Attachment, FileBatch, Removal, VectorStore
 
 
 @dataclass(slots=True)
@@ -31,11 +32,17 @@ class Disk:
     versions: dict[str, tuple[TemplateVersion, ...]] = field(default_factory=dict)  # by template
     files: dict[str, File] = field(default_factory=dict)
     uploads: dict[str, Upload] = field(default_factory=dict)
+    vector_stores: dict[str, VectorStore] = field(default_factory=dict)
+    attachments: dict[str, Attachment] = field(default_factory=dict)
+    file_batches: dict[str, FileBatch] = field(default_factory=dict)
+    removals: dict[int, tuple[float, Removal]] = field(default_factory=dict)  # when each is due
+    removals_put: int = 0  # that there ever were
     batches: dict[str, Batch] = field(default_factory=dict)
     schemas: bytes | None = None
 
 
 TABLES = (
     *("jobs", "events", "blobs", "refs", "seals", "keys", "letters", "outbox", "errands", "budgets"),
-    *("conversations", "entries", "templates", "versions", "files", "uploads", "batches"),
+    *("conversations", "entries", "templates", "versions", "files", "uploads"),
+    *("vector_stores", "attachments", "file_batches", "removals", "removals_put", "batches"),
 )

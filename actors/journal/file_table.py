@@ -30,6 +30,9 @@ class FileReader(Protocol):
 class FileTable(FileReader, Protocol):
     """The same in a write transaction."""
 
+    def many(self, files: Sequence[str]) -> list[File]:
+        """Those that have rows."""
+
     def lapsed(self, now: float, limit: int) -> list[File]:
         """Those whose time is over."""
 
@@ -80,6 +83,10 @@ class SqlFiles(SqlFileReader):
         super().__init__(statements)
         self._statements = statements
 
+    def many(self, files: Sequence[str]) -> list[File]:
+        """Those that have rows."""
+        return [File._make(row) for row in self._statements.rows("files", list(files))] if files else []
+
     def lapsed(self, now: float, limit: int) -> list[File]:
         """Those whose time is over."""
         return [File._make(row) for row in self._statements.rows("lapsed_files", now, limit)]
@@ -123,6 +130,10 @@ class MemoryFiles:
     def load_upload(self, upload: str) -> Upload | None:
         """Its row."""
         return self._disk.uploads.get(upload)
+
+    def many(self, files: Sequence[str]) -> list[File]:
+        """Those that have rows."""
+        return [self._disk.files[file] for file in files if file in self._disk.files]
 
     def lapsed(self, now: float, limit: int) -> list[File]:
         """Those whose time is over."""

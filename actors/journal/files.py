@@ -81,13 +81,13 @@ def _new(command: CreateUpload, now: float) -> Upload:
     return Upload(*names, command.size, *times, UploadStatus.PENDING, "")
 
 
-def remove_lapsed_files(transaction: Transaction, now: float, limit: int) -> int:
-    """Remove files whose time is over, how many; and uploads a day after theirs."""
+def remove_lapsed_files(transaction: Transaction, now: float, limit: int) -> list[File]:
+    """Remove files whose time is over, and uploads a day after theirs; the files."""
     transaction.files.remove_uploads(now - RESERVED_S)
     rows = transaction.files.lapsed(now, limit)
     if rows:
         _remove(transaction, rows, now)
-    return len(rows)
+    return rows
 
 
 def _remove(transaction: Transaction, rows: list[File], now: float) -> None:

@@ -158,7 +158,7 @@ class Journal(Reads):
         return await self._answers(batch)
 
     async def edit(self, batch: Sequence[Edit]) -> list[Answer]:
-        """Make, change and forget conversations, templates and files."""
+        """Make, change and forget conversations, templates, files and vector stores."""
         return await self._answers(batch)
 
     async def orphan(self, worker_id: str, *, crashed: bool) -> None:

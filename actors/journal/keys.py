@@ -52,6 +52,25 @@ class Keys:
         return self._transaction.drop_keys(self._now - KEY_LIFETIME_S, limit)
 
 
+class ObjectKeys:
+    """The keys of creates that make no job: each names what it has made."""
+
+    def __init__(self, transaction: Transaction, now: float) -> None:
+        self._transaction = transaction
+        self._now = now
+
+    def used(self, tenant: str, key: Key | None) -> KeyRow | None:
+        """The earlier use of this key."""
+        names = [_name(tenant, key)] if key else []
+        return next(iter(self._transaction.keys(names, self._now - KEY_LIFETIME_S)), None)
+
+    def put(self, tenant: str, key: Key | None, made: str) -> None:
+        """This key, where there is one, has made this."""
+        if key is not None:
+            row = KeyRow(_name(tenant, key), tenant, key.fingerprint, made, self._now)
+            self._transaction.put_keys([row])
+
+
 def replay(used: KeyRow, command: Submit, job: Job) -> Answer:
     """What a second use of a key is answered."""
     if command.key is not None and used.fingerprint != command.key.fingerprint:

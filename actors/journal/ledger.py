@@ -22,6 +22,7 @@ from actors.journal.retention import prune
 from actors.journal.store import Transaction
 from actors.journal.templates import edit_template
 from actors.journal.upkeep import Upkeep
+from actors.journal.vector_stores import VectorStores, jobs_of
 from pipelines import transitions
 from pipelines.batch_edits import BatchEdit, CreateBatch
 from pipelines.changes import Change
@@ -43,10 +44,11 @@ from pipelines.commands import (
     Verdict,
     WindDown,
 )
-from pipelines.edits import ConversationEdit, Edit, FileEdit, TemplateEdit, UploadEdit
+from pipelines.edits import ConversationEdit, DeleteFile, Edit, FileEdit, TemplateEdit, UploadEdit
 from pipelines.jobs import ClaimedJob, Reference, StepState
 from pipelines.outcomes import payload_of, settle
 from pipelines.steps import LINE
+from pipelines.vector_edits import VectorEdit
 
 Reply = Answer | list[ClaimedJob] | int  # the number of what was pruned, or abandoned
 
@@ -75,6 +77,7 @@ class Ledger:
         self._budgets = Budgets(transaction, token_budgets)
         self._conversations = Conversations(transaction, now)
         self._draft = Draft(transaction, now=now, new_id=new_id, on_end=self._settle)
+        self._vectors = VectorStores(transaction, self._draft, now)
         self._batches = Batches(transaction, self._draft, now)
         self._upkeep = Upkeep(transaction, self._draft, now=now, random=random)
         self.effects: Effects = self._draft.effects  # once the batch has committed
@@ -95,8 +98,9 @@ class Ledger:
             CloseErrands: self._close_errands,
             **dict.fromkeys(get_args(ConversationEdit), lambda edit: self._conversations.edit(edit, self._draft)),
             **dict.fromkeys(get_args(TemplateEdit), lambda edit: edit_template(transaction.templates, edit, now)),
-            **dict.fromkeys(get_args(FileEdit), lambda edit: edit_file(transaction, edit, now)),
+            **dict.fromkeys(get_args(FileEdit), self._edit_file),
             **dict.fromkeys(get_args(UploadEdit), lambda edit: edit_upload(transaction, edit, now)),
+            **dict.fromkeys(get_args(VectorEdit), self._edit_vectors),
             CreateBatch: self._create_batch,
             **dict.fromkeys(get_args(BatchEdit), self._batches.edit),
         }
@@ -108,12 +112,14 @@ class Ledger:
         self._batches.flush()
         self._flush()
         self._budgets.flush()
+        self._vectors.flush()
         return replies
 
     def _prepare(self, commands: Sequence[Command | Edit]) -> None:
         """Read at once what the commands name."""
         of_keys = self._keys.load(list(submits(commands)))
         self._draft.load(dict.fromkeys([*named(commands), *of_keys]))
+        self._vectors.load(self._draft.jobs.values())
         self._forget_keys()
         redriven = [command.job_id for command in commands if isinstance(command, Redrive)]
         self._draft.letters.update((letter.job_id, letter) for letter in self._transaction.dead_letters(redriven))
@@ -242,6 +248,7 @@ class Ledger:
             if change.job.rendered is not None:
                 self._draft.refer(dead.tenant, [change.job.rendered])
             self._conversations.hold(self._draft.add(change))
+            self._vectors.renew(change.job)
             self._draft.put_letter(letter)
         return Answer(Verdict.DONE, job_id=letter.redriven_as)
 
@@ -266,7 +273,9 @@ class Ledger:
         self._draft.forget(pruned)
         self._forget_keys()
         lapsed = remove_lapsed_files(self._transaction, self._now, command.limit)
-        return max(len(pruned), self._keys.drop_old(command.limit), lapsed)
+        self._vectors.drop_files([file.id for file in lapsed])
+        taken = self._vectors.prune(command.limit)
+        return max(len(pruned), self._keys.drop_old(command.limit), len(lapsed), taken)
 
     def _mark_sealed(self, command: MarkSealed) -> Answer:
         self._draft.seal(command.job_ids)
@@ -277,10 +286,23 @@ class Ledger:
         self._transaction.postpone_errands(command.postponed, command.due_at)
         return Answer(Verdict.DONE)
 
+    def _edit_file(self, command: FileEdit) -> Answer:
+        answer = edit_file(self._transaction, command, self._now)
+        if isinstance(command, DeleteFile) and answer.verdict is Verdict.DONE:
+            self._vectors.drop_files([command.file])
+        return answer
+
+    def _edit_vectors(self, command: VectorEdit) -> Answer:
+        if (jobs := jobs_of(command)) > max(0, self._room):
+            return Answer(Verdict.FULL)
+        self._room -= jobs
+        return self._vectors.edit(command)
+
     def _settle(self, change: Change) -> None:
         """The job has just ended."""
         self._budgets.settle(change.job)
         self._conversations.settle(change.job, self._draft)
+        self._vectors.settle(change)
         self._batches.settle(change)
 
     def _forget_keys(self) -> None:

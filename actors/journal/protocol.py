@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
+from actors.journal.vector_queries import Question
 from pipelines.batch_edits import Batch, BatchQuery, LineQuery
 from pipelines.commands import Answer, Cancel, Claim, Delete, Finish, Redrive, Submit
 from pipelines.edits import Conversation, Edit, Entry, File, Template, TemplateVersion, Upload
 from pipelines.jobs import ClaimedJob, DeadLetter, Job, Reference, Status
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +61,13 @@ class Heartbeat(NamedTuple):
 class Places(NamedTuple):
     """Where is what a store does not hold; "" where there is nothing of the kind.
 
-    `blobs` is the folder of payloads that are too large for it, `objects` the folder or URL of clients' files.
+    `blobs` is the folder of payloads that are too large for it, `objects` the folder or URL of clients' files, and
+    `indexes` that of the chunks of those in vector stores.
     """
 
     blobs: str = ""
     objects: str = ""
+    indexes: str = ""
 
 
 NOWHERE = Places()
@@ -161,7 +166,7 @@ class JournalApi(Protocol):
         """Do dead letters again. Each answer names the new job, or the one that an earlier redrive has made."""
 
     async def edit(self, batch: Sequence[Edit]) -> list[Answer]:
-        """Make, change and forget conversations, templates, files and batches."""
+        """Make, change and forget conversations, templates, files, vector stores and batches."""
 
     async def conversation(self, tenant: str, conversation: str) -> Conversation | None:
         """A conversation by id; None for an unknown one and another tenant's."""
@@ -183,6 +188,9 @@ class JournalApi(Protocol):
 
     async def upload(self, tenant: str, upload: str) -> tuple[Upload, list[File]] | None:
         """An upload with the parts that are stored; None for an unknown one and another tenant's."""
+
+    async def ask(self, question: Question[T]) -> T:
+        """The answer to a question about vector stores. Raises what the question says."""
 
     async def batches(self, query: BatchQuery) -> list[Batch]:
         """At most `limit` batches behind the cursor, or the one that is asked for."""

@@ -8,6 +8,7 @@ from actors.journal.errands import Errand
 from actors.journal.files import status_of
 from actors.journal.protocol import DeadLetterQuery, FileQuery, JobQuery
 from actors.journal.store import Store
+from actors.journal.vector_queries import Question
 from actors.stores import read_from
 from pipelines.batch_edits import Batch, BatchQuery, LineQuery
 from pipelines.commands import INLINE_BYTES
@@ -88,6 +89,11 @@ class Reads:
         parts = await self._read(lambda: self._store.files.parts(upload))
         status = status_of(row, self._ports.clock.now())
         return row._replace(status=status), [part for part in parts if part.size is not None]
+
+    async def ask(self, question: Question[T]) -> T:
+        """The answer to a question about vector stores."""
+        now = self._ports.clock.now()
+        return await self._read(lambda: question.read(self._store.vectors, now))
 
     async def batches(self, query: BatchQuery) -> list[Batch]:
         """A page of a tenant's batches, or one of them."""

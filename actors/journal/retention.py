@@ -12,14 +12,15 @@ from typing import Any, NamedTuple
 from actors.journal.envelopes import context_of, open_envelope
 from actors.journal.errands import Errand, ErrandKind
 from actors.journal.store import Transaction
-from events.v1.events_pb2 import JobDeadLettered, JobFailed, JobRetried, JobSubmitted
+from events.v1.events_pb2 import JobDeadLettered, JobFailed, JobRetried, JobSubmitted, RerankingSkipped
 from pipelines.commands import INLINE_BYTES, Prune
 from pipelines.jobs import Job, Reference
 
 MONTH_S = 30 * 86400.0
 JOB_BYTES = 4096  # about what rows, events and indexes of one job take, without its payloads
 UNSTORED_S = 60.0  # that a job which is not stored is kept after its end
-_REFERRING = (b"JobSubmitted", b"JobRetried", b"JobFailed", b"JobDeadLettered")  # to a context, or to a traceback
+_FAULTS = (JobRetried, JobFailed, JobDeadLettered, RerankingSkipped)  # they may refer to a traceback
+_REFERRING = (b"JobSubmitted", *(fault.DESCRIPTOR.name.encode() for fault in _FAULTS))
 
 
 class Retention(NamedTuple):
@@ -53,7 +54,7 @@ def prune(transaction: Transaction, command: Prune, now: float) -> list[Job]:
     jobs = [*discarded, *_superfluous(others, command.finished_until, surplus)][: command.limit]
     if jobs:
         events = transaction.remove_jobs([job.id for job in jobs])
-        gone = transaction.release(_references(jobs, events))
+        gone = transaction.release(references(jobs, events))
         transaction.put_errands([*_forget(jobs), *unlink(gone)], now)
     return jobs
 
@@ -66,7 +67,7 @@ def _superfluous(oldest: Sequence[Job], until: float, surplus: int) -> Iterator[
         yield job
 
 
-def _references(jobs: Sequence[Job], events: Iterable[tuple[str, bytes]]) -> Counter[tuple[str, Reference]]:
+def references(jobs: Sequence[Job], events: Iterable[tuple[str, bytes]]) -> Counter[tuple[str, Reference]]:
     """What these jobs referred to, and how often: each was counted when it was put."""
     counts: Counter[tuple[str, Reference]] = Counter()
     for job in jobs:
@@ -85,7 +86,7 @@ def _said(fact: Any) -> Iterator[Reference]:
     """The references of an event that stand in no column of its job."""
     if isinstance(fact, JobSubmitted):
         yield from context_of(fact)
-    elif isinstance(fact, (JobRetried, JobFailed, JobDeadLettered)) and fact.error.HasField("traceback"):
+    elif isinstance(fact, _FAULTS) and fact.error.HasField("traceback"):
         yield Reference(fact.error.traceback.hash, fact.error.traceback.size)
 
 

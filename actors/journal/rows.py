@@ -57,10 +57,16 @@ CHANGING = (  # what never changes after the insert is left out, so the index on
     "failures", "crashes", "lone_crashes", "suspects", "step_deadline_at", "attached_to", "stored", "deleted",
     "context", "step_ends_at",
 )  # fmt: skip
+_COUNTS = "in_progress, completed, failed, cancelled"
 FRAGMENTS = {  # what the braces in the queries stand for
     "job": ", ".join(COLUMNS),
     "job_values": ", ".join("?" for _ in COLUMNS),
     "job_changes": ", ".join(f"{name} = ?" for name in CHANGING),
+    "vector_store": "id, tenant, name, description, metadata, expires_after_days, created_at, last_active_at, deleted, "
+    f"ends_at, version, shrunk, usage_bytes, {_COUNTS}",
+    "attachment": "id, store, file, tenant, filename, attributes, chunk_tokens, overlap_tokens, status, created_at, "
+    "job, file_batch, usage_bytes, error_code, error_message, version",
+    "file_batch": f"id, tenant, store, created_at, is_cancelled, {_COUNTS}",
 }
 
 

@@ -12,6 +12,7 @@ from actors.journal.conversation_table import (
 )
 from actors.journal.disk import Disk
 from actors.journal.file_table import FileReader, FileTable, MemoryFiles, SqlFileReader, SqlFiles
+from actors.journal.memory_vectors import MemoryVectors
 from actors.journal.template_table import (
     MemoryTemplates,
     SqlTemplateReader,
@@ -19,9 +20,10 @@ from actors.journal.template_table import (
     TemplateReader,
     TemplateTable,
 )
+from actors.journal.vector_table import SqlVectorReader, SqlVectors, VectorReader, VectorTable
 from actors.stores import Reader, Statements
 
-SQL_FILES = ("conversations", "templates", "files", "batches")  # in `sql/`
+SQL_FILES = ("conversations", "templates", "files", "vectors", "batches")  # in `sql/`
 
 
 class SideReaders(Protocol):
@@ -30,6 +32,7 @@ class SideReaders(Protocol):
     conversations: ConversationReader
     templates: TemplateReader
     files: FileReader
+    vectors: VectorReader
     batches: BatchReader
 
 
@@ -39,6 +42,7 @@ class SideTables(Protocol):
     conversations: ConversationTable
     templates: TemplateTable
     files: FileTable
+    vectors: VectorTable
     batches: BatchTable
 
 
@@ -49,6 +53,7 @@ class SqlSideReaders:
         self.conversations: ConversationReader = SqlConversationReader(reader)
         self.templates: TemplateReader = SqlTemplateReader(reader)
         self.files: FileReader = SqlFileReader(reader)
+        self.vectors: VectorReader = SqlVectorReader(reader)
         self.batches: BatchReader = SqlBatchReader(reader)
 
 
@@ -59,6 +64,7 @@ class SqlSideTables:
         self.conversations: ConversationTable = SqlConversations(statements)
         self.templates: TemplateTable = SqlTemplates(statements)
         self.files: FileTable = SqlFiles(statements)
+        self.vectors: VectorTable = SqlVectors(statements)
         self.batches: BatchTable = SqlBatches(statements)
 
 
@@ -69,6 +75,7 @@ class MemorySideReaders:
         self.conversations: ConversationReader = MemoryConversations(disk)
         self.templates: TemplateReader = MemoryTemplates(disk)
         self.files: FileReader = MemoryFiles(disk)
+        self.vectors: VectorReader = MemoryVectors(disk)
         self.batches: BatchReader = MemoryBatches(disk)
 
 
@@ -79,4 +86,5 @@ class MemorySideTables:
         self.conversations: ConversationTable = MemoryConversations(disk)
         self.templates: TemplateTable = MemoryTemplates(disk)
         self.files: FileTable = MemoryFiles(disk)
+        self.vectors: VectorTable = MemoryVectors(disk)
         self.batches: BatchTable = MemoryBatches(disk)

@@ -16,7 +16,8 @@ from actors.token_log.protocol import Append, AppendVerdict, Logged, SealRequest
 from actors.token_log.store import Head, Row, Transaction
 from events.v1.events_pb2 import Error
 from events.v1.tokens_pb2 import Chunk, Operation, Seal, Terminal
-from pipelines.operations import closing, cut, replay, span
+from pipelines.composer import closing
+from pipelines.operations import cut, replay, span
 
 
 class Open(NamedTuple):

@@ -20,7 +20,7 @@ from deployments.batching.lines import Ask, BadLineError, LineReader, Problem, S
 from deployments.batching.survey import Survey
 from deployments.ingestion.cards import ModelCard
 from deployments.ingestion.resolver import Resolver
-from deployments.prompting.past import NO_PAST, Past, fetch_pasts
+from deployments.prompting.past import NO_PAST, Asked, Past, fetch_pasts
 from pipelines.batch_edits import (
     Batch,
     BatchQuery,
@@ -155,7 +155,7 @@ class Validator:
                 yield _Draft(number, ask, await self._rendered(row.tenant, ask))
 
     async def _rendered(self, tenant: str, ask: Ask) -> Prompt | Fault:
-        past = (await fetch_pasts(self._blobs, [(tenant, ask.request)]))[0] if ask.request.context else NO_PAST
+        past = (await fetch_pasts(self._blobs, [Asked(tenant, ask.request)]))[0] if ask.request.context else NO_PAST
         try:
             if ask.raw is not None:
                 return self._renderer.raw(ask.request, ask.raw)

@@ -3,11 +3,12 @@
 Every field that the API knows is there in every Response, so that strict clients can read it.
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from events.ids import milliseconds_of
-from events.v1.tokens_pb2 import Logprob
+from events.v1.tokens_pb2 import Citation, Logprob
 from pipelines.jobs import Fault, Job, Status, Usage
 from pipelines.operations import Item, Kind
 from pipelines.payloads import Request
@@ -107,7 +108,9 @@ def item_object(item: Item) -> dict[str, Any]:
     status = item.status or Status.IN_PROGRESS.value
     match item.kind:
         case Kind.MESSAGE:
-            part = {"type": "output_text", "text": item.text, "annotations": [], "logprobs": _logprobs(item.logprobs)}
+            annotations = [annotation_object(citation) for citation in item.citations]
+            logprobs = _logprobs(item.logprobs)
+            part = {"type": "output_text", "text": item.text, "annotations": annotations, "logprobs": logprobs}
             return {"id": item.item_id, "type": "message", "role": "assistant", "status": status, "content": [part]}
         case Kind.REASONING:
             thought = {"type": "reasoning_text", "text": item.text}
@@ -121,6 +124,20 @@ def item_object(item: Item) -> dict[str, Any]:
                 "name": item.name,
                 "arguments": item.text,
             }
+        case Kind.FILE_SEARCH:
+            found = json.loads(item.text) if item.text else {"queries": [], "results": None}
+            return {"id": item.item_id, "type": "file_search_call", "status": status, **found}
+
+
+def annotation_object(citation: Citation) -> dict[str, Any]:
+    """A citation in OpenAI's shape. `source` is ours: which characters of the file's text are cited."""
+    return {
+        "type": "file_citation",
+        "file_id": citation.file_id,
+        "filename": citation.filename,
+        "index": citation.position,
+        "source": {"start": citation.start, "end": citation.end},
+    }
 
 
 def logprob_object(logprob: Logprob) -> dict[str, Any]:

@@ -11,6 +11,7 @@ How a stream ends, by what is open when its job does:
     message         output_text.done, content_part.done, output_item.done, TERMINALS[status]
     reasoning       reasoning_text.done, content_part.done, output_item.done, TERMINALS[status]
     function call   function_call_arguments.done, output_item.done, TERMINALS[status]
+    file search     file_search_call.completed, output_item.done, TERMINALS[status]
 
 The item's status is `completed` where the job is completed, and `incomplete` elsewhere.
 """
@@ -20,8 +21,8 @@ from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
-from deployments.history.responses import item_object, logprob_object, skeleton
-from events.v1.tokens_pb2 import CloseItem, Delta, Logprob, OpenItem, Operation, Seal
+from deployments.history.responses import annotation_object, item_object, logprob_object, skeleton
+from events.v1.tokens_pb2 import Annotate, CloseItem, Delta, Logprob, OpenItem, Operation, Seal
 from pipelines.jobs import Status
 from pipelines.operations import Item, Kind, item_of
 from pipelines.payloads import Request
@@ -117,9 +118,16 @@ class Scribe:
                 return _numbered(number, _opening(operation.open_item))
             case "close_item":
                 return _numbered(number, _closing(operation.close_item))
+            case "annotate":
+                return _numbered(number, [self._annotation(operation.annotate)])
             case "in_progress":
                 return [self._lifecycle(number, "response.in_progress", Status.IN_PROGRESS)]
         return []
+
+    def _annotation(self, annotate: Annotate) -> tuple[str, dict[str, Any]]:
+        place = {"item_id": self._opened[annotate.index].item_id, "output_index": annotate.index, "content_index": 0}
+        added = {"annotation_index": annotate.number, "annotation": annotation_object(annotate.citation)}
+        return "response.output_text.annotation.added", {**place, **added}
 
     def _lifecycle(self, number: int, kind: str, status: Status) -> StreamFrame:
         return _frame(number, kind, {"response": self.snapshot(status)})
@@ -157,6 +165,11 @@ def _likely_end(logprobs: Iterable[Logprob]) -> bytes:
 
 def _opening(opened: OpenItem) -> Iterable[tuple[str, dict[str, Any]]]:
     item = item_object(Item(kind=Kind(opened.kind), item_id=opened.item_id, name=opened.name, call_id=opened.call_id))
+    if opened.kind == Kind.FILE_SEARCH:
+        yield "response.output_item.added", {"output_index": opened.index, "item": item}
+        for state in ("in_progress", "searching"):
+            yield f"response.file_search_call.{state}", {"item_id": opened.item_id, "output_index": opened.index}
+        return
     if not SHAPES[Kind(opened.kind)].part:
         yield "response.output_item.added", {"output_index": opened.index, "item": item}
         return
@@ -166,9 +179,13 @@ def _opening(opened: OpenItem) -> Iterable[tuple[str, dict[str, Any]]]:
 
 
 def _closing(close: CloseItem) -> Iterable[tuple[str, dict[str, Any]]]:
-    shape = SHAPES[Kind(close.kind)]
     item = item_object(item_of(close))
     place: dict[str, Any] = {"item_id": close.item_id, "output_index": close.index}
+    if close.kind == Kind.FILE_SEARCH:
+        yield "response.file_search_call.completed", place
+        yield "response.output_item.done", {"output_index": close.index, "item": item}
+        return
+    shape = SHAPES[Kind(close.kind)]
     if shape.part:
         place["content_index"] = 0
     whole: dict[str, Any] = {shape.whole: close.text}

@@ -8,16 +8,13 @@ from google.protobuf.message import Message
 
 from events.v1.events_pb2 import Envelope
 from pipelines.jobs import Job
+from pipelines.steps import GENERATE, RESPONDING
 
 
-def links(job_id: str) -> dict[str, str]:
+def links(job_id: str, pipeline: str = GENERATE) -> dict[str, str]:
     """Where a job's views are."""
-    return {
-        "self": f"/jobs/{job_id}",
-        "events": f"/jobs/{job_id}/events",
-        "stream": f"/jobs/{job_id}/stream",
-        "response": f"/v1/responses/{job_id}",
-    }
+    views = {"self": f"/jobs/{job_id}", "events": f"/jobs/{job_id}/events", "stream": f"/jobs/{job_id}/stream"}
+    return views | {"response": f"/v1/responses/{job_id}"} if pipeline in RESPONDING else views
 
 
 def job_view(job: Job) -> dict[str, Any]:
@@ -34,7 +31,7 @@ def job_view(job: Job) -> dict[str, Any]:
         "started_at": job.started_at,
         "finished_at": job.finished_at,
         "error": {"code": job.fault.code, "message": job.fault.message} if job.fault else None,
-        "links": links(job.id),
+        "links": links(job.id, job.pipeline),
     }
 
 

@@ -38,7 +38,12 @@ class Generator:
             return logged_output(state, self._interpreters.make(prompt) if self._made(state) else None)
         self._check(state)
         transcript = Transcript(
-            claim, state, engine=self._engine, interpreter=self._interpreters.make(prompt), writer=self._writer
+            claim,
+            state,
+            engine=self._engine,
+            interpreter=self._interpreters.make(prompt),
+            writer=self._writer,
+            retrieval=prompt.retrieval,
         )
         try:
             await self._fill(transcript, _generation(claim, prompt, state), self._pace(claim))

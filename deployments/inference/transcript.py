@@ -13,8 +13,10 @@ from actors.token_log.writer import TokenLogWriter
 from deployments.engines.protocol import Engine, Tokens
 from deployments.inference.interpreter import Interpreter, merged
 from events.v1.tokens_pb2 import Operation
+from pipelines.composer import Composer
 from pipelines.jobs import ClaimedJob, Status, Usage
-from pipelines.operations import Composer, Item, LogState, Piece
+from pipelines.operations import Item, LogState, Piece
+from pipelines.payloads import Retrieval
 from pipelines.steps import FIRST_OPERATION, LINE
 
 STOP = "stop"
@@ -51,11 +53,13 @@ class Transcript:
         engine: Engine,
         interpreter: Interpreter,
         writer: TokenLogWriter,
+        retrieval: Retrieval | None = None,
     ) -> None:
         self._claim = claim
         self._fingerprint = engine.fingerprint
         self._writer = writer
-        self._composer = Composer(claim.job_id, state)
+        self._retrieval = retrieval
+        self._composer = Composer(claim.job_id, state, retrieval.sources if retrieval else ())
         self._interpreter = interpreter
         self._interpreter.push(state.token_ids)
         self._ids = list(state.token_ids)
@@ -96,8 +100,14 @@ class Transcript:
         return self._output
 
     def _compose(self) -> list[Operation]:
-        pieces, self._pieces = merged(self._pieces), []
-        return [*self._composer.begin(), *(operation for piece in pieces for operation in self._composer.say(piece))]
+        operations = self._composer.begin()
+        if self._retrieval is not None:
+            operations += self._composer.show_search(found_text(self._retrieval))
+            self._retrieval = None
+        for piece in merged(self._pieces):
+            operations += self._composer.say(piece)
+        self._pieces = []
+        return operations
 
     def _finish(self, reason: str, usage: Usage | None) -> None:
         self._pieces += self._interpreter.flush()
@@ -144,6 +154,11 @@ def logged_output(state: LogState, interpreter: Interpreter | None) -> Output:
         end=state.next_sequence - 1,
         engine_fingerprint=state.engine_fingerprint,
     )
+
+
+def found_text(retrieval: Retrieval) -> str:
+    """What the log has of a search."""
+    return retrieval.model_dump_json(include={"queries", "results"})
 
 
 def status_of(finish_reason: str) -> Status:

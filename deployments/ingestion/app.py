@@ -14,6 +14,8 @@ from deployments.ingestion.completions import completion_routes
 from deployments.ingestion.conversations import conversation_routes
 from deployments.ingestion.dead_letters import dead_letter_routes
 from deployments.ingestion.direct import DirectService
+from deployments.ingestion.embedding_service import EmbeddingService
+from deployments.ingestion.embeddings import embedding_routes
 from deployments.ingestion.files import file_routes
 from deployments.ingestion.jobs import generate_route, job_routes
 from deployments.ingestion.middleware import Authentication, BodyLimit, Identity
@@ -25,19 +27,22 @@ from deployments.ingestion.service import GENERATE_PATH, IngestionService
 from deployments.ingestion.socket import socket_route
 from deployments.ingestion.stream import stream_route
 from deployments.ingestion.uploads import upload_routes
+from deployments.ingestion.vector_files import vector_file_routes
+from deployments.ingestion.vector_stores import vector_store_routes
 from deployments.knowledge.library import Library
 from pipelines.ports import Ports
 
 NATIVE_ROUTES = (job_routes, dead_letter_routes, stream_route)
-OPENAI_ROUTES = (response_routes, conversation_routes, prompt_routes, openai_routes)
+OPENAI_ROUTES = (response_routes, conversation_routes, prompt_routes)
 DEFAULT_BODY_LIMIT = 10 * 1024 * 1024
 DEFAULT_FILE_LIMIT = 512 * 1024 * 1024
 
 
-def create_app(
+def create_app(  # noqa: PLR0913 - one per part
     service: IngestionService,
     direct: DirectService,
     library: Library,
+    embeddings: EmbeddingService,
     *,
     ports: Ports,
     tenants: Mapping[str, str] | None = None,
@@ -53,9 +58,13 @@ def create_app(
     app.include_router(socket_route(service, limit=body_limit))
     for direct_routes in (chat_routes, completion_routes):
         app.include_router(direct_routes(direct))
+    app.include_router(openai_routes(service, embeddings.cards))
+    app.include_router(embedding_routes(embeddings))
     app.include_router(file_routes(library.files, library.batches))
     app.include_router(batch_routes(library.batches))
     app.include_router(upload_routes(library.uploads))
+    app.include_router(vector_store_routes(library.stores))
+    app.include_router(vector_file_routes(library.store_files))
     app.include_router(probe_routes(service, exposition))
     errors.install(app)
     accepted = {"responses": {"202": {"description": "It is on disk"}}}

@@ -58,7 +58,7 @@ class ChatChunks:
                 return {"content": piece.text}
             case Kind.REASONING:
                 return {"reasoning_content": piece.text}
-            case Kind.FUNCTION_CALL:
+            case _:
                 return {"tool_calls": [self._call(piece)]}
 
     def _call(self, piece: Piece) -> dict[str, Any]:

@@ -6,30 +6,19 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from deployments.ingestion.bodies import refusal
 from deployments.ingestion.direct_body import DirectBody, Unsupported
+from deployments.ingestion.texts import Ids, Text, TextOrIds, as_list, kind_of
 from pipelines.payloads import Request
 
 DEFAULT_MAX_TOKENS = 16  # OpenAI's
 MOST_GENERATIONS = 128  # prompts times `n`
-_TokenId = Annotated[int, Field(ge=0, lt=2**31)]
-_Text = Annotated[str, Field(min_length=1)]
-_Ids = Annotated[list[_TokenId], Field(min_length=1)]
-
-
-def _kind(value: Any) -> str | None:
-    if isinstance(value, str):
-        return "<string>"
-    if not isinstance(value, list) or not value:
-        return None
-    return {str: "<strings>", int: "<ids>", list: "<lists>"}.get(type(value[0]))
-
 
 Prompts = Annotated[
-    Annotated[_Text, Tag("<string>")]
-    | Annotated[list[_Text], Tag("<strings>")]
-    | Annotated[_Ids, Tag("<ids>")]
-    | Annotated[list[_Ids], Tag("<lists>")],
+    Annotated[Text, Tag("<string>")]
+    | Annotated[list[Text], Tag("<strings>")]
+    | Annotated[Ids, Tag("<ids>")]
+    | Annotated[list[Ids], Tag("<lists>")],
     Discriminator(
-        _kind,
+        kind_of,
         custom_error_type="invalid_value",
         custom_error_message="'prompt' is a text, token ids, or a list of either, and not empty.",
     ),
@@ -54,11 +43,9 @@ class CompletionBody(DirectBody):
         return self
 
     @property
-    def prompts(self) -> list[str | list[int]]:
+    def prompts(self) -> list[TextOrIds]:
         """Each one, as text or as token ids."""
-        one = isinstance(self.prompt, str) or isinstance(self.prompt[0], int)
-        prompts: list[Any] = [self.prompt] if one else list(self.prompt)
-        return prompts
+        return as_list(self.prompt)
 
     def request(self, **more: Any) -> Request:
         """What is rendered with each prompt; `more` are further fields, which win."""

@@ -56,10 +56,12 @@ async def chunked(
         yield [end([lasts[index] for index in sorted(lasts)])]
 
 
-async def object_reply(request: Request, work: Coroutine[Any, Any, Object]) -> Response:
-    """What the work results in, as JSON."""
+async def object_reply(request: Request, work: Coroutine[Any, Any, Object | bytes]) -> Response:
+    """What the work results in, as JSON; bytes are JSON already."""
     result = await while_present(request.receive, work)
-    return Response(status_code=_GONE) if result is None else json_reply(result)
+    if result is None:
+        return Response(status_code=_GONE)
+    return Response(result, media_type="application/json") if isinstance(result, bytes) else json_reply(result)
 
 
 class StreamReply(Response):

@@ -87,8 +87,10 @@ def _document(app: FastAPI, plain: Mapping[str, dict[str, Any]]) -> dict[str, An
 
 
 def _widen(schemas: Mapping[str, Any]) -> None:
-    """OpenAI takes files for evals, and its client's type of a file does not know of them."""
+    """What its client's types do not know, and OpenAI does: files for evals, and vectors in base64."""
     schemas["openai.FileObject"]["properties"]["purpose"]["enum"].append("evals")
+    vector = schemas["openai.Embedding"]["properties"]
+    vector["embedding"] = {"anyOf": [vector["embedding"], {"type": "string", "contentEncoding": "base64"}]}
 
 
 def _reply(responses: dict[str, Any], reply: str) -> dict[str, Any]:

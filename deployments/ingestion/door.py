@@ -13,10 +13,12 @@ from actors.coalescer import Coalescer
 from actors.crash_points import crash_point
 from actors.journal.protocol import JournalApi
 from actors.telemetry.tracing import new_traceparent
+from deployments.file_search import pipeline_of
 from deployments.history.conversations import UnknownConversationError
 from deployments.ingestion.bodies import DEFAULT_DEADLINE_S
 from deployments.ingestion.cards import ModelCard, Renderer
 from deployments.ingestion.errors import CONVERSATION_LOCKED, ApiError, over_budget
+from deployments.ingestion.search_check import SearchCheck
 from pipelines.commands import INLINE_BYTES, Answer, Key, Payload, Submit, Verdict
 from pipelines.jobs import Reference, Status, parse_reference
 from pipelines.payloads import Request
@@ -57,8 +59,10 @@ class Door:
         renderer: Renderer,
         models: Mapping[str, ModelCard],
         ports: Ports,
+        searches: bool = False,
         shard: int = 0,
     ) -> None:
+        self._searches = SearchCheck(journal, ports.clock, possible=searches)
         self._models = models
         self._blobs = blobs
         self._renderer = renderer
@@ -87,10 +91,11 @@ class Door:
     async def prepare(self, request: Request, call: Call) -> Submit:
         """Check a request, and put its payload away where it is large."""
         await self._check(request, call.size)
+        await self._searches.check(call.tenant, request)
         return Submit(
             job_id=self._ports.ids.new("resp", self._shard),
             tenant=call.tenant,
-            pipeline="generate",
+            pipeline=pipeline_of(request),
             model=request.model,
             request=await self._pack(call.tenant, request.encode()),
             deadline_s=call.deadline_s,

@@ -22,12 +22,21 @@ from deployments.history.prompts import UnknownTemplateError
 from deployments.inference.slots import QueueFullError
 from deployments.knowledge.files import UnknownFileError
 from deployments.knowledge.uploads import UnknownUploadError
+from deployments.knowledge.vector_errors import BacklogFullError, KeyConflictError
 from pipelines.errors import HeliographError, RejectError, TransientError
 
 OWN_CODES = frozenset(
     {"invalid_json_schema", "invalid_type", "invalid_value", "missing_required_parameter", "unsupported_parameter"}
 )
-_NOT_FOUND = frozenset({"template_not_found", "model_not_found"})
+_NOT_FOUND = frozenset(
+    {
+        "template_not_found",
+        "model_not_found",
+        "vector_store_not_found",
+        "vector_store_file_not_found",
+        "file_batch_not_found",
+    }
+)
 _UNKNOWN: dict[type[Exception], tuple[str, str]] = {
     UnknownJobError: ("Response", "response_not_found"),
     UnknownConversationError: ("Conversation", "conversation_not_found"),
@@ -91,7 +100,10 @@ def api_error(error: Exception) -> ApiError:
         case LookupError() if type(error) in _UNKNOWN:
             thing, code = _UNKNOWN[type(error)]
             return ApiError(404, f"{thing} with id '{error.args[0]}' not found.", code)
-        case RequestValidationError() | ValidationError():
+        case RequestValidationError():
+            problem = error.errors()[0]
+            return _invalid(problem | {"loc": problem["loc"][1:]})  # without the part of the request, which comes first
+        case ValidationError():
             return _invalid(error.errors()[0])
         case HTTPException():
             return ApiError(error.status_code, str(error.detail), None)
@@ -137,7 +149,9 @@ def _of_ours(error: HeliographError) -> ApiError:
             return error
         case RejectError():
             return ApiError(404 if error.code in _NOT_FOUND else 400, str(error), error.code, error.param)
-        case QueueFullError():
+        case KeyConflictError():
+            return ApiError(409, str(error), "idempotency_conflict")
+        case QueueFullError() | BacklogFullError():
             return ApiError(429, str(error), "rate_limit_exceeded", retry_after_s=error.retry_after_s or RETRY_AFTER_S)
         case TransientError():
             return _unavailable(error.retry_after_s or RETRY_AFTER_S)
@@ -169,7 +183,7 @@ def _invalid(problem: Any) -> ApiError:
 def _param(location: tuple[int | str, ...]) -> str | None:
     """`messages[0].content` of ("messages", 0, "<tag of a union>", "content")."""
     path = ""
-    for part in location[1:] if location[:1] in (("query",), ("path",)) else location:
+    for part in location:
         if isinstance(part, int):
             path += f"[{part}]"
         elif not _TAG.fullmatch(part):

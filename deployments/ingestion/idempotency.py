@@ -3,12 +3,19 @@
 import hashlib
 import json
 
+from starlette.requests import Request
+
 from deployments.ingestion.errors import ApiError
 from pipelines.commands import Key
 
 HEADER = "idempotency-key"
 REPLAYED = {"idempotent-replayed": "true"}  # the header of an answer that an earlier request had already
 _LONGEST = 255  # characters
+
+
+def key_of(request: Request, body: bytes) -> Key | None:
+    """The key of a request with a valid JSON body, on its very path."""
+    return idempotency_key(request.url.path, request.headers.get(HEADER, ""), body)
 
 
 def idempotency_key(route: str, word: str, body: bytes) -> Key | None:

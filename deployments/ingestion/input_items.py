@@ -17,8 +17,17 @@ ItemId = Annotated[str, Field(min_length=1, max_length=128)]
 CallId = Annotated[str, Field(min_length=1, max_length=256)]
 ItemStatus: TypeAlias = Literal["in_progress", "completed", "incomplete"]
 _ONLY_TEXT = "Content can only be text: parts of type 'input_text', 'output_text' and 'refusal'."
-_KINDS = "Items can be of type 'message', 'function_call', 'function_call_output', 'reasoning' and 'item_reference'."
-_ID_PREFIXES = {"message": "msg", "function_call": "fc", "function_call_output": "fco", "reasoning": "rs"}
+_KINDS = (
+    "Items can be of type 'message', 'function_call', 'function_call_output', 'file_search_call', 'reasoning' and "
+    "'item_reference'."
+)
+_ID_PREFIXES = {
+    "message": "msg",
+    "function_call": "fc",
+    "function_call_output": "fco",
+    "file_search_call": "fs",
+    "reasoning": "rs",
+}
 
 
 class TextPart(Body):
@@ -123,6 +132,24 @@ class FunctionCallOutputItem(Body):
         }
 
 
+class FileSearchItem(Body):
+    """An earlier search. What it found stands in the answer that followed, as far as it counted."""
+
+    type: Literal["file_search_call"]
+    id: ItemId | None = None
+    queries: list[str] = Field(default_factory=list)
+    status: Literal["in_progress", "searching", "completed", "incomplete", "failed"] | None = None
+
+    def kept(self) -> Item:
+        """Without its id and its results."""
+        return {
+            "type": "file_search_call",
+            "queries": self.queries,
+            "results": None,
+            "status": self.status or "completed",
+        }
+
+
 class SummaryText(Body):
     """A part of a summary of thoughts."""
 
@@ -179,6 +206,7 @@ InputItem = Annotated[
     Annotated[MessageItem, Tag("<message>")]
     | Annotated[FunctionCallItem, Tag("<function_call>")]
     | Annotated[FunctionCallOutputItem, Tag("<function_call_output>")]
+    | Annotated[FileSearchItem, Tag("<file_search_call>")]
     | Annotated[ReasoningItem, Tag("<reasoning>")]
     | Annotated[ItemReference, Tag("<item_reference>")],
     Discriminator(_item_kind, custom_error_type="invalid_value", custom_error_message=_KINDS),

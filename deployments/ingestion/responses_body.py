@@ -10,8 +10,9 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from deployments.ingestion.bodies import DEFAULT_DEADLINE_S, Body, Metadata, refusal
 from deployments.ingestion.input_items import Input, TextPart
+from deployments.ingestion.search_tools import FileSearchTool
 from deployments.ingestion.tiers import ServiceTier, priority_of, used_tier
-from deployments.ingestion.tools import Reasoning, TextConfig, ToolChoice, Tools, check_choice
+from deployments.ingestion.tools import FunctionTool, Reasoning, TextConfig, ToolChoice, Tools, check_choice
 from pipelines.payloads import Request
 
 Include: TypeAlias = Literal[
@@ -90,7 +91,7 @@ class Turn(Body):
             "instructions": self.instructions,
             "previous_response_id": self.previous_response_id,
             "conversation": self.conversation.id if self.conversation else None,
-            "tools": [tool.model_dump() for tool in self.tools or []],
+            "tools": [_told(tool) for tool in self.tools or []],
             "tool_choice": self._choice(),
             "parallel_tool_calls": self.parallel_tool_calls is not False,
             "reasoning": self._reasoning(),
@@ -110,6 +111,11 @@ class Turn(Body):
         if self.reasoning is None:
             return None
         return {"effort": self.reasoning.effort, "summary": self.reasoning.summary or self.reasoning.generate_summary}
+
+
+def _told(tool: FunctionTool | FileSearchTool) -> dict[str, Any]:
+    """As the Response repeats it: of a function all fields, of a search what was said."""
+    return tool.model_dump(exclude_none=isinstance(tool, FileSearchTool))
 
 
 class ResponsesBody(Turn):
@@ -191,6 +197,7 @@ class ResponsesBody(Turn):
             "background": bool(self.background),
             "stored": self.store is not False,
             "prompt": self.prompt.echo() if self.prompt else None,
+            "show_results": "file_search_call.results" in (self.include or ()),
             "echo": self._echo(),
         }
         return Request(**fields | resolved)

@@ -24,7 +24,7 @@ from deployments.ingestion.middleware import DEFAULT_TENANT
 from deployments.ingestion.readers import Readers, Subject
 from deployments.ingestion.resolver import Draft, Resolver
 from deployments.ingestion.session import OwnSession
-from deployments.prompting.past import fetch_pasts
+from deployments.prompting.past import Asked, fetch_pasts
 from events.ids import is_id
 from pipelines.commands import Cancel, Redrive, Verdict
 from pipelines.errors import RejectError
@@ -40,10 +40,10 @@ UNKNOWN_FAULT = Fault("server_error", "the job failed")
 class IngestionService:
     """Accepts jobs and shows what becomes of them. Raises ApiError, RejectError, UnknownJobError, TransientError.
 
-    `handle` lets the journal notice the death of this process.
+    `searches` says whether there is knowledge to ask; `handle` lets the journal notice the death of this process.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one per part
         self,
         *,
         journal: JournalApi,
@@ -53,6 +53,7 @@ class IngestionService:
         renderer: Renderer,
         models: Mapping[str, ModelCard],
         ports: Ports,
+        searches: bool = False,
         handle: Any = None,
     ) -> None:
         self.models = models
@@ -64,7 +65,9 @@ class IngestionService:
         self._ports = ports
         self._blobs = blobs
         self._renderer = renderer
-        self._door = Door(journal=journal, blobs=blobs, renderer=renderer, models=models, ports=ports)
+        self._door = Door(
+            journal=journal, blobs=blobs, renderer=renderer, models=models, ports=ports, searches=searches
+        )
         self._session = OwnSession(journal, ports=ports, handle=handle)
         self._attachments = Attachments(self._door, self._session, journal=journal, ports=ports)
         self._readers = Readers(journal=journal, token_log=token_log, history=history, blobs=blobs, ports=ports)
@@ -97,7 +100,7 @@ class IngestionService:
         if request.model not in self.models:
             raise unknown_model(request.model)
         request = request.model_copy(update={"parent_rendered": None})  # its words are enough
-        (past,) = await fetch_pasts(self._blobs, [(tenant, request)])
+        (past,) = await fetch_pasts(self._blobs, [Asked(tenant, request)])
         counted: int = await self._ports.run_blocking(lambda: self._renderer.count(request, past))
         return counted
 

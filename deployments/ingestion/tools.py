@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
 from deployments.ingestion.bodies import Body, refusal
+from deployments.ingestion.search_tools import FileSearchTool, HostedTool
 
 MAX_TOOLS = 128
 Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
@@ -48,27 +49,44 @@ class AllowedTools(Body):
 
     type: Literal["allowed_tools"]
     mode: Literal["auto", "required"]
-    tools: Annotated[list[NamedFunction], Field(min_length=1, max_length=MAX_TOOLS)]
+    tools: Annotated[list[NamedFunction | HostedTool], Field(min_length=1, max_length=MAX_TOOLS)]
 
 
 def _choice_kind(value: Any) -> str | None:
     if not isinstance(value, dict):
         return "<word>"
     kind = value.get("type")
-    return f"<{kind}>" if kind in ("function", "allowed_tools") else None
+    return f"<{kind}>" if kind in ("function", "allowed_tools", "file_search") else None
 
 
 ToolChoice = Annotated[
     Annotated[Literal["none", "auto", "required"], Tag("<word>")]
     | Annotated[NamedFunction, Tag("<function>")]
-    | Annotated[AllowedTools, Tag("<allowed_tools>")],
+    | Annotated[AllowedTools, Tag("<allowed_tools>")]
+    | Annotated[HostedTool, Tag("<file_search>")],
     Discriminator(
         _choice_kind,
         custom_error_type="invalid_value",
-        custom_error_message="'tool_choice' is 'none', 'auto', 'required', a function, or 'allowed_tools'.",
+        custom_error_message="'tool_choice' is 'none', 'auto', 'required', a function, 'file_search', or "
+        "'allowed_tools'.",
     ),
 ]
-Tools = Annotated[list[FunctionTool], Field(max_length=MAX_TOOLS)]
+
+
+def _tool_kind(value: Any) -> str | None:
+    kind = value.get("type") if isinstance(value, dict) else None
+    return f"<{kind}>" if kind in ("function", "file_search") else None
+
+
+AnyTool = Annotated[
+    Annotated[FunctionTool, Tag("<function>")] | Annotated[FileSearchTool, Tag("<file_search>")],
+    Discriminator(
+        _tool_kind,
+        custom_error_type="invalid_value",
+        custom_error_message="Tools can be of type 'function' and 'file_search'.",
+    ),
+]
+Tools = Annotated[list[AnyTool], Field(max_length=MAX_TOOLS)]
 
 
 class PlainText(Body):
@@ -125,11 +143,11 @@ class Reasoning(Body):
     generate_summary: Literal["auto", "concise", "detailed"] | None = None
 
 
-def check_choice(tools: Sequence[FunctionTool], choice: Any) -> None:
+def check_choice(tools: Sequence[FunctionTool | FileSearchTool], choice: Any) -> None:
     """Raise PydanticCustomError for a choice that the tools do not allow."""
-    names = {tool.name for tool in tools}
-    if len(names) < len(tools):
-        raise _refusal("Two tools have the same name.", "tools")
+    names = [_name(tool) for tool in tools]
+    if len(set(names)) < len(names):
+        raise _refusal("Two tools have the same name, or there are two file searches.", "tools")
     wanted = _wanted(choice)
     if (wanted or choice == "required") and not names:
         raise _refusal("'tool_choice' needs 'tools'.", "tool_choice")
@@ -142,7 +160,12 @@ def _refusal(message: str, param: str) -> PydanticCustomError:
     return refusal("invalid_value", message, param)
 
 
+def _name(tool: FunctionTool | NamedFunction | FileSearchTool | HostedTool) -> str:
+    """No function has the name of a tool that runs here, as a colon is in none."""
+    return tool.name if isinstance(tool, (FunctionTool, NamedFunction)) else f"{tool.type}:"
+
+
 def _wanted(choice: Any) -> list[str]:
-    if isinstance(choice, NamedFunction):
-        return [choice.name]
-    return [tool.name for tool in choice.tools] if isinstance(choice, AllowedTools) else []
+    if isinstance(choice, (NamedFunction, HostedTool)):
+        return [_name(choice)]
+    return [_name(tool) for tool in choice.tools] if isinstance(choice, AllowedTools) else []

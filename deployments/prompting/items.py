@@ -21,6 +21,8 @@ def messages_of(items: Iterable[Item]) -> list[Message]:
         if item.get("id") in seen:
             continue
         seen |= {item["id"]} if item.get("id") else set()
+        if item.get("type") == "file_search_call":  # what was found then stands in the answer, as far as it counted
+            continue
         if item.get("type") == "reasoning":
             reasoning += _text(item.get("content") or item.get("summary") or [])
             continue

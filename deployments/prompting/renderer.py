@@ -4,14 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from deployments.file_search import file_search
 from deployments.prompting.grammars import grammar_of
 from deployments.prompting.items import check_answers, messages_of
 from deployments.prompting.past import NO_PAST, Past, PastTurn
+from deployments.prompting.sources import chosen, retrieval_of, with_sources
 from deployments.prompting.templates import Templates
 from deployments.prompting.tokenizers import Encoded, Tokenizer
 from deployments.prompting.truncation import shortened
 from pipelines.errors import RejectError
-from pipelines.payloads import Message, Prompt, Request, Sampling, Tooling
+from pipelines.payloads import Context, Message, Prompt, Request, Retrieval, Sampling, Tooling
 
 HERMES = "hermes"  # the form of calls for which a format can be kept to as well
 _COPIED = [*Sampling.model_fields, *Tooling.model_fields]
@@ -54,6 +56,9 @@ class PromptRenderer:
         messages = self.messages(request, past)
         if len(past.turns) == len(request.context):
             check_answers(messages)
+        retrieval = None
+        if past.found is not None:
+            messages, retrieval = self._grounded(request, model, messages, past.found)
         encoded = model.tokenizer.encode(messages, request, past.token_ids())
         if request.truncation == "auto" and not _fits(request, model, encoded.tokens):
             messages = self._shortened(request, model, messages)
@@ -65,6 +70,7 @@ class PromptRenderer:
             input_tokens=encoded.tokens,
             max_tokens=_max_tokens(request, model, encoded.tokens),
             grammar=grammar_of(request, hermes=model.tool_parser == HERMES, apart=model.calls_apart),
+            retrieval=retrieval,
             priority=request.priority,
             metadata=request.metadata,
         )
@@ -102,6 +108,20 @@ class PromptRenderer:
         if asked is None:
             asked = [{"role": message.role, "content": message.content} for message in self._own(turn.request)]
         return [*turn.request.before, *asked, *turn.result.output]
+
+    @staticmethod
+    def _grounded(
+        request: Request, model: PromptModel, messages: list[Message], found: Context
+    ) -> tuple[list[Message], Retrieval]:
+        """The conversation with what was found, as far as it has room."""
+        search = file_search(request)
+        passages = chosen(search, found) if search else found.passages
+        grounded, used = with_sources(
+            messages,
+            passages,
+            fits=lambda some: _fits(request, model, model.tokenizer.encode(some, request).tokens),
+        )
+        return grounded, retrieval_of(found, used, passages if request.show_results else None)
 
     @staticmethod
     def _shortened(request: Request, model: PromptModel, messages: list[Message]) -> list[Message]:

@@ -11,7 +11,7 @@ from actors.blobs import Blobs
 from actors.crash_points import crash_point
 from actors.journal.protocol import JournalApi
 from actors.stores import StoreUnavailableError
-from deployments.prompting.past import Past, fetch_pasts
+from deployments.prompting.past import Asked, Past, fetch_pasts
 from deployments.prompting.renderer import PromptRenderer
 from deployments.reporting import report
 from pipelines.commands import Finish, Outcome, Rendered
@@ -98,7 +98,7 @@ class PromptWorker:
         """The requests with what came before them."""
         parsed = [_parsed(request) for request in requests]
         good = [
-            (claim.tenant, request)
+            _asked(claim, request)
             for claim, request in zip(claims, parsed, strict=True)
             if isinstance(request, Request)
         ]
@@ -155,6 +155,11 @@ class PromptWorker:
         for claim in claims:
             attributes: dict[str, str | int] = {"job": claim.job_id, "attempt": claim.attempt, "batch": len(claims)}
             self._ports.tracer.span("render", claim.traceparent, started, now, attributes)
+
+
+def _asked(claim: ClaimedJob, request: Request) -> Asked:
+    found = claim.context
+    return Asked(claim.tenant, request, found, claim.payloads.get(found) if found else None)
 
 
 def _parsed(request: bytes | Exception) -> Request | Exception:

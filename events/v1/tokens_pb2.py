@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from events.v1 import events_pb2 as events_dot_v1_dot_events__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x65vents/v1/tokens.proto\x12\tevents.v1\x1a\x16\x65vents/v1/events.proto\"\xdb\x01\n\tOperation\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\r\n\x05\x63ount\x18\x02 \x01(\r\x12,\n\x0bin_progress\x18\n \x01(\x0b\x32\x15.events.v1.InProgressH\x00\x12(\n\topen_item\x18\x0b \x01(\x0b\x32\x13.events.v1.OpenItemH\x00\x12!\n\x05\x64\x65lta\x18\x0c \x01(\x0b\x32\x10.events.v1.DeltaH\x00\x12*\n\nclose_item\x18\r \x01(\x0b\x32\x14.events.v1.CloseItemH\x00\x42\x06\n\x04kind\"\x0c\n\nInProgress\"W\n\x08OpenItem\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x0f\n\x07\x63\x61ll_id\x18\x05 \x01(\t\"J\n\x05\x44\x65lta\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0c\n\x04text\x18\x02 \x01(\t\x12$\n\x08logprobs\x18\x03 \x03(\x0b\x32\x12.events.v1.Logprob\"\x9c\x01\n\tCloseItem\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\t\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x0c\n\x04kind\x18\x05 \x01(\t\x12\x0c\n\x04name\x18\x06 \x01(\t\x12\x0f\n\x07\x63\x61ll_id\x18\x07 \x01(\t\x12$\n\x08logprobs\x18\x08 \x03(\x0b\x32\x12.events.v1.Logprob\"X\n\x07Logprob\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0c\n\x04utf8\x18\x02 \x01(\x0c\x12\x0f\n\x07logprob\x18\x03 \x01(\x01\x12\x1f\n\x03top\x18\x04 \x03(\x0b\x32\x12.events.v1.Logprob\"w\n\x05\x43hunk\x12(\n\noperations\x18\x01 \x03(\x0b\x32\x14.events.v1.Operation\x12\x11\n\ttoken_ids\x18\x02 \x03(\r\x12\x15\n\rfinish_reason\x18\x03 \x01(\t\x12\x1a\n\x12\x65ngine_fingerprint\x18\x04 \x01(\t\"a\n\x04Seal\x12\x0b\n\x03\x65nd\x18\x01 \x01(\x04\x12%\n\x07\x63losing\x18\x02 \x03(\x0b\x32\x14.events.v1.Operation\x12%\n\x08terminal\x18\x03 \x01(\x0b\x32\x13.events.v1.Terminal\"M\n\x08Terminal\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x0e\n\x06status\x18\x02 \x01(\t\x12\x1f\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x10.events.v1.Errorb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x65vents/v1/tokens.proto\x12\tevents.v1\x1a\x16\x65vents/v1/events.proto\"\x84\x02\n\tOperation\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\r\n\x05\x63ount\x18\x02 \x01(\r\x12,\n\x0bin_progress\x18\n \x01(\x0b\x32\x15.events.v1.InProgressH\x00\x12(\n\topen_item\x18\x0b \x01(\x0b\x32\x13.events.v1.OpenItemH\x00\x12!\n\x05\x64\x65lta\x18\x0c \x01(\x0b\x32\x10.events.v1.DeltaH\x00\x12*\n\nclose_item\x18\r \x01(\x0b\x32\x14.events.v1.CloseItemH\x00\x12\'\n\x08\x61nnotate\x18\x0e \x01(\x0b\x32\x13.events.v1.AnnotateH\x00\x42\x06\n\x04kind\"\x0c\n\nInProgress\"W\n\x08OpenItem\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x0f\n\x07\x63\x61ll_id\x18\x05 \x01(\t\"J\n\x05\x44\x65lta\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0c\n\x04text\x18\x02 \x01(\t\x12$\n\x08logprobs\x18\x03 \x03(\x0b\x32\x12.events.v1.Logprob\"\xc4\x01\n\tCloseItem\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\t\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x0c\n\x04kind\x18\x05 \x01(\t\x12\x0c\n\x04name\x18\x06 \x01(\t\x12\x0f\n\x07\x63\x61ll_id\x18\x07 \x01(\t\x12$\n\x08logprobs\x18\x08 \x03(\x0b\x32\x12.events.v1.Logprob\x12&\n\tcitations\x18\t \x03(\x0b\x32\x13.events.v1.Citation\"P\n\x08\x41nnotate\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0e\n\x06number\x18\x02 \x01(\r\x12%\n\x08\x63itation\x18\x03 \x01(\x0b\x32\x13.events.v1.Citation\"[\n\x08\x43itation\x12\x0f\n\x07\x66ile_id\x18\x01 \x01(\t\x12\x10\n\x08\x66ilename\x18\x02 \x01(\t\x12\x10\n\x08position\x18\x03 \x01(\r\x12\r\n\x05start\x18\x04 \x01(\x04\x12\x0b\n\x03\x65nd\x18\x05 \x01(\x04\"X\n\x07Logprob\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0c\n\x04utf8\x18\x02 \x01(\x0c\x12\x0f\n\x07logprob\x18\x03 \x01(\x01\x12\x1f\n\x03top\x18\x04 \x03(\x0b\x32\x12.events.v1.Logprob\"w\n\x05\x43hunk\x12(\n\noperations\x18\x01 \x03(\x0b\x32\x14.events.v1.Operation\x12\x11\n\ttoken_ids\x18\x02 \x03(\r\x12\x15\n\rfinish_reason\x18\x03 \x01(\t\x12\x1a\n\x12\x65ngine_fingerprint\x18\x04 \x01(\t\"a\n\x04Seal\x12\x0b\n\x03\x65nd\x18\x01 \x01(\x04\x12%\n\x07\x63losing\x18\x02 \x03(\x0b\x32\x14.events.v1.Operation\x12%\n\x08terminal\x18\x03 \x01(\x0b\x32\x13.events.v1.Terminal\"M\n\x08Terminal\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x0e\n\x06status\x18\x02 \x01(\t\x12\x1f\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x10.events.v1.Errorb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,21 +33,25 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'events.v1.tokens_pb2', _glo
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_OPERATION']._serialized_start=62
-  _globals['_OPERATION']._serialized_end=281
-  _globals['_INPROGRESS']._serialized_start=283
-  _globals['_INPROGRESS']._serialized_end=295
-  _globals['_OPENITEM']._serialized_start=297
-  _globals['_OPENITEM']._serialized_end=384
-  _globals['_DELTA']._serialized_start=386
-  _globals['_DELTA']._serialized_end=460
-  _globals['_CLOSEITEM']._serialized_start=463
-  _globals['_CLOSEITEM']._serialized_end=619
-  _globals['_LOGPROB']._serialized_start=621
-  _globals['_LOGPROB']._serialized_end=709
-  _globals['_CHUNK']._serialized_start=711
-  _globals['_CHUNK']._serialized_end=830
-  _globals['_SEAL']._serialized_start=832
-  _globals['_SEAL']._serialized_end=929
-  _globals['_TERMINAL']._serialized_start=931
-  _globals['_TERMINAL']._serialized_end=1008
+  _globals['_OPERATION']._serialized_end=322
+  _globals['_INPROGRESS']._serialized_start=324
+  _globals['_INPROGRESS']._serialized_end=336
+  _globals['_OPENITEM']._serialized_start=338
+  _globals['_OPENITEM']._serialized_end=425
+  _globals['_DELTA']._serialized_start=427
+  _globals['_DELTA']._serialized_end=501
+  _globals['_CLOSEITEM']._serialized_start=504
+  _globals['_CLOSEITEM']._serialized_end=700
+  _globals['_ANNOTATE']._serialized_start=702
+  _globals['_ANNOTATE']._serialized_end=782
+  _globals['_CITATION']._serialized_start=784
+  _globals['_CITATION']._serialized_end=875
+  _globals['_LOGPROB']._serialized_start=877
+  _globals['_LOGPROB']._serialized_end=965
+  _globals['_CHUNK']._serialized_start=967
+  _globals['_CHUNK']._serialized_end=1086
+  _globals['_SEAL']._serialized_start=1088
+  _globals['_SEAL']._serialized_end=1185
+  _globals['_TERMINAL']._serialized_start=1187
+  _globals['_TERMINAL']._serialized_end=1264
 # @@protoc_insertion_point(module_scope)

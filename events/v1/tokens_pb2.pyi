@@ -8,20 +8,22 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Operation(_message.Message):
-    __slots__ = ("sequence", "count", "in_progress", "open_item", "delta", "close_item")
+    __slots__ = ("sequence", "count", "in_progress", "open_item", "delta", "close_item", "annotate")
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     COUNT_FIELD_NUMBER: _ClassVar[int]
     IN_PROGRESS_FIELD_NUMBER: _ClassVar[int]
     OPEN_ITEM_FIELD_NUMBER: _ClassVar[int]
     DELTA_FIELD_NUMBER: _ClassVar[int]
     CLOSE_ITEM_FIELD_NUMBER: _ClassVar[int]
+    ANNOTATE_FIELD_NUMBER: _ClassVar[int]
     sequence: int
     count: int
     in_progress: InProgress
     open_item: OpenItem
     delta: Delta
     close_item: CloseItem
-    def __init__(self, sequence: _Optional[int] = ..., count: _Optional[int] = ..., in_progress: _Optional[_Union[InProgress, _Mapping]] = ..., open_item: _Optional[_Union[OpenItem, _Mapping]] = ..., delta: _Optional[_Union[Delta, _Mapping]] = ..., close_item: _Optional[_Union[CloseItem, _Mapping]] = ...) -> None: ...
+    annotate: Annotate
+    def __init__(self, sequence: _Optional[int] = ..., count: _Optional[int] = ..., in_progress: _Optional[_Union[InProgress, _Mapping]] = ..., open_item: _Optional[_Union[OpenItem, _Mapping]] = ..., delta: _Optional[_Union[Delta, _Mapping]] = ..., close_item: _Optional[_Union[CloseItem, _Mapping]] = ..., annotate: _Optional[_Union[Annotate, _Mapping]] = ...) -> None: ...
 
 class InProgress(_message.Message):
     __slots__ = ()
@@ -52,7 +54,7 @@ class Delta(_message.Message):
     def __init__(self, index: _Optional[int] = ..., text: _Optional[str] = ..., logprobs: _Optional[_Iterable[_Union[Logprob, _Mapping]]] = ...) -> None: ...
 
 class CloseItem(_message.Message):
-    __slots__ = ("index", "item_id", "status", "text", "kind", "name", "call_id", "logprobs")
+    __slots__ = ("index", "item_id", "status", "text", "kind", "name", "call_id", "logprobs", "citations")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     ITEM_ID_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
@@ -61,6 +63,7 @@ class CloseItem(_message.Message):
     NAME_FIELD_NUMBER: _ClassVar[int]
     CALL_ID_FIELD_NUMBER: _ClassVar[int]
     LOGPROBS_FIELD_NUMBER: _ClassVar[int]
+    CITATIONS_FIELD_NUMBER: _ClassVar[int]
     index: int
     item_id: str
     status: str
@@ -69,7 +72,32 @@ class CloseItem(_message.Message):
     name: str
     call_id: str
     logprobs: _containers.RepeatedCompositeFieldContainer[Logprob]
-    def __init__(self, index: _Optional[int] = ..., item_id: _Optional[str] = ..., status: _Optional[str] = ..., text: _Optional[str] = ..., kind: _Optional[str] = ..., name: _Optional[str] = ..., call_id: _Optional[str] = ..., logprobs: _Optional[_Iterable[_Union[Logprob, _Mapping]]] = ...) -> None: ...
+    citations: _containers.RepeatedCompositeFieldContainer[Citation]
+    def __init__(self, index: _Optional[int] = ..., item_id: _Optional[str] = ..., status: _Optional[str] = ..., text: _Optional[str] = ..., kind: _Optional[str] = ..., name: _Optional[str] = ..., call_id: _Optional[str] = ..., logprobs: _Optional[_Iterable[_Union[Logprob, _Mapping]]] = ..., citations: _Optional[_Iterable[_Union[Citation, _Mapping]]] = ...) -> None: ...
+
+class Annotate(_message.Message):
+    __slots__ = ("index", "number", "citation")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    CITATION_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    number: int
+    citation: Citation
+    def __init__(self, index: _Optional[int] = ..., number: _Optional[int] = ..., citation: _Optional[_Union[Citation, _Mapping]] = ...) -> None: ...
+
+class Citation(_message.Message):
+    __slots__ = ("file_id", "filename", "position", "start", "end")
+    FILE_ID_FIELD_NUMBER: _ClassVar[int]
+    FILENAME_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    file_id: str
+    filename: str
+    position: int
+    start: int
+    end: int
+    def __init__(self, file_id: _Optional[str] = ..., filename: _Optional[str] = ..., position: _Optional[int] = ..., start: _Optional[int] = ..., end: _Optional[int] = ...) -> None: ...
 
 class Logprob(_message.Message):
     __slots__ = ("token", "utf8", "logprob", "top")

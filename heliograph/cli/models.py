@@ -11,7 +11,7 @@ app = typer.Typer(help="Manage the models on this machine.", no_args_is_help=Tru
 
 @app.command()
 def add(
-    name: Annotated[str, typer.Argument(help="Name of the model, as in configs/models.")],
+    name: Annotated[str, typer.Argument(help="Name of the model or encoder, as in configs.")],
     source: Annotated[
         str | None, typer.Option(help="A folder, a hub's org/name, or a packaged model.", show_default="the profile's")
     ] = None,
@@ -31,10 +31,11 @@ def add(
 
 @app.command("list")
 def list_(*, json: Json = False) -> None:
-    """Show the models that have a profile, and what each lacks on this machine."""
-    from heliograph.models import all_profiles, lack  # noqa: PLC0415 - slow to import
+    """Show the models and encoders that have a profile, and what each lacks on this machine."""
+    from heliograph.models import all_encoders, all_profiles, encoder_lack, lack  # noqa: PLC0415 - slow to import
 
-    rows = [(profile.name, profile.engine, lack(profile)) for profile in all_profiles()]
+    rows = [(profile.name, str(profile.engine), lack(profile)) for profile in all_profiles()]
+    rows += [(profile.name, str(profile.kind), encoder_lack(profile)) for profile in all_encoders()]
     if json:
         print_json([{"model": name, "engine": engine, "lacks": missing or None} for name, engine, missing in rows])
     else:

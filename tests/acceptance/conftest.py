@@ -11,16 +11,16 @@ WIRINGS = ["monolith", "event_driven"]
 INGRESSES = [*WIRINGS, "python_proxy"]  # what speaks HTTP to the client: uvicorn, HAProxy, Serve's own proxy
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """`make test` has twenty minutes: there the lenient client asks the monolith alone, and the longest wait."""
-    if not config.getoption("--every-way"):
-        left = [item for item in items if _takes_its_time(item)]
-        config.hook.pytest_deselected(items=left)
-        items[:] = [item for item in items if item not in left]
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What only asks the same in another way is left to `make acceptance`."""
+    for item in items:
+        if _takes_its_time(item):
+            item.add_marker("long")
 
 
 def _takes_its_time(item: pytest.Item) -> bool:
-    """Another way to ask the same, Serve's own proxy, thousands of requests that schemathesis makes up."""
+    """The lenient client but on the monolith, Serve's own proxy, thousands of requests that schemathesis makes up."""
     ways: dict[str, object] = getattr(getattr(item, "callspec", None), "params", {})
     lenient = ways.get("openai") == "lenient" and ways.get("ingress") != "monolith"
     return lenient or ways.get("ingress") == "python_proxy" or item.path.stem == "test_openapi"

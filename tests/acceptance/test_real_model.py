@@ -22,6 +22,7 @@ from tests.vllm_server import SLOTS, VllmServer
 
 CODE = ("actors", "configs", "deployments", "events", "heliograph", "pipelines")
 MODEL = "smollm2-135m-instruct"
+KNOWLEDGE = {"encoders": ["all-minilm-l6-v2", "maxsim"], "encoder": "all-minilm-l6-v2", "reranker": "maxsim"}
 QUESTION = "Tell me about a lighthouse keeper and his cat."
 ASKED: dict[str, Any] = {"model": MODEL, "input": QUESTION, "temperature": 0, "max_output_tokens": 40}
 WEATHER: dict[str, Any] = {
@@ -43,7 +44,10 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module", params=["vllm", "openai", "anthropic"])
+REMOTE = [pytest.param(name, marks=pytest.mark.long) for name in ("openai", "anthropic")]
+
+
+@pytest.fixture(scope="module", params=["vllm", *REMOTE])
 def engine(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -55,7 +59,7 @@ def real(
     """The monolith with a real model."""
     add_model(MODEL)
     folder = tmp_path_factory.mktemp("real")
-    (folder / "real.yaml").write_text(yaml.safe_dump({"models": [MODEL]}))
+    (folder / "real.yaml").write_text(yaml.safe_dump({"models": [MODEL], **KNOWLEDGE}))
     code = None if engine == "vllm" else remote(engine, request.getfixturevalue("vllm_server"), folder / "code")
     server = ServerProcess(folder / "real.yaml", folder / "data", model=MODEL, code=code)
     server.start()
@@ -147,3 +151,25 @@ def test_a_second_turn_finds_the_first_one_in_the_cache(sdk: Any) -> None:
     second = sdk.responses.create(**{**ASKED, "input": "And then?", "previous_response_id": first.id})
     assert second.usage.input_tokens > first.usage.total_tokens
     assert second.usage.input_tokens_details.cached_tokens > 128  # more than one block
+
+
+def test_an_answer_rests_on_the_part_of_a_document_that_has_it(sdk: Any) -> None:
+    document = (CONFIGS.parent / "LICENSE").read_bytes()
+    chunking = {"type": "static", "static": {"max_chunk_size_tokens": 200, "chunk_overlap_tokens": 50}}
+    store = sdk.vector_stores.create(name="Papers")
+    file = sdk.vector_stores.files.upload_and_poll(
+        vector_store_id=store.id, file=("LICENSE.txt", document), chunking_strategy=chunking
+    )
+    assert (file.status, file.last_error) == ("completed", None)
+    response = sdk.responses.create(
+        **ASKED | {"input": "When do patent licenses granted under this License terminate?"},
+        tools=[{"type": "file_search", "vector_store_ids": [store.id], "max_num_results": 3}],
+        include=["file_search_call.results"],
+    )
+    search, message = response.output
+    passages = {result.text for result in search.results if result.file_id == file.id}
+    assert any("patent litigation" in " ".join(text.split()) for text in passages)
+    assert message.content[0].annotations
+    for cited in message.content[0].annotations:
+        assert (cited.file_id, cited.filename) == (file.id, "LICENSE.txt")
+        assert document.decode()[cited.source["start"] : cited.source["end"]] in passages

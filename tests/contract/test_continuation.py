@@ -103,7 +103,10 @@ class Bench:
         assert await self.engine._llm.reset_prefix_cache()
 
 
-@pytest.fixture(scope="module", params=["xgrammar", "guidance"])
+GUIDANCE = pytest.param("guidance", marks=pytest.mark.long)
+
+
+@pytest.fixture(scope="module", params=["xgrammar", GUIDANCE])
 def backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -134,7 +137,7 @@ async def test_every_cut_gives_the_tokens_and_the_end_of_the_undisturbed_run(ben
     assert len(undisturbed.ids) >= 8
 
 
-@pytest.mark.parametrize("backend", ["guidance"], indirect=True, scope="module")
+@pytest.mark.parametrize("backend", [GUIDANCE], indirect=True, scope="module")
 @pytest.mark.parametrize("case", WITH_GRAMMAR)
 async def test_every_cut_is_exact_with_another_grammar_backend(bench: Bench, case: str) -> None:
     await check_all_cuts(bench, bench.prompt(**CASES[case]))

@@ -8,7 +8,7 @@ import pytest
 from tests.fault.continuation import EVERY, disturbed, real_server, same, undisturbed
 from tests.servers import ServerProcess, until
 
-pytestmark = [pytest.mark.ray, pytest.mark.vllm, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long, pytest.mark.ray, pytest.mark.vllm, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

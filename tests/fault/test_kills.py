@@ -45,6 +45,7 @@ def test_accepted_jobs_complete_after_the_death_of(victim: str, event_driven: Se
         assert events.count("ResultStored") == 1
 
 
+@pytest.mark.long
 def test_accepted_jobs_complete_after_the_death_of_everything_at_once(own_server: ServerProcess) -> None:
     server = own_server
     jobs = [server.submit(**SLOW) for _ in range(JOBS)]

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from events.v1.tokens_pb2 import Chunk, Operation
+from pipelines.composer import closing
 from pipelines.jobs import Status
-from pipelines.operations import closing, cut, replay, span
+from pipelines.operations import cut, replay, span
 from pipelines.steps import FIRST_OPERATION
 from tests.token_logs import TextComposer
 

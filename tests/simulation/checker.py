@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from actors.journal.envelopes import open_envelope
+from actors.journal.retention import references
 from actors.journal.rows import Budget
 from actors.token_log.memory import Log
 from actors.token_log.protocol import Logged
@@ -16,6 +17,7 @@ from events.v1.tokens_pb2 import Chunk, Operation, Seal
 from pipelines.jobs import Job, Status
 from pipelines.payloads import Result
 from pipelines.retry import MAX_FAILURES
+from pipelines.steps import GENERATE, INFER, RAG_REQUIRED, RENDER, RERANK, RETRIEVE
 from pipelines.suspects import MAX_LONE_CRASHES
 from tests.simulation.clients import Session
 from tests.simulation.watcher import Violation
@@ -39,6 +41,7 @@ def judge(world: World) -> list[Violation]:
     found.extend(_budget(world))
     found.extend(_repeats(world))
     found.extend(_blame(world))
+    found.extend(_references(world))
     for job in world.journal_disk.jobs.values():
         found.extend(_job(world, job))
     for session in world.record.sessions:
@@ -102,13 +105,40 @@ def _blame(world: World) -> Iterator[Violation]:
             yield Violation("blame", f"{job_id} is {nature}, and {job.status} for {job.fault}")
 
 
+def _references(world: World) -> Iterator[Violation]:
+    """Each payload is counted once for all that refers to it, and is there while anything does."""
+    disk = world.journal_disk
+    events = [(row.tenant, row.data) for row in disk.events]
+    wanted = {(tenant, each.hash): n for (tenant, each), n in references(list(disk.jobs.values()), events).items()}
+    if wanted != disk.refs:
+        changed = {name for name in wanted.keys() | disk.refs if wanted.get(name, 0) != disk.refs.get(name, 0)}
+        told = [(name[1], wanted.get(name, 0), disk.refs.get(name, 0)) for name in sorted(changed)]
+        yield Violation("references", f"(payload, references, counted): {told}")
+
+
+def _search(job: Job, types: list[str]) -> Iterator[Violation]:
+    """Passages are found and ranked once, kept while there is a result, and given back where there will be none."""
+    counts = Counter(types)
+    if max(counts["ContextRetrieved"], counts["ContextReranked"] + counts["RerankingSkipped"]) > 1:
+        yield Violation("duplicated", f"{job.id}: {types}")
+    if job.result is not None and job.context is None:
+        yield Violation("saga", f"{job.id} is {job.status} without its passages: {types}")
+    if job.result is None and counts["ContextReleased"] != counts["ContextRetrieved"]:
+        yield Violation("saga", f"{job.id} is {job.status} and its passages were not given back: {types}")
+    if job.pipeline == RAG_REQUIRED and counts["RerankingSkipped"]:
+        yield Violation("saga", f"{job.id} went on without its reranking: {types}")
+
+
 def _job(world: World, job: Job) -> Iterator[Violation]:
     opened = [open_envelope(row.data) for row in world.journal_disk.events if row.job_id == job.id]
     yield from _attempts(job, opened)
     if not job.status.terminal:
         yield Violation("stuck", f"{job.id} is {job.status} at {job.step}, {job.step_state}")
         return
-    yield from _events(job, [envelope.type for envelope, _ in opened])
+    types = [envelope.type for envelope, _ in opened]
+    yield from _events(job, types)
+    if job.pipeline != GENERATE:
+        yield from _search(job, types)
     log = world.token_disk.logs.get(job.id, Log())
     if log.head.seal is None or job.id in world.journal_disk.seals:
         yield Violation("unsealed", f"{job.id} is {job.status}")
@@ -128,7 +158,7 @@ def _events(job: Job, types: list[str]) -> Iterator[Violation]:
 
 
 def _attempts(job: Job, opened: list[tuple[Envelope, Any]]) -> Iterator[Violation]:
-    for step in ("render", "infer"):
+    for step in (RETRIEVE, RERANK, RENDER, INFER):
         errors = [
             fact.error.code for envelope, fact in opened if envelope.type == "JobRetried" and envelope.step == step
         ]

@@ -15,6 +15,7 @@ from tests.ingestion_house import CONTEXT, renderer
 from tests.simulation.foreground import Foreground
 from tests.simulation.network import Handle, Network
 from tests.simulation.process import Process
+from tests.simulation.searching import submit_search
 from tests.simulation.wishes import Nature, Wish
 
 RETRY_S = 0.5
@@ -62,6 +63,10 @@ class Gateway:
     async def wait(self, body: dict[str, Any]) -> str:
         """A job in the foreground."""
         return await self._foreground.submit(body)
+
+    async def search(self, body: dict[str, Any], search: dict[str, Any]) -> str:
+        """A job that searches."""
+        return await submit_search(self._service, body, search)
 
     async def redrive(self, job_id: str) -> str:
         (again,) = await self._service.redrive([job_id], DEFAULT_TENANT)
@@ -114,7 +119,10 @@ class Client:
         self._record.busy -= 1
 
     async def _submit(self) -> str:
-        job_id: str = await self._call("submit", self._wish.body, self._wish.key)
+        if self._wish.search is None:
+            job_id: str = await self._call("submit", self._wish.body, self._wish.key)
+        else:
+            job_id = await self._call("search", self._wish.body, self._wish.search)
         self._record.accepted.append(job_id)
         self._record.natures[job_id] = self._wish.nature
         if self._wish.key:

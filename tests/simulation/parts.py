@@ -30,11 +30,12 @@ from tests.simulation.disks import Files, JournalStore, TokenStore
 from tests.simulation.loop import ProcessDiedError
 from tests.simulation.network import Handle, Network
 from tests.simulation.process import Process
+from tests.simulation.searching import SEARCH_TOPICS
 from tests.simulation.watcher import JournalWatcher
 
 MODEL = "scripted"
 JOURNAL, TOKENS, INGESTION = "journal-0", "tokens-0", "ingestion"
-TOPICS = (PROMPTING_TOPIC, inference_topic(MODEL))
+TOPICS = (*SEARCH_TOPICS, PROMPTING_TOPIC, inference_topic(MODEL))
 RENDERER = renderer()
 
 

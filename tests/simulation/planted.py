@@ -22,7 +22,7 @@ from pipelines import transitions
 from pipelines.changes import Change
 from pipelines.commands import Answer, Cancel, Command, Finish, Redrive, Rendered, Submit, Verdict
 from pipelines.edits import Edit
-from pipelines.jobs import Job, Status, StepState
+from pipelines.jobs import Status, StepState
 from pipelines.outcomes import settle
 from pipelines.steps import RENDER
 from pipelines.suspects import MAX_LONE_CRASHES
@@ -69,14 +69,13 @@ class _Changing(Ledger):
     """Alters each change of a job."""
 
     def apply(self, commands: Sequence[Command | Edit]) -> list[Reply]:
-        change = self._draft.change
-
-        def altered(wanted: Change) -> Job:
-            self.alter(wanted)
-            return change(wanted)
-
-        self._draft.change = altered  # type: ignore[assignment, method-assign]
+        apply = self._draft.change
+        self._draft.change = lambda change: apply(self.altered(change))  # type: ignore[method-assign]
         return super().apply(commands)
+
+    def altered(self, change: Change) -> Change:
+        self.alter(change)
+        return change
 
     def alter(self, change: Change) -> None:
         raise NotImplementedError
@@ -124,6 +123,13 @@ class Hoarding(_Changing):
     def alter(self, change: Change) -> None:
         if change.job.status is Status.CANCELLED:
             change.job.reserved = 0
+
+
+class Grasping(_Changing):
+    """Forgets to give back what was found for a job that fails."""
+
+    def altered(self, change: Change) -> Change:
+        return change._replace(dropped=())
 
 
 class Fenceless(Ledger):
@@ -287,6 +293,7 @@ def _kinds() -> dict[str, tuple[str, Any]]:
         "a terminal state that flips": ("flipped", _with_ledger(Flipping)),
         "attempts without bound": ("attempts", _with_ledger(Uncounting)),
         "a reservation that is never released": ("budget", _with_ledger(Hoarding)),
+        "passages that are never given back": ("references", _with_ledger(Grasping)),
         "a fence that is ignored": ("fence", _with_ledger(Fenceless)),
         "events out of order": ("order", Kit(journal_store=Reordering)),
         "a ticket that is never given up": ("stuck", Kit(dispatcher=Stubborn)),

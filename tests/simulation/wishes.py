@@ -29,6 +29,7 @@ class Wish(NamedTuple):
     cancels: bool = False
     redrives: int = 1  # racing ones, where it becomes a dead letter
     waits: bool = False  # in the foreground, for a while
+    search: dict[str, Any] | None = None  # what befalls its search; None where it does not search
 
 
 def make_wishes(random: Random, *, poisonous: bool) -> list[Wish]:
@@ -43,6 +44,8 @@ def make_wishes(random: Random, *, poisonous: bool) -> list[Wish]:
 def _wish(number: int, random: Random) -> Wish:
     if random.random() < 0.15:
         return Wish(_body(number, random.choice(_ENDLESS), LONG_S), waits=True)
+    if random.random() < 0.25:
+        return _searching(number, random)
     weights = [weight for weight, _, _ in _SCRIPTS]
     _, script, deadline_s = random.choices(_SCRIPTS, weights)[0]
     body = _body(number, script, deadline_s)
@@ -53,6 +56,16 @@ def _wish(number: int, random: Random) -> Wish:
     key = f"key {number}" if random.random() < 0.4 else ""
     copies = random.choice((1, 2, 3)) if key else 1
     return Wish(body, key=key, copies=copies, cancels=random.random() < 0.15, redrives=random.choice((1, 2)))
+
+
+def _searching(number: int, random: Random) -> Wish:
+    search: dict[str, Any] = {"rerank": random.choice(("best_effort", "best_effort", "required", "none"))}
+    if random.random() < 0.6:
+        search |= {"step": random.choice(("find", "rank")), "fault": random.choice(_MISHAPS)}
+    if random.random() < 0.5:
+        search["attempts"] = random.choice((1, 2))
+    body = _body(number, random.choice(_HARMLESS), LONG_S)
+    return Wish(body, cancels=random.random() < 0.3, redrives=random.choice((1, 2)), search=search)
 
 
 def _poison(number: int) -> Wish:
@@ -73,6 +86,7 @@ def _body(number: int, script: dict[str, Any], deadline_s: float) -> dict[str, A
 
 
 _HARMLESS: Sequence[dict[str, Any]] = ({}, {"tokens": 12, "delay_ms": 150}, {"tokens": 40, "delay_ms": 20})
+_MISHAPS = ("raise", "reject", "busy", "hang", "exit")
 _ENDLESS: Sequence[dict[str, Any]] = ({"fail": "hang", "at": 1}, {"fail": "hang", "at": 4})
 _SCRIPTS: Sequence[tuple[int, dict[str, Any], float]] = (  # weight, script, deadline
     (30, {}, LONG_S),

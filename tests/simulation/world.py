@@ -1,8 +1,10 @@
 """A simulated world: all services of the event-driven wiring, with a disk, a network and clients, for one seed."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections import Counter
+from collections.abc import Awaitable, Callable
 from contextvars import Context
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -12,7 +14,7 @@ from actors.journal.protocol import Death, Worker
 from actors.naming import TOPIC_SIZE
 from actors.puller import Handler, Puller
 from deployments.ingestion.middleware import DEFAULT_TENANT
-from pipelines.steps import PROMPTING_TOPIC, inference_topic
+from pipelines.steps import PROMPTING_TOPIC, RERANKING_TOPIC, RETRIEVAL_TOPIC, inference_topic
 from tests.simulation.clients import Client, Gateway, Record, make_gateway
 from tests.simulation.disks import Files, JournalDisk, TokenDisk
 from tests.simulation.loop import VirtualLoop
@@ -31,11 +33,13 @@ from tests.simulation.parts import (
     prompt_worker,
 )
 from tests.simulation.process import Process
+from tests.simulation.searching import Library, search_worker
 from tests.simulation.services import Directory
 from tests.simulation.trace import Trace
 from tests.simulation.watcher import JournalWatcher, LogWatcher
 from tests.simulation.wishes import make_wishes
 
+SEARCHERS = {"retrieval-1": RETRIEVAL_TOPIC, "reranking-1": RERANKING_TOPIC}  # workers, and their topics
 POISONOUS = 0.1  # worlds in which jobs kill their workers, and little else dies
 
 BUDGET = 1_000_000  # output tokens; more than all clients ask for, so that none is refused
@@ -62,7 +66,8 @@ class World:
         self.poisonous = self.random.random() < POISONOUS
         self.deaths_known = 1.0 if self.poisonous else self.random.choice((0.0, 0.8, 1.0))
         inference = self.random.randint(2 if self.poisonous else 1, 3)
-        self.workers = ["prompting-1", *(f"inference-{n + 1}" for n in range(inference))]
+        self.workers = ["prompting-1", *SEARCHERS, *(f"inference-{n + 1}" for n in range(inference))]
+        self._tries: Counter[str] = Counter()  # of searches
         self._slots = self.random.randint(1, 4)
         self._context = Context()
         self._add_services()
@@ -112,7 +117,12 @@ class World:
             self.directory.add(topic, self._make_queue)
         self.directory.add(INGESTION, self._make_ingestion)
         for name in self.workers:
-            self.directory.add(name, self._make_prompting if name.startswith("prompting") else self._make_inference)
+            self.directory.add(name, self._maker(name))
+
+    def _maker(self, worker: str) -> Callable[[Process], Awaitable[Puller]]:
+        if worker in SEARCHERS:
+            return partial(self._make_searcher, SEARCHERS[worker])
+        return self._make_prompting if worker.startswith("prompting") else self._make_inference
 
     async def _make_journal(self, process: Process) -> WatchedJournal:
         store = self.kit.journal_store(self.journal_disk, process)
@@ -150,6 +160,15 @@ class World:
         return await self._pull(
             worker, prompt_worker(process, journal, Files(journal, self.files, process.ports.clock)), process, journal
         )
+
+    async def _make_searcher(self, topic: str, process: Process) -> Puller:
+        journal = remote_journal(JOURNAL, self.network, process)
+        files = Files(journal, self.files, process.ports.clock)
+        worker = Worker(id=process.name, topic=topic, slots=8, handle=process, attempt_limit_s=ATTEMPT_S)
+        library = Library(process, self._tries)
+        handler = search_worker(topic, library, journal=journal, blobs=files, ports=process.ports)
+        process.death_known = self.random.random() < self.deaths_known
+        return await self._pull(worker, handler, process, journal)
 
     async def _make_inference(self, process: Process) -> Puller:
         journal = remote_journal(JOURNAL, self.network, process)

@@ -107,6 +107,7 @@ def test_the_list_of_models_says_what_each_lacks(tmp_path: Path, monkeypatch: py
     listed = json.loads(CliRunner().invoke(app, ["model", "list", "--json"]).stdout)
     lacks = {row["model"]: row["lacks"] for row in listed}
     assert "model add" in lacks["smollm2-135m-instruct"]
+    assert lacks["all-minilm-l6-v2"] is None
     assert "ANTHROPIC_API_KEY" in lacks["anthropic"]
     assert (lacks["openai"], lacks["scripted"]) == (None, None)
     assert "ANTHROPIC_API_KEY" in CliRunner().invoke(app, ["model", "list"]).stdout
@@ -128,3 +129,11 @@ def test_stopping_where_nothing_runs_is_no_error(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["stop", "--data", str(tmp_path)])
     assert result.exit_code == 0
     assert "no server runs" in result.stdout
+
+
+def test_a_server_with_an_unknown_encoder_does_not_start(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("models: [scripted]\nencoders: [nope]\n")
+    result = CliRunner().invoke(app, ["serve", "--config", str(config), "--data", str(tmp_path / "data")])
+    assert result.exit_code == 1
+    assert "maxsim" in result.output

@@ -19,6 +19,8 @@ SETTINGS: dict[str, type[BaseModel]] = {
     "prompting": settings.PromptingSettings,
     "batching": settings.BatchingSettings,
     "inference": settings.InferenceSettings,
+    "embedding": settings.EncoderSettings,
+    "reranking": settings.EncoderSettings,
     "history": settings.HistorySettings,
     "ingestion": settings.IngestionSettings,
 }
@@ -45,17 +47,32 @@ def test_a_serve_config_names_models_that_have_a_profile_and_is_closed_to_the_ne
     config = ServeDeploySchema.model_validate(document(path))
     (ingestion,) = (app for app in config.applications if app.name == "ingestion")
     assert all(settings.load_profile(name) for name in ingestion.args["models"])
+    served = {app.args["encoder"] for app in config.applications if app.name.startswith(("embedding.", "reranking."))}
+    assert set(ingestion.args["encoders"]) < served
     assert config.http_options.host == "127.0.0.1"
 
 
 def test_the_monolith_loads() -> None:
     monolith = settings.MonolithSettings.model_validate(document(settings.CONFIGS / "monolith.yaml"))
     assert all(settings.load_profile(name) for name in monolith.models)
+    assert [settings.load_encoder(name).kind for name in monolith.encoders] == ["embedding", "maxsim"]
 
 
 @pytest.mark.parametrize("path", sorted((settings.CONFIGS / "models").glob("*.yaml")), ids=lambda path: path.stem)
 def test_a_model_profile_loads(path: Path) -> None:
     assert settings.load_profile(path.stem).name == path.stem
+
+
+@pytest.mark.parametrize("path", sorted((settings.CONFIGS / "encoders").glob("*.yaml")), ids=lambda path: path.stem)
+def test_an_encoders_profile_loads_and_its_files_are_there(path: Path) -> None:
+    profile = settings.load_encoder(path.stem)
+    assert profile.name == path.stem
+    assert (settings.encoder_folder(profile) / "tokenizer.json").is_file()
+
+
+def test_an_unknown_encoder_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(FileNotFoundError, match="maxsim"):
+        settings.load_encoder("nope")
 
 
 def test_an_unknown_model_is_refused_with_the_known_ones() -> None:

@@ -6,13 +6,10 @@ from typing import Any
 
 import pytest
 
-from actors.journal.journal import Journal
 from actors.journal.limits import Limits
-from actors.journal.store import Store
 from deployments.history.history import UnknownJobError
 from deployments.ingestion.errors import ApiError
 from pipelines.commands import INLINE_BYTES
-from pipelines.ports import Ports
 from tests.factories import INFERENCE, claim
 from tests.ingestion_house import House
 
@@ -63,15 +60,8 @@ async def test_a_stream_that_is_dropped_stops_being_read(house: House) -> None:
     assert len(house.service._readers._feeds) == 0
 
 
-class FullJournal(Journal):
-    """One without room for another job."""
-
-    def __init__(self, store: Store, *, ports: Ports) -> None:
-        super().__init__(store, ports=ports, limits=Limits(backlog=0))
-
-
 async def test_a_full_backlog_is_a_429_that_says_when_to_come_again(tmp_path: Path) -> None:
-    house = House(tmp_path, journal=FullJournal)
+    house = House(tmp_path, limits=Limits(backlog=0))
     reply = await house.client.post("/async-generate", json={"model": "scripted", "prompt": "Hi"})
     assert (reply.status_code, reply.json()["error"]["code"]) == (429, "rate_limit_exceeded")
     assert reply.headers["retry-after"] == "1"
@@ -88,15 +78,11 @@ async def test_payloads_that_cannot_be_stored_are_a_503_that_says_when_to_come_a
     await house.close()
 
 
-class Frugal(Journal):
-    """One whose only tenant may use 40 tokens."""
-
-    def __init__(self, store: Store, *, ports: Ports) -> None:
-        super().__init__(store, ports=ports, limits=Limits(token_budgets={"default": 40}))
+FRUGAL = Limits(token_budgets={"default": 40})
 
 
 async def test_a_job_beyond_the_budget_is_a_429_that_asks_nobody_to_come_again(tmp_path: Path) -> None:
-    house = House(tmp_path, journal=Frugal)
+    house = House(tmp_path, limits=FRUGAL)
     body = {"model": "scripted", "prompt": "Hi"}
     await house.post(max_output_tokens=20)
     await house.post()  # the model's default: 16
@@ -112,7 +98,7 @@ async def test_a_job_beyond_the_budget_is_a_429_that_asks_nobody_to_come_again(t
 
 
 async def test_a_dead_letter_beyond_the_budget_is_not_redriven(tmp_path: Path) -> None:
-    house = House(tmp_path, journal=Frugal)
+    house = House(tmp_path, limits=FRUGAL)
     dead = await house.post(max_output_tokens=30)
     await house.start()
     for worker in ("w1", "w2", "w3"):

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from heliograph.models import ModelSourceError, add_model
+from configs.settings import EncoderProfile, encoder_folder, load_encoder
+from heliograph.models import ModelSourceError, add_model, encoder_lack
 
 
 @pytest.fixture
@@ -51,3 +52,25 @@ def test_a_name_cannot_lead_out_of_the_cache(cache: Path, folder: Path, name: st
     with pytest.raises(ModelSourceError, match="not a name"):
         add_model(name, str(folder))
     assert not cache.exists()
+
+
+@pytest.mark.parametrize("name", ["all-minilm-l6-v2", "maxsim"])
+def test_an_encoder_that_comes_with_a_package_is_there_without_being_added(cache: Path, name: str) -> None:
+    folder = add_model(name, progress=lambda _: None)
+    assert folder == encoder_folder(load_encoder(name))
+    assert (folder / "model.safetensors").is_file()
+    assert encoder_lack(load_encoder(name)) == ""
+    assert not cache.exists()
+
+
+def test_an_encoder_may_be_a_folder_too(cache: Path, folder: Path) -> None:
+    profile = EncoderProfile(name="mine", kind="cross_encoder", source="nowhere/mine")
+    assert "heliograph model add mine" in encoder_lack(profile)
+    add_model("mine", str(folder), progress=lambda _: None)
+    assert encoder_folder(profile) == cache / "mine"
+    assert encoder_lack(profile) == ""
+
+
+def test_an_encoder_whose_package_is_not_installed_says_so() -> None:
+    profile = EncoderProfile(name="mine", kind="embedding", package="no-such-package", source="model")
+    assert "no-such-package" in encoder_lack(profile)

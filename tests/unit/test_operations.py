@@ -2,8 +2,9 @@ import pytest
 
 from events.ids import derived_id
 from events.v1.tokens_pb2 import Chunk, Operation
+from pipelines.composer import Composer, closing
 from pipelines.jobs import Status
-from pipelines.operations import EMPTY, Composer, Kind, Piece, closing, cut, fold, replay, span
+from pipelines.operations import EMPTY, Kind, Piece, cut, fold, replay, span
 from tests.token_logs import TextComposer
 
 JOB = "resp_0000000000000000000000000000"

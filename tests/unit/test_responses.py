@@ -96,7 +96,7 @@ async def test_messages_instructions_and_inert_fields_are_kept(sdk: AsyncOpenAI)
 
 
 async def test_the_models_are_listed(sdk: AsyncOpenAI) -> None:
-    assert [model.id async for model in sdk.models.list()] == ["scripted"]
+    assert [model.id async for model in sdk.models.list()] == ["scripted", "words"]
     assert (await sdk.models.retrieve("scripted")).owned_by == "heliograph"
     with pytest.raises(openai.NotFoundError) as caught:
         await sdk.models.retrieve("some/body")

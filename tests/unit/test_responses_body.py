@@ -6,16 +6,19 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from deployments.file_search import pipeline_of
 from deployments.history.responses import skeleton
 from deployments.ingestion.document import described
 from deployments.ingestion.errors import api_error
 from deployments.ingestion.input_items import kept_items, orphaned_output, references
 from deployments.ingestion.responses_body import ResponsesBody
 from pipelines.payloads import Request
+from pipelines.steps import GENERATE, RAG, RAG_REQUIRED
 from tests.factories import job_id, make_ports
 
 GOOD: dict[str, Any] = {"model": "scripted", "input": "Hi"}
 FUNCTION: dict[str, Any] = {"type": "function", "name": "now", "parameters": {"type": "object"}}
+SEARCH: dict[str, Any] = {"type": "file_search", "vector_store_ids": ["vs_1"]}
 CALL = {"type": "function_call", "call_id": "c1", "name": "now", "arguments": "{}"}
 OUTPUT = {"type": "function_call_output", "call_id": "c1", "output": "noon"}
 
@@ -51,7 +54,7 @@ def schema(value: dict[str, Any]) -> dict[str, Any]:
             "invalid_value",
             "input[0].output[0].type",
         ),
-        ({"tools": [{"type": "web_search"}]}, "invalid_value", "tools[0].type"),
+        ({"tools": [{"type": "web_search"}]}, "invalid_value", "tools[0]"),
         ({"tools": [{"type": "function", "name": "a b"}]}, "invalid_value", "tools[0].name"),
         ({"tools": [FUNCTION, FUNCTION]}, "invalid_value", "tools"),
         ({"tools": [FUNCTION | {"parameters": {"type": 5}}]}, "invalid_json_schema", "tools[0].parameters"),
@@ -68,6 +71,16 @@ def schema(value: dict[str, Any]) -> dict[str, Any]:
         ({"previous_response_id": "a", "conversation": "b"}, "invalid_value", "previous_response_id"),
         ({"background_options": {"completion_window": "2h"}}, "invalid_value", "background_options.completion_window"),
         ({"max_output_tokens": 15}, "invalid_value", "max_output_tokens"),
+        ({"tools": [SEARCH, SEARCH]}, "invalid_value", "tools"),
+        ({"tools": [{"type": "file_search"}]}, "missing_required_parameter", "tools[0].vector_store_ids"),
+        ({"tools": [SEARCH | {"vector_store_ids": []}]}, "invalid_value", "tools[0].vector_store_ids"),
+        ({"tools": [SEARCH | {"max_num_results": 51}]}, "invalid_value", "tools[0].max_num_results"),
+        ({"tools": [SEARCH | {"rerank": "perhaps"}]}, "invalid_value", "tools[0].rerank"),
+        (
+            {"tools": [SEARCH | {"ranking_options": {"score_threshold": 2}}]},
+            "invalid_value",
+            "tools[0].ranking_options.score_threshold",
+        ),
         ({"max_tool_calls": 0}, "invalid_value", "max_tool_calls"),
         ({"top_logprobs": 21}, "invalid_value", "top_logprobs"),
         ({"temperature": 2.1}, "invalid_value", "temperature"),
@@ -189,3 +202,27 @@ def test_the_document_has_the_whole_body() -> None:
     schemas = described(ResponsesBody)["x-schemas"]
     assert {"ResponsesBody", "MessageItem", "FunctionTool", "JsonSchemaFormat"} <= set(schemas)
     assert "$defs" not in json.dumps(schemas)
+
+
+@pytest.mark.parametrize(
+    ("tool", "choice", "pipeline"),
+    [
+        ({}, "auto", RAG),
+        ({}, {"type": "file_search"}, RAG),
+        ({}, {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "file_search"}]}, RAG),
+        ({"rerank": "required"}, "required", RAG_REQUIRED),
+        ({}, "none", GENERATE),
+    ],
+)
+def test_a_file_search_chooses_the_pipeline_and_is_repeated_as_it_was_said(
+    tool: dict[str, Any], choice: Any, pipeline: str
+) -> None:
+    said = SEARCH | tool
+    asked = request(tools=[said], tool_choice=choice)
+    assert pipeline_of(asked) == pipeline
+    assert skeleton(job_id(), asked)["tools"] == [said]
+
+
+def test_an_earlier_search_may_be_sent_back_as_it_came() -> None:
+    call = {"type": "file_search_call", "id": "fs_1", "status": "completed", "queries": ["a"], "results": None}
+    assert (request(input=[call, {"role": "user", "content": "And?"}]).input or [])[0] == call

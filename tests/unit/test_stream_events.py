@@ -10,8 +10,9 @@ from pydantic import TypeAdapter
 from deployments.history.responses import item_object, response_object
 from deployments.history.stream_events import Scribe, StreamFrame
 from events.v1.tokens_pb2 import Logprob, Operation, Seal, Terminal
+from pipelines.composer import Composer
 from pipelines.jobs import Fault, Job, Reference, Status
-from pipelines.operations import Composer, Kind, Piece
+from pipelines.operations import Kind, Piece
 from pipelines.payloads import Request
 from tests.factories import job_id
 from tests.open_responses import STREAMING_EVENTS

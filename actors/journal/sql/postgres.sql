@@ -38,6 +38,18 @@ SELECT COUNT(*), CAST(COALESCE(SUM(
     CAST(split_part(request, ':', 2) AS BIGINT) + COALESCE(CAST(split_part(rendered, ':', 2) AS BIGINT), 0) + 2 * COALESCE(CAST(split_part(result, ':', 2) AS BIGINT), 0)
 ), 0) AS BIGINT) FROM jobs WHERE finished_at IS NOT NULL;
 
+-- name: files
+SELECT id, tenant, filename, purpose, size, created_at, expires_at, upload FROM files WHERE id = ANY(?);
+
+-- name: attachments_by_id
+SELECT {attachment} FROM attachments WHERE id = ANY(?);
+
+-- name: attachments_by_file
+SELECT {attachment} FROM attachments WHERE store = ? AND file = ANY(?);
+
+-- name: attachments_with_files
+SELECT {attachment} FROM attachments WHERE file = ANY(?) ORDER BY id;
+
 -- name: load_schemas
 SELECT data FROM store WHERE key = 'schemas';
 

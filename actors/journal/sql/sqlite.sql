@@ -41,6 +41,18 @@ SELECT COUNT(*), CAST(COALESCE(SUM(
     CAST(substr(request, instr(request, ':') + 1) AS BIGINT) + COALESCE(CAST(substr(rendered, instr(rendered, ':') + 1) AS BIGINT), 0) + 2 * COALESCE(CAST(substr(result, instr(result, ':') + 1) AS BIGINT), 0)
 ), 0) AS BIGINT) FROM jobs WHERE finished_at IS NOT NULL;
 
+-- name: files
+SELECT id, tenant, filename, purpose, size, created_at, expires_at, upload FROM files WHERE id IN (SELECT value FROM json_each(?));
+
+-- name: attachments_by_id
+SELECT {attachment} FROM attachments WHERE id IN (SELECT value FROM json_each(?));
+
+-- name: attachments_by_file
+SELECT {attachment} FROM attachments WHERE store = ? AND file IN (SELECT value FROM json_each(?));
+
+-- name: attachments_with_files
+SELECT {attachment} FROM attachments WHERE file IN (SELECT value FROM json_each(?)) ORDER BY id;
+
 -- name: load_schemas
 SELECT value FROM store WHERE key = 'schemas';
 

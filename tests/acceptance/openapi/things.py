@@ -46,16 +46,27 @@ class Things:
                 made = self._post(f"/v1/conversations/{self._id('conversation_id')}/items", items)["data"][0]["id"]
             case "prompt_id":
                 made = self._post("/v1/prompts", {"name": "greeting", "template": "Hi {{name}}"})["id"]
+            case "job_id":
+                made = self._dead_letter()
+            case _:
+                made = self._brought(name)
+        return str(made)
+
+    def _brought(self, name: str) -> str:
+        """What clients bring along."""
+        match name:
             case "file_id":
                 made = self._made("/v1/files", data={"purpose": "vision"}, files={"file": ("a", b"a")})["id"]
             case "upload_id":
                 upload = {"filename": "a", "purpose": "vision", "mime_type": "text/plain", "bytes": 1}
                 made = self._post("/v1/uploads", upload)["id"]
+            case "vector_store_id":
+                made = self._post("/v1/vector_stores", {"name": "notes"})["id"]
+            case "file_batch_id":
+                made = f"vsfb_{'0' * 28}"  # without an encoder there is none
             case "batch_id":
                 batch = {"input_file_id": "file-1", "endpoint": "/v1/responses", "completion_window": "1h"}
                 made = self._post("/v1/batches", batch)["id"]
-            case "job_id":
-                made = self._dead_letter()
         return str(made)
 
     def _dead_letter(self) -> str:

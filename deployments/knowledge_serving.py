@@ -1,0 +1,54 @@
+"""The Serve application of knowledge: it pulls files to index and jobs that search, and is searched by handle."""
+
+from typing import Any
+
+from ray import serve
+from ray.serve import Application
+
+from configs.settings import KnowledgeSettings
+from deployments.knowledge.knowledge import OpenKnowledge
+from deployments.knowledge.removals import Removals
+from deployments.knowledge_wiring import posts, remote_knowledge
+from deployments.serving import HEALTH_S, SMALL, WorkerReplica, replica_identity
+
+MOST_SEARCHES = 1000  # at once
+
+
+class KnowledgeService(WorkerReplica):
+    """Has the index."""
+
+    async def __init__(self, settings: KnowledgeSettings, open_knowledge: OpenKnowledge) -> None:  # type: ignore[misc]  # Serve awaits it
+        super().__init__("knowledge", settings.telemetry)
+        self._knowledge = open_knowledge(self._journal, (await self._journal.info()).places, self._ports)
+        self._removals = Removals(self._knowledge.remover, journal=self._journal, ports=self._ports)
+        self._removals.start()
+        worker_id, handle = replica_identity()
+        found = posts(
+            self._knowledge,
+            worker_id=worker_id,
+            handle=handle,
+            journal=self._journal,
+            blobs=await self._find_blobs(),
+            ports=self._ports,
+        )
+        for post in found:
+            await self._pull(*post)
+
+    async def ask(self, question: str, *arguments: Any) -> Any:
+        """What the method `question` of `KnowledgeApi` answers."""
+        return await getattr(self._knowledge.api, question)(*arguments)
+
+    async def __del__(self) -> None:
+        self._removals.stop()
+        await super().__del__()
+
+
+def knowledge(settings: KnowledgeSettings) -> Application:
+    """Knowledge on the encoders' services."""
+    return knowledge_application(settings, remote_knowledge(settings.encoder, settings.reranker))
+
+
+def knowledge_application(settings: KnowledgeSettings, open_knowledge: OpenKnowledge) -> Application:
+    """Knowledge on the index that `open_knowledge` opens in the replica."""
+    options = {"max_ongoing_requests": MOST_SEARCHES, "ray_actor_options": SMALL, "health_check_period_s": HEALTH_S}
+    return serve.deployment(KnowledgeService, name="knowledge", **options).bind(settings, open_knowledge)

@@ -1,5 +1,7 @@
 """The one pull loop of every worker, for each topic of its: free slots, a ticket, a claim for many, the handler.
 
+A claim that was filled is followed by another without a ticket.
+
 Invariants: nothing is claimed without a free slot; a claim whose answer was lost is repeated under the same id; when
 the journal forgot this worker, it lets go of what was given to others, and registers again. `heart.py` keeps the lease.
 """
@@ -58,6 +60,7 @@ class Lane:
         self.room = room
         self.claim: Claim | None = None  # sent, and not yet answered
         self.claims = 0  # so many were made
+        self.more = False  # the last one was filled, so there may be more
 
 
 class Puller:
@@ -108,13 +111,13 @@ class Puller:
             await lane.room.wait_for_slot()
             return
         if lane.claim is None:
-            if not await lane.topic.take(TAKE_S):
+            if not lane.more and not await lane.topic.take(TAKE_S):
                 return
             lane.claim = self._new_claim(lane)
         crash_point("puller.claim.before")
         claims = await self._journal.claim(lane.claim)
         crash_point("puller.claim.after")
-        lane.claim = None
+        lane.more, lane.claim = len(claims) == lane.claim.slots, None
         self._ports.metrics.observe("claim_size", len(claims), topic=lane.topic.name)
         if claims:
             await self._handler.handle(claims)
@@ -129,6 +132,7 @@ class Puller:
             number=lane.claims,
             limit_s=self._worker.attempt_limit_s,
             topics=self._worker.topics,
+            ticket=not lane.more,
         )
 
     def _take_in(self, heartbeat: Heartbeat) -> None:

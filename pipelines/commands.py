@@ -61,7 +61,7 @@ class Claim:
     """Give this worker the best ready steps of a topic, `slots` at the most, for `limit_s` each (0: for any time).
 
     `number` rises with every new claim of a worker from the topic, so that a late copy of an older one can be told;
-    0: not counted. `topics` are all of the worker's.
+    0: not counted. `topics` are all of the worker's. A claim may come without a `ticket`, after one that was filled.
     """
 
     claim_id: str
@@ -71,6 +71,7 @@ class Claim:
     number: int = 0
     limit_s: float = 0.0
     topics: tuple[str, ...] = ()
+    ticket: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ class Effects:
     waiting: Counter[str] = field(default_factory=Counter)
     coming: Counter[str] = field(default_factory=Counter)  # by topic: steps whose preceding step is claimed
     claimed: Counter[tuple[str, str]] = field(default_factory=Counter)  # by (topic, worker)
-    tickets: Counter[str] = field(default_factory=Counter)  # used, by topic; a claim that found nothing counts too
+    tickets: Counter[str] = field(default_factory=Counter)  # used, by topic that was claimed from, also for nothing
     followed: dict[str, None] = field(default_factory=dict)  # jobs with new events, in order
     attached: set[str] = field(default_factory=set)  # sessions of jobs that have changed
     ended: list[Job] = field(default_factory=list)

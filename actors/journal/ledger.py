@@ -188,7 +188,7 @@ class Ledger:
         offered = offer(self._transaction, command, held, tester)
         if offered is None:
             return []  # its ticket stays out, so that the sweep brings the next one, not a busy loop
-        self.effects.tickets[command.topic] += 1
+        self.effects.tickets[command.topic] += command.ticket
         adopted = self._draft.adopt(offered)
         claims = [self._draft.change(transitions.claim(job, command, self._now)) for job in adopted]
         return hand_out(self._transaction, claims, [job.ready_at for job in offered], self._now)

@@ -4,6 +4,7 @@ Invariants: another tenant's batch looks like one that does not exist; a batch i
 """
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -106,11 +107,10 @@ class Batches:
         return self._so_far(rows[0], errors=file == error_id(batch))
 
     async def _so_far(self, row: Batch, *, errors: bool) -> AsyncGenerator[bytes]:
-        async for jobs in self._readout.jobs(row):
-            if errors:
-                yield await self._readout.errors(row, jobs)
-            else:
-                yield (await self._readout.outputs(row, jobs)).data
+        parts = self._readout.errors(row) if errors else self._readout.outputs(row)
+        async with aclosing(parts):
+            async for part in parts:
+                yield part.data
 
     async def _row(self, tenant: str, batch: str) -> Batch:
         rows = await self._journal.batches(BatchQuery(tenant, batch)) if is_id(batch) else []

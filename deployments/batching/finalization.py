@@ -56,16 +56,17 @@ class _Writing:
         self.reasoning_tokens = 0  # of the outputs that were written
 
     async def outputs(self) -> AsyncGenerator[bytes]:
-        async for jobs in self._readout.jobs(self._row):
-            page = await self._readout.outputs(self._row, jobs)
-            self.reasoning_tokens += page.reasoning_tokens
-            yield page.data
+        async with aclosing(self._readout.outputs(self._row)) as parts:
+            async for part in parts:
+                self.reasoning_tokens += part.reasoning_tokens
+                yield part.data
 
     async def errors(self) -> AsyncGenerator[bytes]:
         known = 0
-        async for jobs in self._readout.jobs(self._row):
-            known += len(jobs)
-            yield await self._readout.errors(self._row, jobs)
+        async with aclosing(self._readout.errors(self._row)) as parts:
+            async for part in parts:
+                known += part.jobs
+                yield part.data
         if known < self._row.total:
             async for line in self._never_added(known):
                 yield line

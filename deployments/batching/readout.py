@@ -1,6 +1,7 @@
 """The lines of a batch that have ended, in their order: for its files, and for whoever reads while it runs."""
 
-from collections.abc import AsyncGenerator, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import NamedTuple
 
 from actors.blobs import Blobs
@@ -11,14 +12,23 @@ from pipelines.batch_edits import Batch, LineQuery
 from pipelines.jobs import Job, Reference
 from pipelines.payloads import Request, Result
 
-_PAGE = 200  # lines that are read together
+_PAGE = 500  # lines that are fetched together; the next ones are on their way while these are written down
+_TURN = 50  # lines that are written down in one go
 
 
-class Page(NamedTuple):
-    """Some lines of the output file, and how many tokens of reasoning are behind them."""
+class Part(NamedTuple):
+    """Some lines of a file: of errors, how many jobs they were chosen from; of results, their tokens of reasoning."""
 
     data: bytes
-    reasoning_tokens: int
+    jobs: int = 0
+    reasoning_tokens: int = 0
+
+
+class _Page(NamedTuple):
+    """Jobs in the order of their lines, and those that belong into the file with their payloads."""
+
+    jobs: list[Job]
+    chosen: list[tuple[Job, bytes, bytes]]
 
 
 class Readout:
@@ -28,32 +38,52 @@ class Readout:
         self._journal = journal
         self._blobs = blobs
 
-    async def jobs(self, row: Batch) -> AsyncGenerator[list[Job]]:
-        """The jobs of all lines, some at once."""
-        after = 0
-        while jobs := await self._journal.lines(LineQuery(row.id, after, _PAGE)):
-            yield jobs
-            after = number_of(jobs[-1].id)
+    async def outputs(self, row: Batch) -> AsyncGenerator[Part]:
+        """The output file, as far as there is one."""
+        async for page in self._pages(row, _has_result):
+            for start in range(0, len(page.chosen), _TURN):
+                yield _outputs(row, page.chosen[start : start + _TURN])
 
-    async def outputs(self, row: Batch, jobs: Sequence[Job]) -> Page:
-        """What the output file says of those of these jobs that have a result."""
-        good = [(job, job.result) for job in jobs if job.result is not None]
-        requests = await self._requests(row, [job for job, _ in good])
-        results = [Result.model_validate_json(data) for data in await self._get(row, [ref for _, ref in good])]
-        lines = [
-            output_line(row.endpoint, job, request, result)
-            for (job, _), request, result in zip(good, requests, results, strict=True)
-        ]
-        return Page(b"".join(lines), sum(result.reasoning_tokens for result in results))
+    async def errors(self, row: Batch) -> AsyncGenerator[Part]:
+        """The error file, as far as its lines have become jobs."""
+        async for page in self._pages(row, _has_failed):
+            lines = [
+                error_line(row, job, Request.model_validate_json(request).custom_id) for job, request, _ in page.chosen
+            ]
+            yield Part(b"".join(lines), len(page.jobs))
 
-    async def errors(self, row: Batch, jobs: Sequence[Job]) -> bytes:
-        """What the error file says of those that have ended without one."""
-        bad = [job for job in jobs if job.status.terminal and job.result is None]
-        requests = await self._requests(row, bad)
-        return b"".join(error_line(row, job, request.custom_id) for job, request in zip(bad, requests, strict=True))
+    async def _pages(self, row: Batch, choose: Callable[[Job], bool]) -> AsyncGenerator[_Page]:
+        coming = asyncio.create_task(self._page(row, 0, choose), name="lines")
+        try:
+            while (page := await coming).jobs:
+                coming = asyncio.create_task(self._page(row, number_of(page.jobs[-1].id), choose), name="lines")
+                yield page
+        finally:
+            coming.cancel()
 
-    async def _requests(self, row: Batch, jobs: Sequence[Job]) -> list[Request]:
-        return [Request.model_validate_json(data) for data in await self._get(row, [job.request for job in jobs])]
+    async def _page(self, row: Batch, after: int, choose: Callable[[Job], bool]) -> _Page:
+        jobs = await self._journal.lines(LineQuery(row.id, after, _PAGE))
+        chosen = [job for job in jobs if choose(job)]
+        requests = await self._get(row, [job.request for job in chosen])
+        results = await self._get(row, [job.result for job in chosen if job.result is not None])
+        return _Page(jobs, list(zip(chosen, requests, results or [b""] * len(chosen), strict=True)))
 
     async def _get(self, row: Batch, references: Sequence[Reference]) -> list[bytes]:
         return await self._blobs.get_many([(row.tenant, reference, None) for reference in references])
+
+
+def _has_result(job: Job) -> bool:
+    return job.result is not None
+
+
+def _has_failed(job: Job) -> bool:
+    return job.status.terminal and job.result is None
+
+
+def _outputs(row: Batch, chosen: Sequence[tuple[Job, bytes, bytes]]) -> Part:
+    lines, tokens = [], 0
+    for job, request, data in chosen:
+        result = Result.model_validate_json(data)
+        tokens += result.reasoning_tokens
+        lines.append(output_line(row.endpoint, job, Request.model_validate_json(request), result))
+    return Part(b"".join(lines), reasoning_tokens=tokens)

@@ -28,6 +28,10 @@ class Share:
         quiet = self._seen_at is None or self._clock.monotonic() - self._seen_at > QUIET_S
         return max(1, self._total - RESERVED if quiet else self._total // 2)
 
+    def portion(self) -> int:
+        """How many lines are claimed together at the most: the others run while these are claimed and reported."""
+        return -(-self.most() // 2)
+
     def free(self) -> int:
         """How many more lines may begin now."""
         return max(0, self.most() - self.lines)

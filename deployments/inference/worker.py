@@ -56,7 +56,8 @@ class LineRoom:
 
     def free_slots(self) -> int:
         """How many more lines it can take now."""
-        return self._slots.free_for_lines() if self._engine.has_room() else 0
+        free = min(self._slots.free_for_lines(), self._slots.share.portion())
+        return free if self._engine.has_room() else 0
 
     async def wait_for_slot(self) -> None:
         """Returns when a slot is freed, and now and then: the share grows by itself."""

@@ -13,6 +13,8 @@ import pytest
 from actors.journal.journal import Journal
 from actors.journal.protocol import Worker
 from actors.shards import open_journal, open_token_log
+from benchmarks.batch import Times, content
+from benchmarks.batch import result as batch_result
 from benchmarks.chunks import batches
 from benchmarks.chunks import rate as chunk_rate
 from benchmarks.crowd import check as check_crowd
@@ -299,3 +301,15 @@ async def test_the_chunks_of_the_benchmark_are_all_taken(tmp_path: Path) -> None
     assert await chunk_rate(log, batches(0, jobs=3, count=6)) > 0
     assert chunks(tmp_path) == 18
     log.close()
+
+
+def test_the_lines_of_the_batch_benchmark_all_differ_and_are_requests() -> None:
+    lines = [json.loads(line) for line in content(20).splitlines()]
+    assert len({line["custom_id"] for line in lines}) == len({json.dumps(line["body"]) for line in lines}) == 20
+    assert {(line["method"], line["url"]) for line in lines} == {("POST", "/v1/chat/completions")}
+
+
+def test_the_batch_benchmark_counts_until_the_results_are_files() -> None:
+    figures = batch_result(Times(accepted=4.0, run=18.0, completed=20.0), {"journal": 3.0, "queues": 1.5})
+    assert (figures["accept_s"], figures["lines_per_s"], figures["finalize_s"]) == (4.0, 2500, 2.0)
+    assert figures["memory_growth_mib"] == 4.5

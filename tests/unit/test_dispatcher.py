@@ -96,6 +96,16 @@ async def test_a_claim_that_leaves_work_brings_the_next_ticket(system: System) -
     assert await system.topic(PROMPTING).take(5)
 
 
+async def test_a_claim_without_a_ticket_brings_none(system: System) -> None:
+    await system.register("w1")
+    await system.journal.submit([submit(n) for n in range(5)])
+    assert await system.topic(PROMPTING).take(5)
+    await system.journal.claim(claim(slots=2))
+    await system.journal.claim(claim(slots=2, claim_id="c2", ticket=False))
+    assert await system.topic(PROMPTING).take(5)
+    assert not await system.topic(PROMPTING).take(0.05)
+
+
 async def test_each_worker_with_room_gets_a_ticket(system: System) -> None:
     for name in ("w1", "w2"):
         await system.register(name)

@@ -131,9 +131,9 @@ async def test_lines_take_no_more_than_their_share(shop: LineShop) -> None:
     claims = await shop.lines(*[prompt(script='{"fail": "hang"}') for _ in range(3)])
     await shop.worker.handle(claims)
     assert shop.worker.free_slots() == shop.slots - 3
-    assert shop.worker.line_room.free_slots() == shop.slots - RESERVED - 3
+    assert shop.worker.slots.free_for_lines() == shop.slots - RESERVED - 3
     await shop.worker.drain()
-    assert shop.worker.line_room.free_slots() == shop.slots - RESERVED
+    assert shop.worker.line_room.free_slots() == (shop.slots - RESERVED) // 2
 
 
 async def test_room_for_lines_is_looked_for_when_a_slot_is_freed(shop: LineShop) -> None:

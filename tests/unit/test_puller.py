@@ -108,6 +108,21 @@ async def test_a_claim_is_made_for_many_and_never_beyond_the_free_slots(
     assert hands.batches == [2, 1]
 
 
+async def test_a_claim_that_was_filled_is_followed_by_one_without_a_ticket(
+    hands: Hands, journal: Journal, topic: InProcessTopic
+) -> None:
+    await journal.submit([submit(n) for n in range(5)])
+    await topic.put(1)
+    for _ in range(3):
+        await asyncio.wait_for(hands.got.wait(), 10)
+        hands.let_go()
+    assert hands.batches == [2, 2, 1]
+    await journal.submit([submit(9)])
+    await topic.put(1)
+    await asyncio.wait_for(hands.got.wait(), 10)
+    assert hands.batches == [2, 2, 1, 1]
+
+
 async def test_a_cancel_reaches_the_worker(hands: Hands, journal: Journal, topic: InProcessTopic) -> None:
     await journal.submit([submit()])
     await topic.put(1)

@@ -52,3 +52,7 @@ async def test_other_work_that_fills_the_slots_leaves_lines_none_and_one_slot_is
         slots.take()
     assert slots.free_for_lines() == 0
     assert make(1, ManualClock()).free_for_lines() == 1
+
+
+async def test_lines_are_claimed_by_halves() -> None:
+    assert [make(total, ManualClock()).share.portion() for total in (1, 3, 8, 64)] == [1, 1, 3, 31]

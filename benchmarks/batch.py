@@ -46,8 +46,8 @@ def _line(number: int) -> bytes:
 
 def run(client: httpx.Client, lines: int) -> Times:
     """One batch. Raises RuntimeError unless every line has a result."""
-    upload: dict[str, Any] = {"files": {"file": ("lines.jsonl", content(lines))}, "data": {"purpose": "batch"}}
-    file = _answer(client.post("/v1/files", **upload))["id"]
+    named = {"file": ("lines.jsonl", content(lines))}
+    file = _answer(client.post("/v1/files", files=named, data={"purpose": "batch"}))["id"]
     started = monotonic()
     body = {"input_file_id": file, "endpoint": ENDPOINT, "completion_window": "1h"}
     batch = _answer(client.post("/v1/batches", json=body))["id"]

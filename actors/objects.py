@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from obstore import GetResult  # only its stub has it
 
 CHUNK_BYTES = 1 << 20
+PARTS_AT_ONCE = 4  # of an upload, each of five chunks: what one takes in memory
 _FAULTS = (BaseError, OSError)
 
 
@@ -52,7 +53,9 @@ class Objects:
 
         path = _path(tenant, file)
         try:
-            await obstore.put_async(self._store, path, counted(), chunk_size=CHUNK_BYTES * 5)
+            await obstore.put_async(
+                self._store, path, counted(), chunk_size=CHUNK_BYTES * 5, max_concurrency=PARTS_AT_ONCE
+            )
             if self._folder is not None:
                 await asyncio.to_thread(_sync, self._folder / path)
         except _FAULTS as error:

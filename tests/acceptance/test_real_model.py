@@ -17,10 +17,12 @@ from openai.types.responses import Response
 from configs.settings import CONFIGS
 from heliograph.models import add_model
 from tests.acceptance.asking import poll
-from tests.servers import ServerProcess
+from tests.batch_crew import CHAT
+from tests.servers import ServerProcess, until
 from tests.vllm_server import SLOTS, VllmServer
 
 CODE = ("actors", "configs", "deployments", "events", "heliograph", "pipelines")
+COUNTED = ("prompt_tokens", "completion_tokens", "total_tokens")
 MODEL = "smollm2-135m-instruct"
 KNOWLEDGE = {"encoders": ["all-minilm-l6-v2", "maxsim"], "encoder": "all-minilm-l6-v2", "reranker": "maxsim"}
 QUESTION = "Tell me about a lighthouse keeper and his cat."
@@ -117,7 +119,7 @@ def test_each_way_says_what_vllm_says(sdk: OpenAI, told: dict[str, Any], way: st
     assert response.output_text == told["choices"][0]["message"]["content"]
     assert response.usage is not None
     usage = (response.usage.input_tokens, response.usage.output_tokens, response.usage.total_tokens)
-    assert usage == tuple(told["usage"][name] for name in ("prompt_tokens", "completion_tokens", "total_tokens"))
+    assert usage == tuple(told["usage"][name] for name in COUNTED)
 
 
 def test_chat_says_it_too(sdk: OpenAI, told: dict[str, Any]) -> None:
@@ -126,6 +128,25 @@ def test_chat_says_it_too(sdk: OpenAI, told: dict[str, Any]) -> None:
     assert whole.choices[0].message.content == told["choices"][0]["message"]["content"]
     assert whole.usage is not None
     assert whole.usage.completion_tokens == told["usage"]["completion_tokens"]
+
+
+def test_a_batch_says_it_too(sdk: OpenAI, told: dict[str, Any]) -> None:
+    body = {"model": MODEL, "messages": [{"role": "user", "content": QUESTION}], "temperature": 0, "max_tokens": 40}
+    lines = [{"custom_id": str(n), "method": "POST", "url": CHAT, "body": body} for n in range(3)]
+    text = "".join(f"{json.dumps(line)}\n" for line in lines)
+    file = sdk.files.create(file=("lines.jsonl", text.encode()), purpose="batch")
+    batch = sdk.batches.create(input_file_id=file.id, endpoint=CHAT, completion_window="24h")
+    until(lambda: sdk.batches.retrieve(batch.id).status == "completed", seconds=120, what="the batch")
+    batch = sdk.batches.retrieve(batch.id)
+    assert batch.output_file_id is not None
+    answers = [
+        json.loads(line)["response"]["body"] for line in sdk.files.content(batch.output_file_id).text.splitlines()
+    ]
+    usage = [tuple(answer["usage"][name] for name in COUNTED) for answer in answers]
+    assert {answer["choices"][0]["message"]["content"] for answer in answers} == {
+        told["choices"][0]["message"]["content"]
+    }
+    assert usage == [tuple(told["usage"][name] for name in COUNTED)] * 3
 
 
 @pytest.mark.parametrize("choice", ["required", {"type": "function", "name": "weather"}])

@@ -11,10 +11,12 @@ from openai.types.chat import ChatCompletion
 from openai.types.completion import Completion
 from openai.types.responses import Response, ResponseCompletedEvent
 
+from actors.journal.journal import Journal
 from deployments.engines.scripted import ScriptedEngine, token_ids
 from deployments.knowledge.encoding import Embedded, TextOrTokens
 from deployments.knowledge.scripted import ScriptedEncoder
-from pipelines.batch_edits import line_id
+from pipelines.batch_edits import CancelBatch, LineQuery, line_id
+from pipelines.commands import Answer, Submit
 from pipelines.errors import RejectError
 from tests.batch_crew import CHAT, Crew, chat_line, line
 from tests.factories import ManualClock
@@ -240,6 +242,46 @@ async def test_a_cancelled_batch_keeps_what_is_done(crew: Crew, house: House) ->
     assert refused.value.response.headers["x-should-retry"] == "false"
 
 
+async def test_lines_that_have_not_run_in_time_are_told_so(tmp_path: Path) -> None:
+    clock = ManualClock()
+    house = House(tmp_path, clock=clock)
+    crew = Crew(house)
+    made = await crew.create([chat_line(str(n)) for n in range(4)], completion_window="1m")
+    assert made.expires_at == made.created_at + 60
+    await crew.batch_work()
+    await crew.line_work(1)
+    clock.time += 60
+    await house.journal.tick()
+    while await house.journal.wind_down(10):
+        pass
+    await crew.batch_work()
+    batch = await crew.sdk.batches.retrieve(made.id)
+    assert (batch.status, batch.expired_at) == ("expired", int(clock.time))
+    assert [told["custom_id"] for told in await crew.lines(batch.output_file_id)] == ["0"]
+    errors = await crew.lines(batch.error_file_id)
+    assert [(told["custom_id"], told["error"]["code"]) for told in errors] == [
+        (str(n), "batch_expired") for n in (1, 2, 3)
+    ]
+
+
+async def test_a_batch_that_is_cancelled_while_it_gets_its_lines_tells_of_all_of_them(tmp_path: Path) -> None:
+    house = House(tmp_path, journal=HastyJournal)
+    crew = Crew(house)
+    made = await crew.create([chat_line(str(n)) for n in range(1200)])
+    await crew.batch_work()
+    while await house.journal.wind_down(1000):
+        pass
+    await crew.batch_work()
+    batch = await crew.sdk.batches.retrieve(made.id)
+    assert batch.request_counts is not None
+    assert (batch.status, batch.request_counts.failed) == ("cancelled", 1200)
+    jobs = await house.journal.lines(LineQuery(batch.id, limit=2000))
+    assert 0 < len(jobs) < 1200
+    told = await crew.lines(batch.error_file_id)
+    assert [each["custom_id"] for each in told] == [str(n) for n in range(1200)]
+    assert {each["error"]["code"] for each in told} == {"batch_cancelled"}
+
+
 async def test_what_cannot_be_a_batch_is_refused(house: House) -> None:
     body: dict[str, Any] = {"input_file_id": "file-1", "endpoint": CHAT, "completion_window": "24h"}
     refused: list[tuple[dict[str, Any], str, str]] = [
@@ -354,3 +396,12 @@ class Picky(ScriptedEncoder):
         if any(isinstance(text, list) for text in texts):
             raise RejectError("There are no such ids.", code="invalid_value", param="input")
         return await super().embed(texts)
+
+
+class HastyJournal(Journal):
+    """Hears that a batch is cancelled when it has its first lines."""
+
+    async def submit(self, batch: Sequence[Submit]) -> list[Answer]:
+        answers = await super().submit(batch)
+        await self.edit([CancelBatch(batch=batch[0].part_of, tenant="default")])
+        return answers

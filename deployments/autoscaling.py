@@ -9,6 +9,7 @@ import asyncio
 import logging
 import math
 import time
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import ray
@@ -40,7 +41,7 @@ def wanted_replicas(depth: Depth, *, direct: float, slots: int, running: int, ta
 
 def scaling_options(
     *,
-    topic: str,
+    topics: Sequence[str],
     slots: int,
     least: int,
     most: int,
@@ -48,12 +49,12 @@ def scaling_options(
     downscale_delay_s: float,
     downscale_to_zero_delay_s: float,
 ) -> dict[str, Any]:
-    """The deployment options of a topic's workers; `slots` are those of one replica."""
+    """The deployment options of the workers of these topics; `slots` are those of one replica."""
     if least == most:
         return {"num_replicas": most}
     policy = {
         "policy_function": f"{__name__}:{QueueDepthPolicy.__name__}",
-        "policy_kwargs": {"topic": topic, "slots": slots},
+        "policy_kwargs": {"topics": list(topics), "slots": slots},
     }
     scaling = {
         "min_replicas": least,
@@ -67,15 +68,15 @@ def scaling_options(
 
 
 class QueueDepthPolicy:
-    """Serve's autoscaling policy for the workers of one topic.
+    """Serve's autoscaling policy for workers that pull from one topic or more.
 
     Args:
-        topic: Whose work is counted.
+        topics: Whose work is counted.
         slots: Steps that one replica works on at once.
     """
 
-    def __init__(self, *, topic: str, slots: int) -> None:
-        self._topic = topic
+    def __init__(self, *, topics: Sequence[str], slots: int) -> None:
+        self._topics = topics
         self._slots = slots
         self._depth: Depth | None = None
         self._heard_at = -math.inf
@@ -88,7 +89,7 @@ class QueueDepthPolicy:
         try:
             return self._answer(scale, time.monotonic()), {}
         except Exception:  # Serve would drop this turn of every application
-            log.exception("autoscaling failed", extra={"topic": self._topic})
+            log.exception("autoscaling failed", extra={"topic": self._topics[0]})
             return scale.target_num_replicas, {}
 
     def _answer(self, scale: Scale, now: float) -> int:
@@ -112,11 +113,12 @@ class QueueDepthPolicy:
 
     async def _hear(self) -> None:
         try:
-            self._depth = (await asyncio.wait_for(self._depths(), TIMEOUT_S)).get(self._topic, Depth(0, 0, 0, 0.0, 0))
+            depths = await asyncio.wait_for(self._depths(), TIMEOUT_S)
+            self._depth = _together([depths[topic] for topic in self._topics if topic in depths])
             self._heard_at = time.monotonic()
         except Exception as error:  # noqa: BLE001 - no journal, no news: the target stays
             self._journal = None
-            log.warning("journal does not answer", extra={"topic": self._topic, "error": type(error).__name__})
+            log.warning("journal does not answer", extra={"topic": self._topics[0], "error": type(error).__name__})
 
     async def _depths(self) -> dict[str, Depth]:
         if self._journal is None:  # `get_actor` waits, so it must not run on the controller's loop
@@ -124,3 +126,14 @@ class QueueDepthPolicy:
             self._journal = await find(None, ray.get_actor, journal_name(), NAMESPACE)
         depths: dict[str, Depth] = await self._journal.depth.remote()
         return depths
+
+
+def _together(depths: Sequence[Depth]) -> Depth:
+    """The work of several topics."""
+    return Depth(
+        ready=sum(depth.ready for depth in depths),
+        claimed=sum(depth.claimed for depth in depths),
+        waiting=sum(depth.waiting for depth in depths),
+        age_s=max((depth.age_s for depth in depths), default=0.0),
+        workers=max((depth.workers for depth in depths), default=0),
+    )

@@ -62,7 +62,7 @@ from deployments.remote_history import remote_history
 from deployments.remote_knowledge import RemoteKnowledge
 from deployments.remote_lane import RemoteLane
 from pipelines.payloads import Prompt
-from pipelines.steps import inference_topic
+from pipelines.steps import inference_topic, line_topic
 
 SMALL = {"num_cpus": 0.1}
 HEALTH_S = 2  # a replica that died is replaced this soon
@@ -264,9 +264,8 @@ def prompting(settings: PromptingSettings) -> Application:
 def inference(settings: InferenceSettings) -> Application:
     """The inference workers of one model."""
     profile = load_profile(settings.model)
-    scaling = scaling_options(
-        topic=inference_topic(profile.name), slots=profile.slots, **settings.replicas.model_dump()
-    )
+    topics = [inference_topic(profile.name), line_topic(profile.name)]
+    scaling = scaling_options(topics=topics, slots=profile.slots, **settings.replicas.model_dump())
     direct = {"max_ongoing_requests": profile.slots + QUEUE, "max_queued_requests": QUEUE}
     options = {**replica_options(profile), **scaling, **direct, "health_check_period_s": HEALTH_S}
     return serve.deployment(Inference, name="inference", **options).bind(settings)

@@ -38,7 +38,7 @@ class Journal:
 
 
 def policy_for(journal: Journal) -> QueueDepthPolicy:
-    policy = QueueDepthPolicy(topic="t", slots=4)
+    policy = QueueDepthPolicy(topics=["t", "lines"], slots=4)
     policy._journal = journal
     return policy
 
@@ -103,6 +103,10 @@ async def test_the_journals_answer_decides() -> None:
     assert await polled(policy_for(Journal({"t": depth(5, 4)})), Context(total_num_requests=4)) == 4
 
 
+async def test_the_work_of_all_topics_counts() -> None:
+    assert await polled(policy_for(Journal({"t": depth(5, 4), "lines": depth(8), "other": depth(9)})), Context()) == 5
+
+
 async def test_a_topic_that_the_journal_does_not_know_has_no_work() -> None:
     assert await polled(policy_for(Journal({"other": depth(5)})), Context()) == 0
 
@@ -139,7 +143,7 @@ async def test_after_the_interval_it_polls_again() -> None:
 
 
 def test_outside_of_an_event_loop_it_keeps_the_target_rather_than_raise() -> None:
-    policy = QueueDepthPolicy(topic="t", slots=4)
+    policy = QueueDepthPolicy(topics=["t", "lines"], slots=4)
     assert policy(Context(target_num_replicas=3)) == (3, {})
     assert policy._heard_at == -math.inf
 
@@ -148,7 +152,7 @@ DELAYS = {"upscale_delay_s": 1.0, "downscale_delay_s": 2.0, "downscale_to_zero_d
 
 
 def test_serve_makes_the_policy_from_the_options_of_the_deployment() -> None:
-    options = scaling_options(topic="t", slots=4, least=0, most=3, **DELAYS)
+    options = scaling_options(topics=["t"], slots=4, least=0, most=3, **DELAYS)
     scaling = AutoscalingConfig.model_validate(options["autoscaling_config"])
     policy = scaling.policy.get_policy()(**scaling.policy.policy_kwargs)
     assert isinstance(policy, QueueDepthPolicy)
@@ -157,4 +161,4 @@ def test_serve_makes_the_policy_from_the_options_of_the_deployment() -> None:
 
 
 def test_a_fixed_number_of_replicas_needs_no_policy() -> None:
-    assert scaling_options(topic="t", slots=4, least=2, most=2, **DELAYS) == {"num_replicas": 2}
+    assert scaling_options(topics=["t"], slots=4, least=2, most=2, **DELAYS) == {"num_replicas": 2}

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, ValidationError
 
+from deployments.file_search import pipeline_of
 from deployments.history.history import UnknownJobError
 from deployments.history.prompts import UnknownTemplateError
 from deployments.ingestion.bodies import Body
@@ -20,6 +21,7 @@ from deployments.ingestion.responses_body import ResponsesBody
 from deployments.ingestion.tiers import used_tier
 from pipelines.errors import HeliographError, RejectError
 from pipelines.payloads import Request
+from pipelines.steps import GENERATE
 
 RESPONSES, CHAT, COMPLETIONS = "/v1/responses", "/v1/chat/completions", "/v1/completions"
 MOST_LINES = 50_000
@@ -157,10 +159,13 @@ class LineReader:
 
     async def _draft(self, body: ResponsesBody) -> Draft:
         try:
-            return await self._resolver.draft(body, self._tenant)
+            draft = await self._resolver.draft(body, self._tenant)
         except (ApiError, RejectError, UnknownJobError, UnknownTemplateError) as error:
             told = api_error(error)
             raise BadLineError("invalid_request", told.message, f"body.{told.param or 'prompt'}") from error
+        if pipeline_of(draft.request) != GENERATE:
+            raise BadLineError("invalid_request", "A line of a batch cannot search in files.", "body.tools")
+        return draft
 
 
 def _check(body: ResponsesBody | DirectBody) -> None:

@@ -19,6 +19,7 @@ from actors.objects import Objects
 from deployments.batching.lines import Ask, BadLineError, LineReader, Problem, Seen, lines_of
 from deployments.batching.survey import Survey
 from deployments.ingestion.cards import ModelCard
+from deployments.ingestion.door import earlier_payloads
 from deployments.ingestion.resolver import Resolver
 from deployments.prompting.past import NO_PAST, Asked, Past, fetch_pasts
 from pipelines.batch_edits import (
@@ -181,6 +182,7 @@ class Validator:
                 max_output_tokens=self._reservation(ask.request),
                 stored=ask.request.stored,
                 parent=ask.parent,
+                context=earlier_payloads(ask.request),
                 part_of=row.id,
                 rendered=next(rendered) if isinstance(prompt, Prompt) else None,
                 fault=prompt if isinstance(prompt, Fault) else None,

@@ -106,7 +106,7 @@ class Door:
             attached_to=call.attached_to,
             stored=request.stored,
             parent=call.parent,
-            context=_references(request),
+            context=earlier_payloads(request),
             conversation=request.conversation or "",
         )
 
@@ -167,7 +167,7 @@ def unknown_model(name: str) -> ApiError:
     return ApiError(404, f"The model '{name}' does not exist.", "model_not_found", "model")
 
 
-def _references(request: Request) -> tuple[Reference, ...]:
+def earlier_payloads(request: Request) -> tuple[Reference, ...]:
     """The payloads of the earlier turns, which must stay as long as this job."""
     texts = [text for turn in request.context for text in (turn.request, turn.result)]
     if request.parent_rendered is not None:

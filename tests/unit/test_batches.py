@@ -158,6 +158,7 @@ async def test_what_lines_of_responses_refer_to_must_be_there(crew: Crew) -> Non
         line("3", RESPONSES, input="Hi", conversation="conv_1"),
         line("4", RESPONSES, prompt={"id": "nobody"}),
         line("5", RESPONSES),
+        line("6", RESPONSES, input="Hi", tools=[{"type": "file_search", "vector_store_ids": ["vs_1"]}]),
         endpoint=RESPONSES,
     )
     assert found == [
@@ -166,10 +167,11 @@ async def test_what_lines_of_responses_refer_to_must_be_there(crew: Crew) -> Non
         ("invalid_request", "body.conversation", 3),
         ("invalid_request", "body.prompt", 4),
         ("invalid_request", "body.input", 5),
+        ("invalid_request", "body.tools", 6),
     ]
 
 
-async def test_a_line_goes_on_from_an_earlier_response(crew: Crew) -> None:
+async def test_a_line_goes_on_from_an_earlier_response(crew: Crew, house: House) -> None:
     earlier = await crew.do([line("a", RESPONSES, input="Hi")], RESPONSES)
     (told,) = await crew.lines(earlier.output_file_id)
     asked = line("b", RESPONSES, input="More", previous_response_id=told["response"]["body"]["id"])
@@ -178,6 +180,10 @@ async def test_a_line_goes_on_from_an_earlier_response(crew: Crew) -> None:
     assert Response.model_validate(after["response"]["body"]).output_text == spoken(
         f"user: Hi\nassistant: {said}\nuser: More"
     )
+    await crew.sdk.responses.delete(told["response"]["body"]["id"])
+    await house.journal.prune(10)
+    longer = line("c", RESPONSES, input="Still", previous_response_id=after["response"]["body"]["id"])
+    assert (await crew.do([longer], RESPONSES)).status == "completed"
 
 
 @pytest.mark.parametrize("lines", [["", " "], ["x"] * 2])

@@ -21,6 +21,7 @@ SETTINGS: dict[str, type[BaseModel]] = {
     "inference": settings.InferenceSettings,
     "embedding": settings.EncoderSettings,
     "reranking": settings.EncoderSettings,
+    "knowledge": settings.KnowledgeSettings,
     "history": settings.HistorySettings,
     "ingestion": settings.IngestionSettings,
 }

@@ -198,7 +198,7 @@ def config_of(kind: Kind) -> tuple[dict[str, Any], str]:
         service = application["name"].partition(".")[0]
         if service == "inference":
             application["args"]["replicas"] = {"least": REPLICAS, "most": REPLICAS}
-            half = {"name": service, "num_replicas": REPLICAS, "ray_actor_options": {"num_cpus": 0.5}}
+            half = {"name": service, "num_replicas": REPLICAS, "ray_actor_options": {"num_cpus": 0.3}}
             application["deployments"] = [half]  # so that both find room on two cores
         elif service in ("prompting", "knowledge", "ingestion"):
             application["deployments"] = [{"name": service, "num_replicas": REPLICAS}]

@@ -5,7 +5,8 @@ import yaml
 
 from configs.settings import CONFIGS, load_encoder, load_profile
 from deployments.serving import SMALL
-from pipelines.data.dataset import ACTOR, OPENERS, WRITERS
+from pipelines.data.dataset import ACTOR
+from pipelines.data.indexing import OPENERS, WRITERS
 
 CORES = 2
 

@@ -110,6 +110,7 @@ class BatchingSettings(Settings):
     """The batch workers."""
 
     models: list[str]
+    encoders: list[str] = Field(default_factory=list)  # embedding models
     telemetry: Telemetry = Field(default_factory=Telemetry)
 
 

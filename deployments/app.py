@@ -12,7 +12,6 @@ from actors.blobs import Blobs
 from actors.journal.limits import Limits
 from actors.journal.protocol import JournalApi, Worker
 from actors.journal.retention import Retention
-from actors.objects import Objects
 from actors.token_log.protocol import TokenLogApi
 from configs.settings import (
     ModelProfile,
@@ -24,10 +23,6 @@ from configs.settings import (
     model_folder,
     prompts_folder,
 )
-from deployments.batching.finalization import Finalizer
-from deployments.batching.readout import Readout
-from deployments.batching.validation import Validator
-from deployments.batching.worker import BatchWorker
 from deployments.engines.protocol import Engine
 from deployments.engines.scripted import ScriptedEngine
 from deployments.history.history import History, HistoryApi
@@ -35,18 +30,16 @@ from deployments.inference.direct import DirectLane
 from deployments.inference.language import EngineLanguage, Interpreters, Language
 from deployments.inference.worker import InferenceWorker
 from deployments.ingestion.cards import ModelCard
-from deployments.ingestion.resolver import Resolver
 from deployments.ingestion.service import IngestionService
 from deployments.prompting.renderer import PromptModel, PromptRenderer
 from deployments.prompting.templates import Templates
 from deployments.prompting.tokenizers import ChatTokenizer, WordCounter
 from deployments.prompting.worker import PromptWorker
 from pipelines.ports import Ports
-from pipelines.steps import BATCHING_TOPIC, PROMPTING_TOPIC, inference_topic, line_topic
+from pipelines.steps import PROMPTING_TOPIC, inference_topic, line_topic
 
 log = logging.getLogger("heliograph")
 PROMPTING_SLOTS = 256  # prompts rendered at once, at the most
-BATCHING_SLOTS = 4  # files that are read or written side by side
 PROMPTING_LIMIT_S = 60.0  # for a batch of prompts
 
 
@@ -124,30 +117,6 @@ def make_inference_worker(
         on_engine_death=end_process,
         interpreters=Interpreters(_language(profile, engine)),
     )
-
-
-def make_batch_worker(
-    models: Iterable[str],
-    *,
-    journal: JournalApi,
-    objects: Objects,
-    blobs: Blobs,
-    history: HistoryApi,
-    renderer: PromptRenderer,
-    ports: Ports,
-) -> BatchWorker:
-    """The worker that reads the files of batches for these models, and writes their results."""
-    validator = Validator(
-        journal=journal,
-        objects=objects,
-        blobs=blobs,
-        resolver=Resolver(history, ports.ids),
-        renderer=renderer,
-        models=make_cards(models),
-        ports=ports,
-    )
-    finalizer = Finalizer(Readout(journal, blobs), journal=journal, objects=objects)
-    return BatchWorker(validator, finalizer, slots=BATCHING_SLOTS, journal=journal, ports=ports)
 
 
 def make_history(*, journal: JournalApi, token_log: TokenLogApi, blobs: Blobs, ports: Ports) -> History:
@@ -254,11 +223,6 @@ def inference_seat(worker_id: str, profile: ModelProfile, engine: Engine, handle
         handle=handle,
         attempt_limit_s=profile.attempt_limit_s,
     )
-
-
-def batching_seat(worker_id: str, handle: object = None) -> Worker:
-    """How a batch worker registers."""
-    return Worker(id=worker_id, topic=BATCHING_TOPIC, slots=BATCHING_SLOTS, handle=handle)
 
 
 def limits_of(settings: PlaneSettings | MonolithSettings) -> Limits:

@@ -60,12 +60,17 @@ class LocalEncoders:
 
 def make_embeddings(encoders: Mapping[str, EncoderApi], *, models: Container[str], ports: Ports) -> EmbeddingService:
     """What serves vectors over HTTP by these embedding models; `models` are those that generate."""
-    profiles = [load_encoder(name) for name in encoders]
-    cards = [
-        EncoderCard(name=profile.name, dimensions=profile.dimensions, tokenizer=TextTokenizer(encoder_folder(profile)))
-        for profile in profiles
-    ]
-    return EmbeddingService(cards={card.name: card for card in cards}, encoders=encoders, models=models, ports=ports)
+    return EmbeddingService(cards=make_encoder_cards(encoders), encoders=encoders, models=models, ports=ports)
+
+
+def make_encoder_cards(names: Iterable[str]) -> dict[str, EncoderCard]:
+    """What is known of these embedding models, by name."""
+    return {
+        profile.name: EncoderCard(
+            name=profile.name, dimensions=profile.dimensions, tokenizer=TextTokenizer(encoder_folder(profile))
+        )
+        for profile in map(load_encoder, names)
+    }
 
 
 def _vector_model(profile: EncoderProfile) -> Callable[[], VectorModel]:

@@ -23,10 +23,8 @@ from configs.settings import (
     load_profile,
 )
 from deployments.app import (
-    batching_seat,
     inference_seat,
     limits_of,
-    make_batch_worker,
     make_engine,
     make_history,
     make_inference_worker,
@@ -36,7 +34,7 @@ from deployments.app import (
     make_renderer,
     prompting_seat,
 )
-from deployments.batching.worker import BatchWorker
+from deployments.batch_workers import batching_seat, make_batch_worker
 from deployments.encoders import LocalEncoders, make_embeddings
 from deployments.engines.protocol import Engine
 from deployments.inference.direct import DirectLane
@@ -128,7 +126,7 @@ class Monolith:
         await self._pull(prompting_seat("prompting"), worker)
         if self._knowledge is not None:
             await self._start_knowledge(self._knowledge)
-        await self._pull(batching_seat("batching"), self._make_batch_worker())
+        await self._start_batching()
         for name in self._settings.models:
             await self._start_model(load_profile(name))
 
@@ -159,9 +157,10 @@ class Monolith:
         self._removals = Removals(knowledge.remover, journal=self._journal, ports=self._ports)
         self._removals.start()
 
-    def _make_batch_worker(self) -> BatchWorker:
-        return make_batch_worker(
+    async def _start_batching(self) -> None:
+        worker = make_batch_worker(
             self._settings.models,
+            self._encoders.embedding,
             journal=self._journal,
             objects=self._objects,
             blobs=self._blobs,
@@ -169,6 +168,8 @@ class Monolith:
             renderer=self._renderer,
             ports=self._new_ports(),
         )
+        seat = batching_seat("batching")
+        await self._pull(seat, worker, Lane(self._topic(seat.line_topic), worker.lines))
 
     async def _start_model(self, profile: ModelProfile) -> None:
         engine = make_engine(profile)

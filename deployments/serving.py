@@ -28,7 +28,6 @@ from actors.system import real_ports
 from actors.telemetry.setup import process_telemetry
 from actors.topics.ray_queue import RayTopic
 from configs.settings import (
-    BatchingSettings,
     HistorySettings,
     InferenceSettings,
     IngestionSettings,
@@ -38,10 +37,8 @@ from configs.settings import (
     load_profile,
 )
 from deployments.app import (
-    batching_seat,
     inference_seat,
     limits_of,
-    make_batch_worker,
     make_engine,
     make_history,
     make_inference_worker,
@@ -160,23 +157,6 @@ class Inference(WorkerReplica):
         await self._engine.close()
 
 
-class Batching(WorkerReplica):
-    """Reads the files of batches, and writes their results."""
-
-    async def __init__(self, settings: BatchingSettings) -> None:  # type: ignore[misc]  # Serve awaits it
-        super().__init__("batching", settings.telemetry)
-        worker = make_batch_worker(
-            settings.models,
-            journal=self._journal,
-            objects=Objects((await self._journal.info()).places.objects),
-            blobs=await self._find_blobs(),
-            history=remote_history(self._ports),
-            renderer=make_renderer(settings.models),
-            ports=self._ports,
-        )
-        await self._pull(batching_seat(*replica_identity()), worker)
-
-
 class HistoryService(Replica):
     """Tells what has become of jobs."""
 
@@ -290,11 +270,6 @@ def inference(settings: InferenceSettings) -> Application:
     direct = {"max_ongoing_requests": profile.slots + QUEUE, "max_queued_requests": QUEUE}
     options = {**replica_options(profile), **scaling, **direct, "health_check_period_s": HEALTH_S}
     return serve.deployment(Inference, name="inference", **options).bind(settings)
-
-
-def batching(settings: BatchingSettings) -> Application:
-    """The batch workers."""
-    return serve.deployment(Batching, name="batching", ray_actor_options=SMALL).bind(settings)
 
 
 def history(settings: HistorySettings) -> Application:

@@ -123,6 +123,14 @@ class Generated:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Embedded:
+    """The vectors of a line of a batch are made."""
+
+    result: Payload
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Validated:
     """The file of a batch was read, and its lines are jobs; none where it was refused."""
 
@@ -162,7 +170,7 @@ class Released:
     """The worker hands the claim back; spends no attempt."""
 
 
-Outcome = Rendered | Retrieved | Reranked | Indexed | Generated | Validated | Finalized | Failed | Released
+Outcome = Rendered | Retrieved | Reranked | Indexed | Generated | Embedded | Validated | Finalized | Failed | Released
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """What follows from what a worker says of the step that it holds."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from random import Random  # noqa: TID251 - a generator is handed in
 from typing import Any
@@ -19,6 +20,7 @@ from pipelines.changes import (
     usage_message,
 )
 from pipelines.commands import (
+    Embedded,
     Failed,
     Finalized,
     Generated,
@@ -40,24 +42,12 @@ from pipelines.steps import INFER, RENDER, RERANK, step_of
 def settle(job: Job, outcome: Outcome, now: float, random: Random) -> Change:
     """The worker that holds the step reports its outcome; a repeat is known by `settled`."""
     match outcome:
-        case Rendered():
-            change = _rendered(job, outcome, now)
-        case Retrieved():
-            change = _retrieved(job, outcome, now)
-        case Reranked():
-            change = _reranked(job, outcome, now)
-        case Indexed():
-            change = _indexed(job, outcome, now)
-        case Generated():
-            change = _generated(job, outcome, now)
-        case Validated():
-            change = _validated(job, outcome, now)
-        case Finalized():
-            change = _finalized(job, outcome, now)
         case Failed():
             change = failed(job, outcome, now, random)
         case Released():
             change = _released(job, now, random)
+        case _:
+            change = _SUCCESSES[type(outcome)](job, outcome, now)
     change.job.settled = job.fence
     return change
 
@@ -65,7 +55,12 @@ def settle(job: Job, outcome: Outcome, now: float, random: Random) -> Change:
 def payload_of(outcome: Outcome) -> Payload | None:
     """What an outcome brings along that is to be kept."""
     match outcome:
-        case Rendered(prompt=payload) | Generated(result=payload) | Failed(traceback=Payload() as payload):
+        case (
+            Rendered(prompt=payload)
+            | Generated(result=payload)
+            | Embedded(result=payload)
+            | Failed(traceback=Payload() as payload)
+        ):
             return payload
         case Retrieved(context=payload) | Reranked(context=payload):
             return payload
@@ -131,6 +126,12 @@ def _indexed(job: Job, outcome: Indexed, now: float) -> Change:
     return end(replace(job, stored=False), Status.COMPLETED, [fact], now)  # there is nothing more to tell of it
 
 
+def _embedded(job: Job, outcome: Embedded, now: float) -> Change:
+    result = outcome.result.reference
+    fact = pb.ResultStored(result=reference_message(result), usage=usage_message(outcome.usage))
+    return end(job, Status.COMPLETED, [fact], now, result=result, usage=outcome.usage)
+
+
 def _validated(job: Job, outcome: Validated, now: float) -> Change:
     return end(job, Status.COMPLETED, [pb.BatchValidated(lines=outcome.lines, worker=job.worker)], now)
 
@@ -170,3 +171,15 @@ def _released(job: Job, now: float, random: Random) -> Change:
     job = replace(job, step_state=state, ready_at=ready_at, attempt=job.attempt - 1, releases=releases)
     job.step_deadline_at = None
     return Change(job, [])
+
+
+_SUCCESSES: dict[type, Callable[[Job, Any, float], Change]] = {
+    Rendered: _rendered,
+    Retrieved: _retrieved,
+    Reranked: _reranked,
+    Indexed: _indexed,
+    Generated: _generated,
+    Embedded: _embedded,
+    Validated: _validated,
+    Finalized: _finalized,
+}

@@ -168,6 +168,23 @@ class Result(Payload):
     token_ids: list[int] = Field(default_factory=list)  # of the whole output
 
 
+class EmbeddingRequest(Payload):
+    """What a line of a batch wants vectors of. `encoding_format` is float or base64."""
+
+    custom_id: str
+    model: str
+    inputs: list[str | list[int]]
+    dimensions: int | None = None
+    encoding_format: str = "float"
+
+
+class EmbeddingResult(Payload):
+    """The vectors, each as little-endian float32 in base64, and how many tokens the inputs had together."""
+
+    vectors: list[str]
+    tokens: int
+
+
 class IndexRequest(Payload):
     """What is to be put into a vector store's index: an attachment of a file, cut into chunks of so many tokens."""
 

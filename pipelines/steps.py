@@ -3,21 +3,23 @@
 `generate` is render -> infer; `rag` is retrieve -> rerank -> render -> infer, where a reranker that fails is gone
 without, and `rag.required`, where it fails the job; `index` puts a file into a vector store in one step. A batch is
 two jobs of one step, `batch.validate` and `batch.finalize`, and between them one `batch.line` for each of its lines:
-an infer alone, whose prompt comes with it, from a topic of its own.
+an infer alone, whose prompt comes with it, from a topic of its own; or one `batch.embed`, which makes vectors.
 """
 
 from typing import NamedTuple
 
 RENDER, INFER, RETRIEVE, RERANK, INDEX = "render", "infer", "retrieve", "rerank", "index"
-VALIDATE, FINALIZE = "validate", "finalize"
+VALIDATE, EMBED, FINALIZE = "validate", "embed", "finalize"
 GENERATE, RAG, RAG_REQUIRED, INDEXING = "generate", "rag", "rag.required", "index"
-VALIDATION, LINE, FINALIZATION = "batch.validate", "batch.line", "batch.finalize"
+VALIDATION, LINE, EMBEDDING, FINALIZATION = "batch.validate", "batch.line", "batch.embed", "batch.finalize"
 
 PROMPTING_TOPIC = "topic.prompting"
 RETRIEVAL_TOPIC = "topic.retrieval"
 RERANKING_TOPIC = "topic.reranking"
 INDEXING_TOPIC = "topic.indexing"
 BATCHING_TOPIC = "topic.batching"
+EMBEDDING_TOPIC = "topic.embedding"
+LINES = frozenset({LINE, EMBEDDING})
 RESPONDING = frozenset({GENERATE, RAG, RAG_REQUIRED, LINE})  # the pipelines whose jobs are Responses
 SEALED = frozenset({GENERATE, RAG, RAG_REQUIRED})  # those whose token logs are sealed at once when they end
 FIRST_OPERATION = 2  # the stream's `created` is 0 and `queued` is 1; both come from the request
@@ -28,6 +30,7 @@ _FIRST = {
     RAG_REQUIRED: RETRIEVE,
     INDEXING: INDEX,
     VALIDATION: VALIDATE,
+    EMBEDDING: EMBED,
     FINALIZATION: FINALIZE,
 }
 _NEXT = {RETRIEVE: RERANK, RERANK: RENDER, RENDER: INFER}
@@ -37,6 +40,7 @@ _TOPICS = {
     RERANK: RERANKING_TOPIC,
     INDEX: INDEXING_TOPIC,
     VALIDATE: BATCHING_TOPIC,
+    EMBED: EMBEDDING_TOPIC,
     FINALIZE: BATCHING_TOPIC,
 }
 _LIMITS_S = {RETRIEVE: 60.0, RERANK: 20.0}

@@ -8,14 +8,17 @@ from typing import Any, Literal
 from openai import AsyncOpenAI
 from openai.types import Batch
 
+from deployments.batching.embedding import EmbeddingLines
 from deployments.batching.finalization import Finalizer
+from deployments.batching.line_jobs import LineJobs
+from deployments.batching.lines import LineDoor
 from deployments.batching.readout import Readout
 from deployments.batching.validation import Validator
 from deployments.batching.worker import BatchWorker
 from deployments.inference.worker import InferenceWorker
 from deployments.ingestion.resolver import Resolver
 from pipelines.jobs import ClaimedJob
-from pipelines.steps import BATCHING_TOPIC, line_topic
+from pipelines.steps import BATCHING_TOPIC, EMBEDDING_TOPIC, line_topic
 from tests.factories import claim, make_ports
 from tests.ingestion_house import House, renderer
 
@@ -31,16 +34,13 @@ class Crew:
         self.ports = make_ports()
         self.sdk: AsyncOpenAI = house.sdk()
         parts: dict[str, Any] = {"journal": house.journal, "objects": house.objects}
-        validator = Validator(
-            **parts,
-            blobs=house.blobs,
-            resolver=Resolver(house.service.history, self.ports.ids),
-            renderer=renderer(),
-            models=house.service.models,
-            ports=self.ports,
-        )
+        models = house.service.models
+        line_jobs = LineJobs(blobs=house.blobs, renderer=renderer(), models=models, clock=self.ports.clock)
+        door = LineDoor(models, house.encoder_cards, Resolver(house.service.history, self.ports.ids))
+        validator = Validator(line_jobs, **parts, door=door, ports=self.ports)
         finalizer = Finalizer(Readout(house.journal, house.blobs), **parts)
-        self.batching = BatchWorker(validator, finalizer, slots=4, journal=house.journal, ports=self.ports)
+        lines = EmbeddingLines(house.encoders, journal=house.journal, blobs=house.blobs, ports=self.ports)
+        self.batching = BatchWorker(validator, finalizer, lines, slots=4, journal=house.journal, ports=self.ports)
         self.inference = InferenceWorker(
             model="scripted",
             engine=house.engine,
@@ -72,12 +72,13 @@ class Crew:
 
     async def work(self) -> int:
         """All that is ready now; how many jobs that were."""
-        return await self.batch_work() + await self.line_work()
+        return await self.batch_work() + await self.line_work() + await self.embedding_work()
 
     async def batch_work(self) -> int:
         """The jobs of the batches themselves."""
         claims = await self.claims(BATCHING_TOPIC)
-        await self.batching.handle(claims)
+        if claims:
+            await self.batching.handle(claims)
         async with asyncio.timeout(PATIENCE_S):
             while self.batching.held():
                 await self.batching.wait_for_slot()
@@ -90,6 +91,13 @@ class Crew:
         async with asyncio.timeout(PATIENCE_S):
             while self.inference.held():
                 await self.inference.slots.freed()
+        return len(claims)
+
+    async def embedding_work(self) -> int:
+        """Lines that want vectors."""
+        claims = await self.claims(EMBEDDING_TOPIC)
+        if claims:
+            await self.batching.handle(claims)
         return len(claims)
 
     async def claims(self, topic: str, most: int = 64) -> list[ClaimedJob]:

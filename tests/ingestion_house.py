@@ -132,11 +132,12 @@ class House:
         direct = DirectService(lanes=self.lanes, models=self.service.models, renderer=renderer(), ports=ports)
         self.encoders: dict[str, EncoderApi] = {ENCODER: ScriptedEncoder()}
         card = EncoderCard(name=ENCODER, dimensions=DIMENSIONS, tokenizer=ScriptedEncoder())
+        self.encoder_cards = {ENCODER: card}
         self.app = create_app(
             self.service,
             direct,
             self._library(encoder, ports),
-            EmbeddingService(cards={ENCODER: card}, encoders=self.encoders, models=self.service.models, ports=ports),
+            EmbeddingService(cards=self.encoder_cards, encoders=self.encoders, models=self.service.models, ports=ports),
             ports=ports,
             tenants=tenants,
             body_limit=body_limit,

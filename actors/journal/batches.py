@@ -30,7 +30,7 @@ from pipelines.changes import Change
 from pipelines.commands import Answer, Submit, Verdict
 from pipelines.edits import File
 from pipelines.jobs import Fault, Job, Status, Usage
-from pipelines.steps import FINALIZATION, LINE, VALIDATION
+from pipelines.steps import FINALIZATION, LINES, VALIDATION
 from pipelines.transitions import DEADLINE_PASSED
 
 WRITING_S = 30 * 86400.0  # for the job that writes the results, whatever fails
@@ -75,10 +75,10 @@ class Batches:
     def settle(self, change: Change) -> None:
         """One of its jobs has ended. A dead letter that is done again is none of them."""
         job = change.job
-        row = self._row(job.part_of) if job.pipeline in (LINE, VALIDATION, FINALIZATION) else None
+        row = self._row(job.part_of) if job.pipeline in (*LINES, VALIDATION, FINALIZATION) else None
         if row is None or row.ended or job.redrive_of:
             return
-        if job.pipeline == LINE:
+        if job.pipeline in LINES:
             self._put(_counted(row, job))
         elif job.pipeline == VALIDATION:
             self._validated(row, job)

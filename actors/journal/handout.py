@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from actors.journal.store import Transaction
 from pipelines.commands import INLINE_BYTES, Claim
 from pipelines.jobs import ClaimedJob, Job, Reference
-from pipelines.steps import FINALIZE, INDEX, INFER, RENDER, RERANK, RETRIEVE, VALIDATE
+from pipelines.steps import EMBED, FINALIZE, INDEX, INFER, RENDER, RERANK, RETRIEVE, VALIDATE
 
 Payloads = Mapping[tuple[str, Reference], bytes]  # by tenant and reference
 
@@ -73,6 +73,7 @@ def _needed(job: Job) -> Sequence[Reference]:
         RETRIEVE: (job.request,),
         RERANK: (job.request, job.context),
         INDEX: (job.request,),
+        EMBED: (job.request,),
         VALIDATE: (),
         FINALIZE: (),
         INFER: (job.rendered, job.context),

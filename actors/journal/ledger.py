@@ -47,7 +47,7 @@ from pipelines.commands import (
 from pipelines.edits import ConversationEdit, DeleteFile, Edit, FileEdit, TemplateEdit, UploadEdit
 from pipelines.jobs import ClaimedJob, Reference, StepState
 from pipelines.outcomes import payload_of, settle
-from pipelines.steps import LINE
+from pipelines.steps import LINES
 from pipelines.vector_edits import VectorEdit
 
 Reply = Answer | list[ClaimedJob] | int  # the number of what was pruned, or abandoned
@@ -156,7 +156,7 @@ class Ledger:
         """Why the job is not taken, its budget aside."""
         if self._room <= 0:
             return Answer(Verdict.FULL)
-        if command.pipeline == LINE and not self._batches.takes(command):
+        if command.pipeline in LINES and not self._batches.takes(command):
             return Answer(Verdict.STALE)
         if command.parent and (flaw := self._flaw_of(command.parent, command.tenant)):
             return Answer(Verdict.PARENT, detail=flaw)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from actors.telemetry.logs import StateChange, log_changes
 from pipelines.jobs import ClaimedJob, Job
 from pipelines.ports import Ports
-from pipelines.steps import FINALIZE, INDEX, INFER, RENDER, RERANK, RETRIEVE, VALIDATE
+from pipelines.steps import EMBED, FINALIZE, INDEX, INFER, RENDER, RERANK, RETRIEVE, VALIDATE
 
 WAITS = {
     RETRIEVE: "wait.retrieval",
@@ -14,6 +14,7 @@ WAITS = {
     RENDER: "wait.prompting",
     INFER: "wait.inference",
     INDEX: "wait.indexing",
+    EMBED: "wait.embedding",
     VALIDATE: "wait.batching",
     FINALIZE: "wait.batching",
 }

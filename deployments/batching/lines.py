@@ -3,7 +3,7 @@
 What a line alone cannot tell - whether its id is another's too, how many there are - is `validation.py`'s.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterable, Container
+from collections.abc import AsyncGenerator, AsyncIterable, Container, Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, ValidationError
@@ -12,18 +12,21 @@ from deployments.file_search import pipeline_of
 from deployments.history.history import UnknownJobError
 from deployments.history.prompts import UnknownTemplateError
 from deployments.ingestion.bodies import Body
+from deployments.ingestion.cards import EncoderCard
 from deployments.ingestion.chat_body import ChatBody
 from deployments.ingestion.completion_body import CompletionBody
 from deployments.ingestion.direct_body import DirectBody
+from deployments.ingestion.embedding_body import EmbeddingBody
 from deployments.ingestion.errors import ApiError, api_error
 from deployments.ingestion.resolver import Draft, Resolver
 from deployments.ingestion.responses_body import ResponsesBody
 from deployments.ingestion.tiers import used_tier
 from pipelines.errors import HeliographError, RejectError
-from pipelines.payloads import Request
+from pipelines.payloads import EmbeddingRequest, Request
 from pipelines.steps import GENERATE
 
 RESPONSES, CHAT, COMPLETIONS = "/v1/responses", "/v1/chat/completions", "/v1/completions"
+EMBEDDINGS = "/v1/embeddings"
 MOST_LINES = 50_000
 MOST_BYTES = 10 * 1024 * 1024  # of a line
 _FIELDS = ("custom_id", "method", "url", "body")
@@ -53,10 +56,16 @@ class _CompletionLine(Line):
     body: CompletionBody
 
 
-_FORMS: dict[str, type[_ResponsesLine | _ChatLine | _CompletionLine]] = {
+class _EmbeddingLine(Line):
+    body: EmbeddingBody
+
+
+_AnyForm = _ResponsesLine | _ChatLine | _CompletionLine | _EmbeddingLine
+_FORMS: dict[str, type[_AnyForm]] = {
     RESPONSES: _ResponsesLine,
     CHAT: _ChatLine,
     COMPLETIONS: _CompletionLine,
+    EMBEDDINGS: _EmbeddingLine,
 }
 
 
@@ -87,30 +96,37 @@ class Seen(NamedTuple):
 class Ask(NamedTuple):
     """What a good line asks for. `raw` is a text, or token ids, that goes on without a chat template."""
 
-    request: Request
+    request: Request | EmbeddingRequest
     raw: str | list[int] | None = None
     parent: str = ""
+
+
+class LineDoor(NamedTuple):
+    """What lines are checked against: the models that generate, those that make vectors, and what is there already."""
+
+    models: Container[str]
+    encoders: Mapping[str, EncoderCard]
+    resolver: Resolver
 
 
 class LineReader:
     """Reads the lines of one batch, whose jobs have this priority. Raises BadLineError."""
 
-    def __init__(
-        self, endpoint: str, tenant: str, *, priority: int, resolver: Resolver, models: Container[str]
-    ) -> None:
+    def __init__(self, endpoint: str, tenant: str, *, priority: int, door: LineDoor) -> None:
         self._endpoint = endpoint
         self._tenant = tenant
         self._priority = priority
-        self._resolver = resolver
-        self._models = models
+        self._door = door
 
     async def check(self, data: bytes) -> Seen:
         """Whether a line is good."""
         line = self._good(data)
         body = line.body
         model = (await self._draft(body)).request.model if isinstance(body, ResponsesBody) else body.model
-        if model not in self._models:
+        if model not in (self._door.encoders if isinstance(body, EmbeddingBody) else self._door.models):
             raise BadLineError("model_not_found", f"The model '{model}' does not exist.", "body.model")
+        if isinstance(body, EmbeddingBody):
+            _check_dimensions(body, self._door.encoders[model])
         return Seen(line.custom_id, model)
 
     async def read(self, data: bytes) -> Ask:
@@ -123,10 +139,12 @@ class LineReader:
                 return Ask(draft.request.model_copy(update=fields), parent=draft.parent)
             case CompletionBody() as body:
                 return Ask(body.request(**fields), raw=body.prompts[0])
+            case EmbeddingBody() as body:
+                return Ask(_embedding_request(line.custom_id, body))
             case ChatBody() as body:
                 return Ask(body.request(**fields, echo={"service_tier": used_tier(body.service_tier)}))
 
-    def _good(self, data: bytes) -> _ResponsesLine | _ChatLine | _CompletionLine:
+    def _good(self, data: bytes) -> _AnyForm:
         if len(data) > MOST_BYTES:
             raise BadLineError("invalid_json_line", f"The line has more than {MOST_BYTES} bytes.")
         line = self._parsed(data)
@@ -135,7 +153,7 @@ class LineReader:
         _check(line.body)
         return line
 
-    def _parsed(self, data: bytes) -> _ResponsesLine | _ChatLine | _CompletionLine:
+    def _parsed(self, data: bytes) -> _AnyForm:
         try:
             return _FORMS[self._endpoint].model_validate_json(data)
         except ValidationError as error:
@@ -159,7 +177,7 @@ class LineReader:
 
     async def _draft(self, body: ResponsesBody) -> Draft:
         try:
-            draft = await self._resolver.draft(body, self._tenant)
+            draft = await self._door.resolver.draft(body, self._tenant)
         except (ApiError, RejectError, UnknownJobError, UnknownTemplateError) as error:
             told = api_error(error)
             raise BadLineError("invalid_request", told.message, f"body.{told.param or 'prompt'}") from error
@@ -168,8 +186,26 @@ class LineReader:
         return draft
 
 
-def _check(body: ResponsesBody | DirectBody) -> None:
+def _embedding_request(custom_id: str, body: EmbeddingBody) -> EmbeddingRequest:
+    return EmbeddingRequest(
+        custom_id=custom_id,
+        model=body.model,
+        inputs=body.inputs,
+        dimensions=body.dimensions,
+        encoding_format=body.encoding_format,
+    )
+
+
+def _check_dimensions(body: EmbeddingBody, card: EncoderCard) -> None:
+    if body.dimensions is not None and body.dimensions > card.dimensions:
+        message = f"The vectors of '{card.name}' have {card.dimensions} dimensions."
+        raise BadLineError("invalid_request", message, "body.dimensions")
+
+
+def _check(body: ResponsesBody | DirectBody | EmbeddingBody) -> None:
     """Raises BadLineError for what a batch cannot do."""
+    if isinstance(body, EmbeddingBody):
+        return
     if body.stream:
         raise BadLineError("streaming_unsupported", "A line of a batch is not streamed.", "body.stream")
     if isinstance(body, ResponsesBody):

@@ -10,7 +10,6 @@ from deployments.batching.results import error_line, output_line
 from events.ids import number_of
 from pipelines.batch_edits import Batch, LineQuery
 from pipelines.jobs import Job, Reference
-from pipelines.payloads import Request, Result
 
 _PAGE = 500  # lines that are fetched together; the next ones are on their way while these are written down
 _TURN = 50  # lines that are written down in one go
@@ -47,9 +46,7 @@ class Readout:
     async def errors(self, row: Batch) -> AsyncGenerator[Part]:
         """The error file, as far as its lines have become jobs."""
         async for page in self._pages(row, _has_failed):
-            lines = [
-                error_line(row, job, Request.model_validate_json(request).custom_id) for job, request, _ in page.chosen
-            ]
+            lines = [error_line(row, job, request) for job, request, _ in page.chosen]
             yield Part(b"".join(lines), len(page.jobs))
 
     async def _pages(self, row: Batch, choose: Callable[[Job], bool]) -> AsyncGenerator[_Page]:
@@ -81,9 +78,5 @@ def _has_failed(job: Job) -> bool:
 
 
 def _outputs(row: Batch, chosen: Sequence[tuple[Job, bytes, bytes]]) -> Part:
-    lines, tokens = [], 0
-    for job, request, data in chosen:
-        result = Result.model_validate_json(data)
-        tokens += result.reasoning_tokens
-        lines.append(output_line(row.endpoint, job, Request.model_validate_json(request), result))
-    return Part(b"".join(lines), reasoning_tokens=tokens)
+    told = [output_line(row.endpoint, job, request, result) for job, request, result in chosen]
+    return Part(b"".join([each.line for each in told]), reasoning_tokens=sum(each.reasoning_tokens for each in told))

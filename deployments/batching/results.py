@@ -1,22 +1,25 @@
 """What becomes of a line: one line of the output file, or of that of errors, as a pure function of what is stored."""
 
+from base64 import b64decode
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
-from pydantic_core import to_json
+import numpy as np
+from pydantic_core import from_json, to_json
 
-from deployments.batching.lines import CHAT, COMPLETIONS
+from deployments.batching.lines import CHAT, COMPLETIONS, EMBEDDINGS
 from deployments.history.responses import response_object
 from deployments.inference.speech import Batch as Speech
 from deployments.ingestion.chat_view import ChatHead, chat_object
 from deployments.ingestion.completion_view import CompletionHead, completion_object
+from deployments.ingestion.embeddings import embedding_object
 from deployments.ingestion.errors import ApiError
 from events.ids import derived_id
 from events.v1.tokens_pb2 import Logprob
 from pipelines.batch_edits import Batch, BatchStatus
 from pipelines.jobs import Fault, Job, Status
 from pipelines.operations import Kind, Piece
-from pipelines.payloads import Request, Result
+from pipelines.payloads import EmbeddingRequest, EmbeddingResult, Request, Result
 from pipelines.transitions import DEADLINE_PASSED
 
 _OF_SERVER = ("server_error", "transient", "worker_crashed", "worker_lost", "step_expired", "step_deadline_exceeded")
@@ -25,14 +28,28 @@ _CANCELLED = Fault("batch_cancelled", "This request was cancelled before it was 
 _KINDS = {"message": Kind.MESSAGE, "reasoning": Kind.REASONING, "function_call": Kind.FUNCTION_CALL}
 
 
-def output_line(endpoint: str, job: Job, request: Request, result: Result) -> bytes:
-    """A line of the output file."""
-    body = _body(endpoint, job, request, result)
-    return _line(job.id, request.custom_id, _response(job.id, 200, body), None)
+class Told(NamedTuple):
+    """A line of the output file, and the tokens of reasoning behind it."""
+
+    line: bytes
+    reasoning_tokens: int = 0
 
 
-def error_line(batch: Batch, job: Job, custom_id: str | None) -> bytes:
-    """A line of the error file, of a job that has no result."""
+def output_line(endpoint: str, job: Job, request: bytes, result: bytes) -> Told:
+    """What the output file says of a job with these payloads."""
+    if endpoint == EMBEDDINGS:
+        asked = EmbeddingRequest.model_validate_json(request)
+        body = _embedding(asked, EmbeddingResult.model_validate_json(result))
+        return Told(_line(job.id, asked.custom_id, _response(job.id, 200, body), None))
+    generation, outcome = Request.model_validate_json(request), Result.model_validate_json(result)
+    body = _generation(endpoint, job, generation, outcome)
+    line = _line(job.id, generation.custom_id, _response(job.id, 200, body), None)
+    return Told(line, outcome.reasoning_tokens)
+
+
+def error_line(batch: Batch, job: Job, request: bytes) -> bytes:
+    """What the error file says of a job that has no result."""
+    custom_id: str = from_json(request)["custom_id"]
     if job.status is Status.CANCELLED or job.fault == DEADLINE_PASSED:
         return unrun_line(batch, job.id, custom_id, expired=job.fault == DEADLINE_PASSED)
     fault = job.fault or Fault("server_error", "the job failed")
@@ -56,7 +73,14 @@ def _response(job_id: str, status: int, body: dict[str, Any]) -> dict[str, Any]:
     return {"status_code": status, "request_id": derived_id("req", job_id), "body": body}
 
 
-def _body(endpoint: str, job: Job, request: Request, result: Result) -> dict[str, Any]:
+def _embedding(request: EmbeddingRequest, result: EmbeddingResult) -> dict[str, Any]:
+    written: list[Any] = result.vectors
+    if request.encoding_format == "float":
+        written = [np.frombuffer(b64decode(vector), "<f4").tolist() for vector in result.vectors]
+    return embedding_object(request.model, written, result.tokens)
+
+
+def _generation(endpoint: str, job: Job, request: Request, result: Result) -> dict[str, Any]:
     likely = request.top_logprobs is not None
     if endpoint == CHAT:
         return chat_object(_chat_head(job, request, result), [_speech(result)], logprobs=likely)

@@ -7,21 +7,16 @@ Invariants:
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from contextlib import aclosing
-from typing import NamedTuple, Protocol
 
 from pydantic_core import to_json
 
-from actors.blobs import Blobs
 from actors.journal.protocol import JournalApi
 from actors.objects import Objects
-from deployments.batching.lines import Ask, BadLineError, LineReader, Problem, Seen, lines_of
+from deployments.batching.line_jobs import LineDraft, LineJobs
+from deployments.batching.lines import BadLineError, LineDoor, LineReader, Problem, Seen, lines_of
 from deployments.batching.survey import Survey
-from deployments.ingestion.cards import ModelCard
-from deployments.ingestion.door import earlier_payloads
-from deployments.ingestion.resolver import Resolver
-from deployments.prompting.past import NO_PAST, Asked, Past, fetch_pasts
 from pipelines.batch_edits import (
     Batch,
     BatchQuery,
@@ -29,38 +24,17 @@ from pipelines.batch_edits import (
     BeginBatch,
     RefuseBatch,
     batch_of,
-    line_id,
     line_priority,
 )
 from pipelines.commands import Answer, Submit, Validated, Verdict
-from pipelines.errors import RejectError, TransientError
-from pipelines.jobs import ClaimedJob, Fault
-from pipelines.payloads import Prompt, Request
+from pipelines.errors import TransientError
+from pipelines.jobs import ClaimedJob
 from pipelines.ports import Ports
-from pipelines.steps import LINE
 
 MOST_FILE_BYTES = 200 * 1024 * 1024
 _CHUNK = 500  # lines that are submitted together
 _TURN_BYTES = 64 * 1024  # after so many the event loop has others' work done
 _PURPOSE = "batch"
-
-
-class LineRenderer(Protocol):
-    """Prompting's part. Both raise RejectError."""
-
-    def prompt(self, request: Request, past: Past) -> Prompt:
-        """The prompt, by the model's chat template."""
-
-    def raw(self, request: Request, text: str | list[int]) -> Prompt:
-        """The prompt that is this text, or these token ids, and nothing else."""
-
-
-class _Draft(NamedTuple):
-    """A line that is about to be a job: its prompt, or why it has none."""
-
-    number: int
-    ask: Ask
-    prompt: Prompt | Fault
 
 
 class RefusedError(Exception):
@@ -79,22 +53,12 @@ class Validator:
     """Does such jobs."""
 
     def __init__(
-        self,
-        *,
-        journal: JournalApi,
-        objects: Objects,
-        blobs: Blobs,
-        resolver: Resolver,
-        renderer: LineRenderer,
-        models: Mapping[str, ModelCard],
-        ports: Ports,
+        self, line_jobs: LineJobs, *, journal: JournalApi, objects: Objects, door: LineDoor, ports: Ports
     ) -> None:
+        self._line_jobs = line_jobs
         self._journal = journal
         self._objects = objects
-        self._blobs = blobs
-        self._resolver = resolver
-        self._renderer = renderer
-        self._models = models
+        self._door = door
         self._ports = ports
 
     async def run(self, claim: ClaimedJob) -> Validated:
@@ -134,7 +98,7 @@ class Validator:
         try:
             async with aclosing(_chunks(self._drafts(row))) as chunks:
                 async for chunk in chunks:
-                    commands = await self._commands(row, chunk)
+                    commands = await self._line_jobs.commands(row, chunk)
                     if writing is not None:
                         await writing
                     writing = asyncio.create_task(self._submit(commands), name="lines")
@@ -144,7 +108,7 @@ class Validator:
             if writing is not None:
                 writing.cancel()
 
-    async def _drafts(self, row: Batch) -> AsyncGenerator[_Draft]:
+    async def _drafts(self, row: Batch) -> AsyncGenerator[LineDraft]:
         reader, number = self._reader(row), 0
         async with aclosing(self._lines(row)) as lines:
             async for line, data in lines:
@@ -153,53 +117,14 @@ class Validator:
                     ask = await reader.read(data)
                 except BadLineError as error:  # what it refers to was there a moment ago
                     raise RefusedError([error.problem._replace(line=line)]) from error
-                yield _Draft(number, ask, await self._rendered(row.tenant, ask))
-
-    async def _rendered(self, tenant: str, ask: Ask) -> Prompt | Fault:
-        past = (await fetch_pasts(self._blobs, [Asked(tenant, ask.request)]))[0] if ask.request.context else NO_PAST
-        try:
-            if ask.raw is not None:
-                return self._renderer.raw(ask.request, ask.raw)
-            return self._renderer.prompt(ask.request, past)
-        except RejectError as error:
-            return Fault(error.code, str(error))
-
-    async def _commands(self, row: Batch, chunk: Sequence[_Draft]) -> list[Submit]:
-        data = [ask.request.encode() for _, ask, _ in chunk]
-        prompts = [prompt.encode() for _, _, prompt in chunk if isinstance(prompt, Prompt)]
-        payloads = await self._blobs.pack_many([(row.tenant, each) for each in [*data, *prompts]])
-        requests, rendered = payloads[: len(data)], iter(payloads[len(data) :])
-        deadline_s = row.expires_at - self._ports.clock.now()
-        return [
-            Submit(
-                job_id=line_id(row.id, number),
-                tenant=row.tenant,
-                pipeline=LINE,
-                model=ask.request.model,
-                request=request,
-                deadline_s=deadline_s,
-                priority=ask.request.priority,
-                max_output_tokens=self._reservation(ask.request),
-                stored=ask.request.stored,
-                parent=ask.parent,
-                context=earlier_payloads(ask.request),
-                part_of=row.id,
-                rendered=next(rendered) if isinstance(prompt, Prompt) else None,
-                fault=prompt if isinstance(prompt, Fault) else None,
-            )
-            for (number, ask, prompt), request in zip(chunk, requests, strict=True)
-        ]
-
-    def _reservation(self, request: Request) -> int:
-        return request.max_output_tokens or self._models[request.model].default_max_output_tokens
+                yield await self._line_jobs.draft(row, number, ask)
 
     async def _submit(self, commands: Sequence[Submit]) -> None:
         for answer in await self._journal.submit(commands):
             _check(answer)
 
     def _reader(self, row: Batch) -> LineReader:
-        priority = line_priority(row.expires_at)
-        return LineReader(row.endpoint, row.tenant, priority=priority, resolver=self._resolver, models=self._models)
+        return LineReader(row.endpoint, row.tenant, priority=line_priority(row.expires_at), door=self._door)
 
     async def _lines(self, row: Batch) -> AsyncGenerator[tuple[int, bytes]]:
         """The lines of the input. Others have their turn between. Raises RefusedError for a file that is no input."""
@@ -255,8 +180,8 @@ def _no_input(code: str, message: str) -> RefusedError:
     return RefusedError([Problem(code, message, "input_file_id")])
 
 
-async def _chunks(drafts: AsyncIterable[_Draft]) -> AsyncGenerator[list[_Draft]]:
-    chunk: list[_Draft] = []
+async def _chunks(drafts: AsyncIterable[LineDraft]) -> AsyncGenerator[list[LineDraft]]:
+    chunk: list[LineDraft] = []
     async for draft in drafts:
         chunk.append(draft)
         if len(chunk) == _CHUNK:

@@ -1,4 +1,4 @@
-"""The batch worker: does the jobs of batches themselves, some side by side.
+"""The batch worker: does the jobs of batches themselves, some side by side, and lines that want vectors.
 
 Invariants: an outcome is reported once; a job that another has decided is dropped without a word.
 """
@@ -8,6 +8,7 @@ import logging
 from collections.abc import Sequence
 
 from actors.journal.protocol import JournalApi
+from deployments.batching.embedding import EmbeddingLines
 from deployments.batching.finalization import Finalizer
 from deployments.batching.validation import Validator
 from deployments.reporting import report
@@ -15,17 +16,25 @@ from pipelines.commands import Finish, Outcome, Released
 from pipelines.errors import HeliographError, outcome_of
 from pipelines.jobs import ClaimedJob
 from pipelines.ports import Ports, Task
-from pipelines.steps import VALIDATE
+from pipelines.steps import EMBED, VALIDATE
 
 log = logging.getLogger("heliograph")
 
 
 class BatchWorker:
-    """Handles the claims of the batching topic; the puller feeds it."""
+    """Handles the claims of the batching topic, and of that of embedding; the puller feeds it."""
 
     def __init__(
-        self, validator: Validator, finalizer: Finalizer, *, slots: int, journal: JournalApi, ports: Ports
+        self,
+        validator: Validator,
+        finalizer: Finalizer,
+        lines: EmbeddingLines,
+        *,
+        slots: int,
+        journal: JournalApi,
+        ports: Ports,
     ) -> None:
+        self.lines = lines
         self._validator = validator
         self._finalizer = finalizer
         self._slots = slots
@@ -44,7 +53,10 @@ class BatchWorker:
         await self._freed.wait()
 
     async def handle(self, claims: Sequence[ClaimedJob]) -> None:
-        """Begin with them; they go on in the background."""
+        """Begin with them; they go on in the background. Lines are done when this returns."""
+        if claims[0].step == EMBED:
+            await self.lines.handle(claims)
+            return
         for claim in claims:
             self._stop(claim.job_id)  # an older claim of ours, lost and come back
             self._running[claim.job_id] = (claim, self._ports.spawn(self._run(claim), claim.step))

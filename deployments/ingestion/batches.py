@@ -24,7 +24,7 @@ from deployments.ingestion.uploads import ExpiresAfter
 from pipelines.batch_edits import BatchQuery
 
 PATH = "/v1/batches"
-Endpoint: TypeAlias = Literal["/v1/responses", "/v1/chat/completions", "/v1/completions"]
+Endpoint: TypeAlias = Literal["/v1/responses", "/v1/chat/completions", "/v1/completions", "/v1/embeddings"]
 _UNITS = {"m": 60.0, "h": 3600.0, "d": 86400.0}
 _LEAST_S, _MOST_S = 60.0, 30 * 86400.0
 

@@ -41,7 +41,7 @@ class EmbeddingService:
         if size > MOST_TOKENS:  # a token has at least one byte
             texts = await self._counted(card, texts)
         found = await self._encoders[model].embed(texts)
-        return found if dimensions is None else found._replace(vectors=_cut(found.vectors, dimensions))
+        return found if dimensions is None else found._replace(vectors=shortened(found.vectors, dimensions))
 
     def _card(self, model: str) -> EncoderCard:
         if model in self.cards:
@@ -61,7 +61,7 @@ class EmbeddingService:
         return ids
 
 
-def _cut(vectors: Vectors, dimensions: int) -> Vectors:
+def shortened(vectors: Vectors, dimensions: int) -> Vectors:
     """The first so many dimensions, at length one again; what has nothing there stays nothing."""
     cut = vectors[:, :dimensions]
     lengths = np.linalg.norm(cut, axis=1, keepdims=True)

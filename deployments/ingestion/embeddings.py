@@ -1,6 +1,8 @@
 """`POST /v1/embeddings`."""
 
 import base64
+from collections.abc import Sequence
+from typing import Any
 
 from fastapi import APIRouter
 from pydantic_core import to_json
@@ -38,14 +40,18 @@ async def _reply(service: EmbeddingService, body: EmbeddingBody, size: int) -> b
 
 
 def _json(body: EmbeddingBody, found: Embedded) -> bytes:
-    """OpenAI's `CreateEmbeddingResponse`."""
     tokens = sum(found.tokens)
-    written = _base64(found.vectors) if body.encoding_format == "base64" else found.vectors.tolist()
-    data = [{"object": "embedding", "index": index, "embedding": each} for index, each in enumerate(written)]
+    written = in_base64(found.vectors) if body.encoding_format == "base64" else found.vectors.tolist()
+    return to_json(embedding_object(body.model, written, tokens))
+
+
+def embedding_object(model: str, vectors: Sequence[Any], tokens: int) -> dict[str, Any]:
+    """OpenAI's `CreateEmbeddingResponse` of vectors as they are to be written."""
+    data = [{"object": "embedding", "index": index, "embedding": each} for index, each in enumerate(vectors)]
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-    return to_json({"object": "list", "data": data, "model": body.model, "usage": usage})
+    return {"object": "list", "data": data, "model": model, "usage": usage}
 
 
-def _base64(vectors: Vectors) -> list[str]:
+def in_base64(vectors: Vectors) -> list[str]:
     """Each vector's numbers as little-endian float32."""
     return [base64.b64encode(row.tobytes()).decode() for row in vectors.astype("<f4")]

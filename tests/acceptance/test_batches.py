@@ -9,7 +9,8 @@ import pytest
 from tests.batch_crew import CHAT, chat_line, line
 from tests.servers import until
 
-RESPONSES = "/v1/responses"
+RESPONSES, EMBEDDINGS = "/v1/responses", "/v1/embeddings"
+ENCODER = "all-minilm-l6-v2"
 ENDED = ("completed", "failed", "expired", "cancelled")
 SLOW: dict[str, Any] = {"metadata": {"scripted": json.dumps({"tokens": 16, "delay_ms": 500})}}
 MALFORMED: dict[str, Any] = {"metadata": {"scripted": "{"}}  # which only the engine finds out
@@ -52,6 +53,16 @@ def test_a_line_on_responses_is_a_response(openai: Any) -> None:
     response = openai.responses.retrieve(told["response"]["body"]["id"])
     assert response.to_dict() == told["response"]["body"]
     assert response.output_text == openai.responses.create(model="scripted", input="Hi").output_text
+
+
+def test_lines_on_embeddings_have_the_vectors_of_the_endpoint(openai: Any) -> None:
+    texts = ["A dog barks.", "Rain fell on the roof."]
+    lines = [line(text, EMBEDDINGS, input=text, model=ENCODER) for text in texts]
+    batch = ended(openai, create(openai, lines, EMBEDDINGS))
+    assert batch.status == "completed"
+    for told, text in zip(read(openai, batch.output_file_id), texts, strict=True):
+        direct = openai.embeddings.create(model=ENCODER, input=text, encoding_format="float")
+        assert told["response"]["body"]["data"][0]["embedding"] == pytest.approx(direct.data[0].embedding, abs=1e-5)
 
 
 def test_a_bad_line_is_told_and_nothing_is_run(openai: Any) -> None:

@@ -1,6 +1,7 @@
 """`/v1/batches` with the real client, on ingestion and workers in memory."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,15 @@ from openai.types.completion import Completion
 from openai.types.responses import Response, ResponseCompletedEvent
 
 from deployments.engines.scripted import ScriptedEngine, token_ids
+from deployments.knowledge.encoding import Embedded, TextOrTokens
+from deployments.knowledge.scripted import ScriptedEncoder
 from pipelines.batch_edits import line_id
+from pipelines.errors import RejectError
 from tests.batch_crew import CHAT, Crew, chat_line, line
 from tests.factories import ManualClock
-from tests.ingestion_house import House
+from tests.ingestion_house import ENCODER, House
 
-RESPONSES, COMPLETIONS = "/v1/responses", "/v1/completions"
+RESPONSES, COMPLETIONS, EMBEDDINGS = "/v1/responses", "/v1/completions", "/v1/embeddings"
 FAILING: dict[str, Any] = {"metadata": {"scripted": json.dumps({"fail": "raise"})}}
 
 
@@ -298,3 +302,55 @@ async def test_a_line_that_has_ended_can_be_followed_to_its_end(crew: Crew) -> N
     assert [event.type for event in events] == ["response.created", "response.completed"]
     assert isinstance(events[-1], ResponseCompletedEvent)
     assert events[-1].response == stored
+
+
+async def test_a_batch_of_embeddings_gives_the_vectors_of_the_endpoint(crew: Crew, house: House) -> None:
+    asked: list[dict[str, Any]] = [
+        {"input": "light and shade"},
+        {"input": ["one", "two words"], "dimensions": 8},
+        {"input": "light", "encoding_format": "base64"},
+    ]
+    lines = [line(str(n), EMBEDDINGS, **body | {"model": ENCODER}) for n, body in enumerate(asked)]
+    batch = await crew.do(lines, EMBEDDINGS)
+    assert batch.usage is not None
+    assert (batch.status, batch.usage.input_tokens, batch.usage.output_tokens) == ("completed", 7, 0)
+    for told, body in zip(await crew.lines(batch.output_file_id), asked, strict=True):
+        direct = await house.client.post("/v1/embeddings", json=body | {"model": ENCODER})
+        assert told["response"]["body"] == direct.json()
+
+
+async def test_lines_of_embeddings_are_checked_like_bodies(crew: Crew) -> None:
+    found = await problems(
+        crew,
+        line("1", EMBEDDINGS, input="Hi"),
+        line("2", EMBEDDINGS, input="Hi", model=ENCODER, dimensions=65),
+        line("3", EMBEDDINGS, input="", model=ENCODER),
+        endpoint=EMBEDDINGS,
+    )
+    assert found == [
+        ("model_not_found", "body.model", 1),
+        ("invalid_request", "body.dimensions", 2),
+        ("invalid_request", "body.input", 3),
+    ]
+
+
+async def test_a_bad_line_of_embeddings_fails_alone(crew: Crew, house: House) -> None:
+    house.encoders[ENCODER] = Picky()
+    inputs: list[Any] = ["Hi", [1], "there"]
+    batch = await crew.do(
+        [line(str(n), EMBEDDINGS, input=each, model=ENCODER) for n, each in enumerate(inputs)], EMBEDDINGS
+    )
+    assert [told["custom_id"] for told in await crew.lines(batch.output_file_id)] == ["0", "2"]
+    (error,) = await crew.lines(batch.error_file_id)
+    assert (error["custom_id"], error["response"]["status_code"]) == ("1", 400)
+    response = await house.client.get(f"/v1/responses/{line_id(batch.id, 1)}")
+    assert response.status_code == 404
+
+
+class Picky(ScriptedEncoder):
+    """Knows no ids."""
+
+    async def embed(self, texts: Sequence[TextOrTokens]) -> Embedded:
+        if any(isinstance(text, list) for text in texts):
+            raise RejectError("There are no such ids.", code="invalid_value", param="input")
+        return await super().embed(texts)

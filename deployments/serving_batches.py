@@ -1,0 +1,36 @@
+"""The Serve application of batches: see `serving.py`."""
+
+from ray import serve
+from ray.serve import Application
+
+from actors.objects import Objects
+from configs.settings import BatchingSettings
+from deployments.app import make_renderer
+from deployments.batch_workers import batching_seat, make_batch_worker
+from deployments.remote_encoders import RemoteEncoder
+from deployments.remote_history import remote_history
+from deployments.serving import SMALL, WorkerReplica, replica_identity
+
+
+class Batching(WorkerReplica):
+    """Reads the files of batches, and writes their results."""
+
+    async def __init__(self, settings: BatchingSettings) -> None:  # type: ignore[misc]  # Serve awaits it
+        super().__init__("batching", settings.telemetry)
+        blobs = await self._find_blobs()
+        worker = make_batch_worker(
+            settings.models,
+            {name: RemoteEncoder.find(name) for name in settings.encoders},
+            journal=self._journal,
+            objects=Objects((await self._journal.info()).places.objects),
+            blobs=blobs,
+            history=remote_history(self._ports),
+            renderer=make_renderer(settings.models),
+            ports=self._ports,
+        )
+        await self._pull(batching_seat(*replica_identity()), worker, worker.lines)
+
+
+def batching(settings: BatchingSettings) -> Application:
+    """The batch workers."""
+    return serve.deployment(Batching, name="batching", ray_actor_options=SMALL).bind(settings)

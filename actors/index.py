@@ -11,6 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -27,12 +28,24 @@ if TYPE_CHECKING:
     from lancedb.table import AsyncTable
 
 READ_S = 600  # a search that takes longer may find that what it reads was tidied away
-FRESH_ROWS = 2000  # a search reads their words one by one until they are tidied
-FRESH_SHARE = 0.05  # of all rows: tidying takes time by how many there are
-FRAGMENTS = 64
 _COLUMNS = ["id", "attachment", "file", "ordinal", "start", "end", "text"]
 log = logging.getLogger("heliograph")
 T = TypeVar("T")
+
+
+class Untidy(NamedTuple):
+    """What is too much of it: a search reads fresh rows' words one by one, and opens every fragment.
+
+    Tidying takes time by how many rows there are in all, so a large table may have more that are fresh.
+    """
+
+    rows: int
+    share: float
+    fragments: int
+
+
+WRITING = Untidy(rows=300, share=0.05, fragments=64)  # while more is to come
+AT_REST = Untidy(rows=30, share=0.005, fragments=16)
 
 
 class Chunk(NamedTuple):
@@ -72,8 +85,7 @@ class Index:
                 return
             merge = table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
             await merge.execute(_with_ids(chunks))
-            if await _is_untidy(table):
-                await _tidy(table)
+            await _tidy(table, WRITING)
             await self._tables.sync(key)
 
     async def remove(self, tenant: str, store: str, attachments: Collection[str]) -> None:
@@ -131,8 +143,11 @@ class Index:
         return await self._with_table(tenant, store, search, [])
 
     async def tidy(self, tenant: str, store: str) -> None:
-        """Put small commits together, and all that is new into the index of words; `upsert` does so now and then."""
-        await self._with_table(tenant, store, _tidy, None)
+        """Put small commits together, and what is new into the index of words, where it is worth the time.
+
+        `upsert` does so now and then; call this when there is no more to write.
+        """
+        await self._with_table(tenant, store, partial(_tidy, limit=AT_REST), None)
 
     async def _with_table(self, tenant: str, store: str, use: Callable[["AsyncTable"], Awaitable[T]], nothing: T) -> T:
         """What the use gives, or nothing where there is no table."""
@@ -158,20 +173,20 @@ class Index:
             raise StoreUnavailableError(f"index: {error}", retry_after_s=1.0) from error
 
 
-async def _is_untidy(table: "AsyncTable") -> bool:
+async def _tidy(table: "AsyncTable", limit: Untidy) -> None:
+    try:
+        if await _exceeds(table, limit):
+            await table.optimize(cleanup_older_than=timedelta(seconds=READ_S))
+    except FAULTS as error:  # another process may be at it; nothing depends on it
+        log.warning("an index was not tidied", extra={"error": str(error)})
+
+
+async def _exceeds(table: "AsyncTable", limit: Untidy) -> bool:
     words = await table.index_stats("text_idx")
     stats: Any = await table.stats()
     fresh = words.num_unindexed_rows if words else 0
-    if fresh > max(FRESH_ROWS, FRESH_SHARE * stats["num_rows"]):
-        return True
-    return bool(stats["fragment_stats"]["num_fragments"] > FRAGMENTS)
-
-
-async def _tidy(table: "AsyncTable") -> None:
-    try:
-        await table.optimize(cleanup_older_than=timedelta(seconds=READ_S))
-    except FAULTS as error:  # another process may be at it; nothing depends on it
-        log.warning("an index was not tidied", extra={"error": str(error)})
+    many = fresh > max(limit.rows, limit.share * stats["num_rows"])
+    return many or bool(stats["fragment_stats"]["num_fragments"] > limit.fragments)
 
 
 def _key(tenant: str, store: str) -> str:

@@ -64,7 +64,7 @@ from deployments.remote_lane import RemoteLane
 from pipelines.payloads import Prompt
 from pipelines.steps import inference_topic, line_topic
 
-SMALL = {"num_cpus": 0.1}
+SMALL = {"num_cpus": 0.05}
 HEALTH_S = 2  # a replica that died is replaced this soon
 
 

@@ -57,3 +57,7 @@ class IndexingTools:
     async def remove(self, tenant: str, store: str, attachments: Sequence[str]) -> None:
         """Remove the chunks of attachments."""
         await self._index.remove(tenant, store, attachments)
+
+    async def tidy(self, tenant: str, store: str) -> None:
+        """There is no more to write for now."""
+        await self._index.tidy(tenant, store)

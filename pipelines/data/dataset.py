@@ -35,6 +35,7 @@ async def index_on_ray(tasks: Iterable[Task], make_tools: Callable[[], Tools], r
     if run.tasks:
         try:
             await asyncio.to_thread(consume)
+            await run.end()
         except Exception as error:
             raise _fault_behind(error) from error
         finally:
@@ -55,8 +56,9 @@ def _steps(tasks: list[Task], make_tools: Callable[[], Tools]) -> Iterator[pa.Ta
     ray.data.DataContext.get_current().enable_progress_bars = False
     files = ray.data.from_items([task._asdict() for task in tasks], override_num_blocks=len(tasks))
     stage = partial(_stage, make_tools=make_tools)
-    opened = files.map_batches(_Opener, batch_size=1, **stage(OPENERS))
-    written = opened.map_batches(_Writer, batch_size=BATCH, **stage(WRITERS))
+    opened = files.map_batches(Opener, batch_size=1, **stage(OPENERS))
+    written = opened.map_batches(Writer, batch_size=BATCH, **stage(WRITERS))
+    written.set_name("index")  # in the dashboard
     return iter(written.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0))
 
 
@@ -69,21 +71,27 @@ def _stage(width: int, make_tools: Callable[[], Tools]) -> dict[str, Any]:
     }
 
 
-class _Opener:
+class Opener:
+    """Reads, converts and cuts files, on an actor."""
+
     def __init__(self, make_tools: Callable[[], Tools]) -> None:
         self._tools = make_tools()
         self._runner = asyncio.Runner()
 
     def __call__(self, files: pa.Table) -> Iterator[pa.Table]:
+        """The chunks of each file."""
         for row in files.to_pylist():
             yield self._runner.run(open_file(Task(**row), self._tools))
 
 
-class _Writer:
+class Writer:
+    """Has chunks embedded, and writes them, on an actor."""
+
     def __init__(self, make_tools: Callable[[], Tools]) -> None:
         self._tools = make_tools()
         self._runner = asyncio.Runner()
 
     def __call__(self, opened: pa.Table) -> pa.Table:
+        """How far each file is."""
         steps = self._runner.run(write_chunks(opened, self._tools))
         return pa.Table.from_pylist([step._asdict() for step in steps])

@@ -82,6 +82,9 @@ class Tools(Protocol):
     async def remove(self, tenant: str, store: str, attachments: Sequence[str]) -> None:
         """Remove the chunks of attachments."""
 
+    async def tidy(self, tenant: str, store: str) -> None:
+        """There is no more to write for now."""
+
 
 Report = Callable[[list[FileDone]], Awaitable[None]]
 
@@ -104,6 +107,11 @@ class Run:
                 await self._tools.remove(task.tenant, task.store, [task.attachment])
         if done:
             await self._report(done)
+
+    async def end(self) -> None:
+        """All are done."""
+        for tenant, store in {(task.tenant, task.store) for task in self.tasks.values()}:
+            await self._tools.tidy(tenant, store)
 
 
 async def index_here(tasks: Iterable[Task], tools: Tools, report: Report) -> None:
@@ -128,6 +136,7 @@ async def index_here(tasks: Iterable[Task], tools: Tools, report: Report) -> Non
         await asyncio.wait([group.create_task(open_files()) for _ in range(OPENERS)])
         for _ in range(WRITERS):
             await opened.put(None)
+    await run.end()
 
 
 async def open_file(task: Task, tools: Tools) -> pa.Table:

@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -175,13 +175,29 @@ async def test_writing_removing_and_tidying_may_happen_together(tmp_path: Path) 
 
 
 async def test_small_writes_are_put_together(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index_module, "FRAGMENTS", 4)
+    monkeypatch.setattr(index_module, "WRITING", index_module.WRITING._replace(fragments=4))
     for number in range(12):
         await index.upsert("a", "vs_1", chunk_table(f"att_{number}", TEXTS))
-    (found_table,) = index._tables._open.values()
-    stats: Any = await found_table.stats()
-    assert stats["fragment_stats"]["num_fragments"] <= 5
+    assert (await stats_of(index))[0] <= 5
     assert len(await index.nearest("a", "vs_1", vector_of("moon"), limit=100)) == 36
+
+
+async def test_words_are_read_one_by_one_of_few_rows_only(index: Index) -> None:
+    for number in range(4):
+        await index.upsert("a", "vs_1", chunk_table(f"att_{number}", [f"tide {place}" for place in range(100)]))
+    assert (await stats_of(index))[1] <= 300
+    await index.upsert("a", "vs_1", chunk_table("att_9", [f"ebb {place}" for place in range(40)]))
+    await index.tidy("a", "vs_1")
+    assert (await stats_of(index))[1] == 0
+    assert len(await index.matching("a", "vs_1", "ebb", limit=100)) == 40
+
+
+async def stats_of(index: Index) -> tuple[int, int]:
+    """The fragments of the only open table, and its rows that the index of words lacks."""
+    (opened,) = index._tables._open.values()
+    stats, words = cast("Any", await opened.stats()), await opened.index_stats("text_idx")
+    assert words is not None
+    return stats["fragment_stats"]["num_fragments"], words.num_unindexed_rows
 
 
 def test_what_is_new_in_a_folder_is_synced_and_what_has_gone_is_forgotten(tmp_path: Path) -> None:

@@ -102,8 +102,9 @@ async def test_a_file_that_fails_late_leaves_nothing_behind(house: House, monkey
 
 
 async def test_stores_may_be_mixed(house: House) -> None:
-    mixed = [*tasks(["herons.md"]), *tasks(["bread.html"], store="vs_2")]
-    await index_here(mixed, house(), Reports())
+    tools = Counting(house())
+    await index_here([*tasks(["herons.md", "moon.pdf"]), *tasks(["bread.html"], store="vs_2")], tools, Reports())
+    assert sorted(tools.tidied) == [("a", "vs_1"), ("a", "vs_2")]
     assert len(await house.texts("herons.md")) == 1
     assert len(await house.texts("bread.html", store="vs_2")) == 1
 
@@ -155,6 +156,7 @@ class Counting:
     def __init__(self, tools: IndexingTools) -> None:
         self._tools = tools
         self.embedded: list[int] = []
+        self.tidied: list[tuple[str, str]] = []
 
     async def read(self, task: Task) -> bytes:
         return await self._tools.read(task)
@@ -174,6 +176,10 @@ class Counting:
 
     async def remove(self, tenant: str, store: str, attachments: Sequence[str]) -> None:
         await self._tools.remove(tenant, store, attachments)
+
+    async def tidy(self, tenant: str, store: str) -> None:
+        self.tidied.append((tenant, store))
+        await self._tools.tidy(tenant, store)
 
 
 class Failing(Counting):

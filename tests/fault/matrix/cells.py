@@ -42,6 +42,11 @@ class Cell:
         """Whether the process kills itself at a named place."""
         return self.victim in _POINTS
 
+    @property
+    def searches(self) -> bool:
+        """Whether its jobs search in files."""
+        return self.victim.startswith("search.")
+
 
 POSTGRES_SERVER = "postgres"
 NODE = "node"
@@ -50,6 +55,7 @@ OUTAGE = "outage"  # the journal stands still for three lease terms
 
 _DEEDS = {  # of our own processes; the bool: whether it is a process' main commit
     "ingestion.submit": (Group.WORKER, True),
+    "search.finish": (Group.WORKER, False),
     "prompting.finish": (Group.WORKER, True),
     "puller.claim": (Group.WORKER, False),
     "inference.append": (Group.WORKER, False),
@@ -59,7 +65,7 @@ _DEEDS = {  # of our own processes; the bool: whether it is a process' main comm
     "dispatcher.put": (Group.ACTOR, False),
     "dispatcher.seal": (Group.ACTOR, True),
 }
-_EARLY = ("ingestion", "prompting")  # their work is over soon after the last submit
+_EARLY = ("ingestion", "search", "prompting")  # their work is over soon after the last submit
 _POINTS = {f"{deed}.{side}": deed for deed in _DEEDS for side in ("before", "after")}
 _OUTSIDE = {
     "haproxy": (Kind.SCRIPTED, Group.OTHER, "/haproxy "),

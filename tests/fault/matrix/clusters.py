@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import psutil
 import yaml
+from openai import OpenAI
 
 from actors.crash_points import VARIABLE
 from actors.journal.workers import LEASE_S
@@ -156,6 +157,29 @@ def body(kind: Kind, number: int) -> dict[str, Any]:
     return {"model": "scripted", "prompt": f"Say something about {number}.", "metadata": {"scripted": script}}
 
 
+def search_body(store: str, number: int) -> dict[str, Any]:
+    """The same of a response that searches in a vector store first."""
+    asked = body(Kind.SCRIPTED, number)
+    tool = {"type": "file_search", "vector_store_ids": [store]}
+    return {
+        "model": asked["model"],
+        "input": asked["prompt"],
+        "metadata": asked["metadata"],
+        "tools": [tool],
+        "background": True,
+    }
+
+
+def make_store(url: str) -> str:
+    """A vector store with two small files."""
+    with OpenAI(base_url=f"{url}/v1", api_key="none") as openai:
+        store = openai.vector_stores.create(name="matrix").id
+        files = [("rays.txt", b"Rays of light carry messages."), ("tea.txt", b"Tea is a hot drink.")]
+        batch = openai.vector_stores.file_batches.upload_and_poll(store, files=files)
+    assert batch.file_counts.completed == len(files), batch
+    return store
+
+
 def ready(url: str) -> bool:
     """Whether jobs would be worked on."""
     try:
@@ -174,9 +198,9 @@ def config_of(kind: Kind) -> tuple[dict[str, Any], str]:
         service = application["name"].partition(".")[0]
         if service == "inference":
             application["args"]["replicas"] = {"least": REPLICAS, "most": REPLICAS}
-            half = {"name": service, "num_replicas": REPLICAS, "ray_actor_options": {"num_cpus": 0.5}}
+            half = {"name": service, "num_replicas": REPLICAS, "ray_actor_options": {"num_cpus": 0.3}}
             application["deployments"] = [half]  # so that both find room on two cores
-        elif service in ("prompting", "ingestion"):
+        elif service in ("prompting", "knowledge", "ingestion"):
             application["deployments"] = [{"name": service, "num_replicas": REPLICAS}]
     return config, model
 

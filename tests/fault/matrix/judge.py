@@ -8,7 +8,8 @@ from typing import Any
 from tests.fault.matrix.cells import Cell, Group
 
 TERMINAL_EVENTS = {"ResultStored", "JobIncomplete", "JobFailed", "JobCancelled", "JobDeadLettered"}
-ONCE = ("JobSubmitted", "PromptRendered", "InferenceCompleted")  # a decision, so taken once at the most
+# Decisions, so taken once at the most.
+ONCE = ("JobSubmitted", "ContextRetrieved", "ContextReranked", "PromptRendered", "InferenceCompleted")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from tests.fault.matrix.cells import EVERYTHING, Cell
-from tests.fault.matrix.clusters import ServedCluster, body
+from tests.fault.matrix.clusters import ServedCluster, body, make_store, search_body
 from tests.fault.matrix.judge import Finding, Story, judge
 from tests.fault.matrix.load import JOBS, Load, text_of
 
@@ -16,9 +16,10 @@ POLL_S = 0.2
 def run(cell: Cell, cluster: ServedCluster) -> Finding:
     """Let the cell's victim die with jobs in flight, wait for their ends, and mend the cluster."""
     chance = random.Random(cell.name)
+    path, bodies = _asked(cell, cluster)
     with cluster.rows() as rows:
         before = rows.count()
-    load = Load(cluster.url, f"{cell.name}-{time.time()}", [body(cell.kind, number) for number in range(JOBS)])
+    load = Load(cluster.url, f"{cell.name}-{time.time()}", bodies, path)
     try:
         load.wait_for(chance.randrange(20, JOBS // 2) if cell.early else JOBS)
         load.read(chance)
@@ -32,6 +33,14 @@ def run(cell: Cell, cluster: ServedCluster) -> Finding:
     if cell.victim != EVERYTHING:
         cluster.mend(cell)
     return finding
+
+
+def _asked(cell: Cell, cluster: ServedCluster) -> tuple[str, list[dict[str, Any]]]:
+    """What clients ask for, and where."""
+    if not cell.searches:
+        return "/async-generate", [body(cell.kind, number) for number in range(JOBS)]
+    store = make_store(cluster.url)
+    return "/v1/responses", [search_body(store, number) for number in range(JOBS)]
 
 
 def _strike(cell: Cell, cluster: ServedCluster, chance: random.Random) -> tuple[dict[str, str], float]:

@@ -17,7 +17,7 @@ from deployments.knowledge.encoding import Embedded, TextOrTokens
 from deployments.knowledge.scripted import ScriptedEncoder
 from pipelines.batch_edits import CancelBatch, LineQuery, line_id
 from pipelines.commands import Answer, Submit
-from pipelines.errors import RejectError
+from pipelines.errors import RejectError, TransientError
 from tests.batch_crew import CHAT, Crew, chat_line, line
 from tests.factories import ManualClock
 from tests.ingestion_house import ENCODER, House
@@ -387,6 +387,35 @@ async def test_a_bad_line_of_embeddings_fails_alone(crew: Crew, house: House) ->
     assert (error["custom_id"], error["response"]["status_code"]) == ("1", 400)
     response = await house.client.get(f"/v1/responses/{line_id(batch.id, 1)}")
     assert response.status_code == 404
+
+
+async def test_lines_whose_encoder_is_away_are_tried_again_together(tmp_path: Path) -> None:
+    clock = ManualClock()
+    house = House(tmp_path, clock=clock)
+    encoder = house.encoders[ENCODER] = Away()
+    crew = Crew(house)
+    made = await crew.create([line(str(n), EMBEDDINGS, input="Hi", model=ENCODER) for n in range(3)], EMBEDDINGS)
+    await crew.batch_work()
+    assert await crew.embedding_work() == 3
+    clock.time += 60
+    await house.journal.tick()
+    while await crew.work():
+        pass
+    assert (await crew.sdk.batches.retrieve(made.id)).status == "completed"
+    assert encoder.calls == [3, 3]
+
+
+class Away(ScriptedEncoder):
+    """Cannot be reached at first."""
+
+    def __init__(self) -> None:
+        self.calls: list[int] = []
+
+    async def embed(self, texts: Sequence[TextOrTokens]) -> Embedded:
+        self.calls.append(len(texts))
+        if len(self.calls) == 1:
+            raise TransientError("away")
+        return await super().embed(texts)
 
 
 class Picky(ScriptedEncoder):

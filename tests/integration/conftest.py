@@ -12,7 +12,6 @@ from tests.logging_kept import kept_logging
 from tests.servers import ServerProcess
 
 MODEL = "scripted"
-KNOWLEDGE = ("embedding", "reranking", "knowledge")
 SCALING = {
     "replicas": {"least": 0, "most": 3, "upscale_delay_s": 0, "downscale_delay_s": 2, "downscale_to_zero_delay_s": 2}
 }
@@ -49,9 +48,9 @@ def elastic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayServer]:
 def write_config(path: Path) -> Path:
     """`configs/scripted.yaml` without knowledge, and with no replica of inference until there is work."""
     document: dict[str, Any] = yaml.safe_load((CONFIGS / "scripted.yaml").read_text())
-    document["applications"] = [each for each in document["applications"] if not each["name"].startswith(KNOWLEDGE)]
+    document["applications"] = [each for each in document["applications"] if each["name"] != "knowledge"]
     arguments = {application["name"]: application["args"] for application in document["applications"]}
     arguments["inference.scripted"] |= SCALING
-    arguments["ingestion"] |= {"on_demand": [MODEL], "encoder": "", "encoders": []}
+    arguments["ingestion"] |= {"on_demand": [MODEL], "encoder": ""}
     path.write_text(yaml.safe_dump(document))
     return path

@@ -52,8 +52,9 @@ class Record:
 class Gateway:
     """What ingestion's process answers: its service, without HTTP."""
 
-    def __init__(self, service: IngestionService, foreground: Foreground, record: Record) -> None:
+    def __init__(self, service: IngestionService, journal: Any, foreground: Foreground, record: Record) -> None:
         self._service = service
+        self._journal = journal
         self._foreground = foreground
         self._record = record
 
@@ -66,7 +67,7 @@ class Gateway:
 
     async def search(self, body: dict[str, Any], search: dict[str, Any]) -> str:
         """A job that searches."""
-        return await submit_search(self._service, body, search)
+        return await submit_search(self._service, self._journal, body, search)
 
     async def redrive(self, job_id: str) -> str:
         (again,) = await self._service.redrive([job_id], DEFAULT_TENANT)
@@ -198,9 +199,10 @@ def make_gateway(process: Process, journal: Any, blobs: Any, token_log: TokenLog
         renderer=RENDERER,
         models={"scripted": ModelCard(name="scripted", context=CONTEXT, default_max_output_tokens=16)},
         ports=process.ports,
+        searches=True,
         handle=process,
     )
-    return Gateway(service, Foreground(process, service), record)
+    return Gateway(service, journal, Foreground(process, service), record)
 
 
 RENDERER = renderer()

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from actors.journal.protocol import JournalApi
 from deployments.file_search import FileSearch
 from deployments.ingestion.bodies import GenerateBody
 from deployments.ingestion.door import Call
@@ -15,20 +16,25 @@ from deployments.knowledge.search_steps import SearchWorker, reranking, retrievi
 from pipelines.errors import RejectError, TransientError
 from pipelines.payloads import Passage
 from pipelines.steps import RERANKING_TOPIC, RETRIEVAL_TOPIC
+from pipelines.vector_edits import CreateVectorStore
 from tests.simulation.process import Process
 
 SEARCH_TOPICS = (RETRIEVAL_TOPIC, RERANKING_TOPIC)
 FOREVER_S = 10_000.0
+STORE = f"vs_{'0' * 28}"
 
 
-async def submit_search(service: IngestionService, body: dict[str, Any], search: dict[str, Any]) -> str:
+async def submit_search(
+    service: IngestionService, journal: JournalApi, body: dict[str, Any], search: dict[str, Any]
+) -> str:
     """A job that searches; what `search` says befalls it on the way."""
+    await journal.edit([CreateVectorStore(store=STORE, tenant=DEFAULT_TENANT)])
     fields = {key: value for key, value in search.items() if key != "rerank"}
     text = json.dumps({"of": body["prompt"], **fields})
     request = GenerateBody.model_validate(body).request()
     content = [{"type": "input_text", "text": text}]
     item = {"id": "msg_1", "type": "message", "role": "user", "content": content, "status": "completed"}
-    tool = {"type": "file_search", "vector_store_ids": ["vs_1"], "rerank": search["rerank"]}
+    tool = {"type": "file_search", "vector_store_ids": [STORE], "rerank": search["rerank"]}
     request = request.model_copy(update={"messages": None, "input": [item], "tools": [tool]})
     call = Call(tenant=DEFAULT_TENANT, size=0, deadline_s=body["deadline_s"])
     return (await service.accept(request, call)).job_id

@@ -86,7 +86,7 @@ def test_what_the_server_refuses_is_told_in_its_words(terminal: Terminal) -> Non
     assert "error: " in terminal.run("watch", "resp_unknown", exit_code=1)
 
 
-@pytest.mark.parametrize("config", ["monolith", "scripted"])
+@pytest.mark.parametrize("config", ["monolith", pytest.param("scripted", marks=pytest.mark.long)])
 def test_a_server_holds_its_folder_and_leaves_nothing_when_it_is_told_to_stop(config: str, tmp_path: Path) -> None:
     data = tmp_path / "data"
     server = ServerProcess(CONFIGS / f"{config}.yaml", data, model="scripted")

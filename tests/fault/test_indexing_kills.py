@@ -53,7 +53,7 @@ def expected() -> list[tuple[str, str]]:
     return sorted((f"att_{name}.0000000", text) for name, text in texts().items())
 
 
-@pytest.mark.parametrize("only_the_rest", [True, False])
+@pytest.mark.parametrize("only_the_rest", [True, pytest.param(False, marks=pytest.mark.long)])
 async def test_the_index_is_whole_and_nothing_is_twice(house: House, tmp_path: Path, *, only_the_rest: bool) -> None:
     left, done = list(texts()), set[str]()
     for kill_after in [*KILLED_AFTER, None]:

@@ -13,7 +13,7 @@ POISONED = 13
 BESIDE = {"tokens": 16, "delay_ms": 20}
 POISON = {"tokens": 16, "delay_ms": 20, "fail": "exit", "at": 4}
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long, pytest.mark.ray, pytest.mark.timeout(600)]
 
 
 def test_the_one_job_among_100_that_kills_its_engine_is_dead_lettered_and_the_others_complete(

@@ -10,7 +10,8 @@ from tests.integration.conftest import RayServer
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
-SHARED = {"journal-0", "tokens-0", "topic.prompting", "topic.inference.scripted"}
+TOPICS = ("prompting", "inference.scripted", "embedding", "batching", "batch.scripted")
+SHARED = {"journal-0", "tokens-0", *(f"topic.{name}" for name in TOPICS)}
 SERVE = "serve"  # the namespace of Serve's own actors and of our replicas
 
 

@@ -70,7 +70,8 @@ class Draft:
             name = fact.DESCRIPTOR.name
             self.effects.changes.append(StateChange(name, job.id, before.step, attempt, job.traceparent))
         self.jobs[job.id] = job
-        self._dropped.update((job.tenant, reference) for reference in change.dropped)
+        if change.dropped:
+            self._dropped.update((job.tenant, reference) for reference in change.dropped)
         if job.status.terminal and not before.status.terminal:
             self._on_end(change)
         if change.dead_letter is not None:

@@ -69,9 +69,9 @@ def local_knowledge(encoders: LocalEncoders, encoder: str, reranker: str) -> Ope
     """Knowledge on encoders of the same process."""
 
     def open_it(journal: JournalApi, places: Places, ports: Ports) -> Knowledge:
-        reads = encoders.embedding[encoder]
-        run = _on_threads(make_tools(places, encoder, reads, ports))
-        return _open(journal, places, ports, run=run, encoder=reads, reranker=encoders.reranking.get(reranker))
+        reads, index = encoders.embedding[encoder], Index(places.indexes, ports.ids)
+        run = _on_threads(make_tools(places, encoder, reads, index))
+        return _open(journal, index, ports, run=run, encoder=reads, reranker=encoders.reranking.get(reranker))
 
     return open_it
 
@@ -90,17 +90,18 @@ class ToolMaker:
 
     def __call__(self) -> IndexingTools:
         """Tools of this process."""
-        return make_tools(self.places, self.encoder, _remote_encoder(self.encoder), real_ports())
+        index = Index(self.places.indexes, real_ports().ids)
+        return make_tools(self.places, self.encoder, _remote_encoder(self.encoder), index)
 
 
-def make_tools(places: Places, name: str, encoder: EncoderApi, ports: Ports) -> IndexingTools:
+def make_tools(places: Places, name: str, encoder: EncoderApi, index: Index) -> IndexingTools:
     """What the stages of indexing work with. `name` is that of the encoder's profile."""
     return IndexingTools(
         objects=Objects(places.objects),
         converter=Converter(),
         tokenize=TextTokenizer(encoder_folder(load_encoder(name))).spans,
         encoder=encoder,
-        index=Index(places.indexes, ports.ids),
+        index=index,
     )
 
 
@@ -108,25 +109,25 @@ def _open_remote(journal: JournalApi, places: Places, ports: Ports, *, encoder: 
     from deployments.remote_encoders import RemoteReranker  # noqa: PLC0415 - the monolith has no Ray
 
     maker, reads = ToolMaker(places, encoder), _remote_encoder(encoder)
-    on_threads = _on_threads(make_tools(places, encoder, reads, ports))
+    index = Index(places.indexes, ports.ids)
+    on_threads = _on_threads(make_tools(places, encoder, reads, index))
 
     def run(tasks: Sequence[Task], report: Report) -> Awaitable[None]:
         return index_on_ray(tasks, maker, report) if len(tasks) >= MANY else on_threads(tasks, report)
 
     ranks = RemoteReranker.find(reranker) if reranker else None
-    return _open(journal, places, ports, run=run, encoder=reads, reranker=ranks)
+    return _open(journal, index, ports, run=run, encoder=reads, reranker=ranks)
 
 
 def _open(
     journal: JournalApi,
-    places: Places,
+    index: Index,
     ports: Ports,
     *,
     run: RunPipeline,
     encoder: EncoderApi,
     reranker: RerankerApi | None,
 ) -> Knowledge:
-    index = Index(places.indexes, ports.ids)
     searcher = Searcher(Retriever(index, encoder, reranker), live=LiveFiles(journal, ports), index=index)
     return Knowledge(api=searcher, finder=searcher, indexer=FileIndexer(run), remover=index, reranker=reranker)
 

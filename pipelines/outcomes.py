@@ -96,27 +96,23 @@ def _rendered(job: Job, outcome: Rendered, now: float) -> Change:
 
 
 def _retrieved(job: Job, outcome: Retrieved, now: float) -> Change:
-    following = advance(job, step_of(RERANK if outcome.reranked else RENDER), now)
-    following.context = outcome.context.reference
-    fact = pb.ContextRetrieved(
-        context=reference_message(outcome.context.reference),
-        passages=outcome.passages,
-        worker=job.worker,
-        waited_us=micros(outcome.waited_s),
-    )
-    return Change(following, [fact])
+    return _found(job, outcome, RERANK if outcome.reranked else RENDER, pb.ContextRetrieved(), now)
 
 
 def _reranked(job: Job, outcome: Reranked, now: float) -> Change:
-    following = advance(job, step_of(RENDER), now)
+    change = _found(job, outcome, RENDER, pb.ContextReranked(), now)
+    return change._replace(dropped=(job.context,) if job.context else ())
+
+
+def _found(
+    job: Job, outcome: Retrieved | Reranked, step: str, fact: pb.ContextRetrieved | pb.ContextReranked, now: float
+) -> Change:
+    """The job has these passages now, and goes on with the step."""
+    following = advance(job, step_of(step), now)
     following.context = outcome.context.reference
-    fact = pb.ContextReranked(
-        context=reference_message(outcome.context.reference),
-        passages=outcome.passages,
-        worker=job.worker,
-        waited_us=micros(outcome.waited_s),
-    )
-    return Change(following, [fact], dropped=(job.context,) if job.context else ())
+    fact.context.CopyFrom(reference_message(outcome.context.reference))
+    fact.passages, fact.worker, fact.waited_us = outcome.passages, job.worker, micros(outcome.waited_s)
+    return Change(following, [fact])
 
 
 def _indexed(job: Job, outcome: Indexed, now: float) -> Change:

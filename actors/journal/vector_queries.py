@@ -68,6 +68,16 @@ class StoreQuery(NamedTuple):
         return row if row is not None and row.tenant == self.tenant and not row.deleted else None
 
 
+class StoreQueries(NamedTuple):
+    """Several of them at once."""
+
+    queries: Sequence[StoreQuery]
+
+    def read(self, vectors: VectorReader, now: float) -> list[VectorStore | None]:
+        """The rows, one for one."""
+        return [query.read(vectors, now) for query in self.queries]
+
+
 class StoresQuery(NamedTuple):
     """A page of a tenant's vector stores. The cursors are ids."""
 

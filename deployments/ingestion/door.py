@@ -62,7 +62,7 @@ class Door:
         searches: bool = False,
         shard: int = 0,
     ) -> None:
-        self._searches = SearchCheck(journal, ports.clock, possible=searches)
+        self._searches = SearchCheck(journal, ports, possible=searches)
         self._models = models
         self._blobs = blobs
         self._renderer = renderer

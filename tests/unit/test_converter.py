@@ -22,10 +22,20 @@ def converter() -> Iterator[Converter]:
     converter.close()
 
 
+@pytest.fixture
+def elders() -> set[psutil.Process]:
+    """The children that this process had before: servers of the session, readers of other tests."""
+    return set(psutil.Process().children())
+
+
 def refused(converter: Converter, content: bytes, filename: str) -> str | None:
     with pytest.raises(RejectError) as caught:
         converter.convert(content, filename)
     return caught.value.code
+
+
+def readers(elders: set[psutil.Process]) -> set[psutil.Process]:
+    return set(psutil.Process().children()) - elders
 
 
 @pytest.mark.parametrize(
@@ -102,10 +112,10 @@ def test_a_document_that_unpacks_to_very_much_is_invalid(converter: Converter) -
     assert refused(converter, packed, "a.docx") == "invalid_file"
 
 
-def test_a_document_that_takes_too_long_is_invalid_and_its_process_ends() -> None:
+def test_a_document_that_takes_too_long_is_invalid_and_its_process_ends(elders: set[psutil.Process]) -> None:
     converter = Converter(Limits(seconds=0.0))
     assert refused(converter, HTML, "a.html") == "invalid_file"
-    assert not psutil.Process().children()
+    assert not readers(elders)
 
 
 def test_a_document_that_takes_too_much_memory_is_invalid() -> None:
@@ -114,9 +124,9 @@ def test_a_document_that_takes_too_much_memory_is_invalid() -> None:
     converter.close()
 
 
-def test_a_reader_that_was_killed_is_replaced(converter: Converter) -> None:
+def test_a_reader_that_was_killed_is_replaced(elders: set[psutil.Process], converter: Converter) -> None:
     assert converter.convert(HTML, "a.html")
-    (reader,) = psutil.Process().children()
+    (reader,) = readers(elders)
     reader.kill()
     reader.wait()
     assert refused(converter, HTML, "a.html") == "invalid_file"
@@ -129,11 +139,11 @@ def test_too_much_is_invalid() -> None:
     assert refused(Converter(Limits(characters=4)), HTML, "a.html") == "invalid_file"
 
 
-def test_threads_convert_at_once_and_processes_stay_few(converter: Converter) -> None:
+def test_threads_convert_at_once_and_processes_stay_few(elders: set[psutil.Process], converter: Converter) -> None:
     contents = [(pdf(f"page {number}"), f"page {number}") for number in range(20)]
     with ThreadPoolExecutor(2) as threads:
         texts = list(threads.map(lambda each: converter.convert(each[0], "a.pdf"), contents))
     assert [text.strip() for text in texts] == [text for _, text in contents]
-    assert len(psutil.Process().children()) <= 2
+    assert len(readers(elders)) <= 2
     converter.close()
-    assert not psutil.Process().children()
+    assert not readers(elders)

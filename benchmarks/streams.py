@@ -4,10 +4,10 @@ Each part is a benchmark of its own, in a process of its own, one after the othe
 """
 
 import json
-import subprocess
-import sys
 from collections.abc import Mapping
 from typing import Any
+
+from benchmarks.parts import run
 
 PARTS = ("chunks", "event_rate", "crowd", "model_streams")
 
@@ -22,22 +22,6 @@ def result(parts: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
         "sse_vs_noop": "event_rate",
     }
     return {**{key: parts[part][key] for key, part in wanted.items()}, "parts": dict(parts)}
-
-
-def run(part: str) -> dict[str, Any]:
-    """The result of one part, the last of its lines. All are shown as they come, and it ends by itself.
-
-    Raises CalledProcessError where it fails.
-    """
-    command, line = [sys.executable, "-m", f"benchmarks.{part}"], ""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
-        assert program.stdout is not None  # noqa: S101 - for the type checker
-        for line in program.stdout:
-            print(line, end="", flush=True)
-    if program.returncode:
-        raise subprocess.CalledProcessError(program.returncode, command)
-    figures: dict[str, Any] = json.loads(line)
-    return figures
 
 
 def main() -> None:

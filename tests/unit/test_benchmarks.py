@@ -13,8 +13,6 @@ import pytest
 from actors.journal.journal import Journal
 from actors.journal.protocol import Worker
 from actors.shards import open_journal, open_token_log
-from benchmarks.batch import Times, content
-from benchmarks.batch import result as batch_result
 from benchmarks.chunks import batches
 from benchmarks.chunks import rate as chunk_rate
 from benchmarks.crowd import check as check_crowd
@@ -24,6 +22,9 @@ from benchmarks.event_rate import result as event_result
 from benchmarks.journal_file import open_journal_file
 from benchmarks.load import Load, post, send
 from benchmarks.memory import MIB, growth, requests
+from benchmarks.model_batch import Firsts
+from benchmarks.model_batch import content as model_content
+from benchmarks.model_batch import result as model_batch_result
 from benchmarks.model_streams import OURS as OUR_STREAMS
 from benchmarks.model_streams import RAY_LLM, Pairs, compare, tokens_of
 from benchmarks.model_streams import result as model_result
@@ -33,6 +34,8 @@ from benchmarks.program import running
 from benchmarks.ratios import differences, ratios
 from benchmarks.retention import BATCH, House, Rates
 from benchmarks.retention import result as retention_result
+from benchmarks.scripted_batch import Times, content
+from benchmarks.scripted_batch import result as batch_result
 from benchmarks.server import free_port
 from benchmarks.shard import batch, check, memory, rates
 from benchmarks.sse import Stream, read
@@ -313,3 +316,16 @@ def test_the_batch_benchmark_counts_until_the_results_are_files() -> None:
     figures = batch_result(Times(accepted=4.0, run=18.0, completed=20.0), {"journal": 3.0, "queues": 1.5})
     assert (figures["accept_s"], figures["lines_per_s"], figures["finalize_s"]) == (4.0, 2500, 2.0)
     assert figures["memory_growth_mib"] == 4.5
+
+
+def test_the_batch_benchmark_compares_rates_pair_by_pair_and_first_tokens_with_idle_ones() -> None:
+    firsts = Firsts(idle=[*[10.0] * 19, 90.0], full=[*[30.0] * 19, 900.0], protected=[15.0] * 40)
+    figures = model_batch_result(Pairs([95.0, 99.0, 60.0], [100.0, 100.0, 100.0]), firsts, protected=40.0)
+    assert (figures["vs_offline"], figures["vs_offline_protected"]) == (0.95, 0.4)
+    assert (figures["interactive_p95_ratio"], figures["interactive_p95_ratio_protected"]) == (3.0, 1.5)
+
+
+def test_the_lines_of_the_model_batch_benchmark_are_its_prompts() -> None:
+    lines = [json.loads(line) for line in model_content(["one", "two"]).splitlines()]
+    assert [line["body"]["messages"][0]["content"] for line in lines] == ["one", "two"]
+    assert {line["body"]["max_completion_tokens"] for line in lines} == {32}

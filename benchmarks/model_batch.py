@@ -1,0 +1,192 @@
+"""Batches of 500 lines on a real model: beside `ray.data.llm`, and what interactive requests feel of them.
+
+(1) Tokens per second of a batch, from its creation until its results are files, and of `ray.data.llm` on the same
+lines, by turns. (2) The first token of a streamed, background Response, 95th percentile: on the idle system; while
+batches run and nobody else is there, so that they have their full share (requests come further apart than the share
+remembers); and while one batch runs and requests come one after the other, so that it has the share that is left then.
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import count
+from math import ceil
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from time import monotonic, sleep
+from typing import Any, NamedTuple
+
+import httpx
+
+from benchmarks.batch_client import begin, do, look, upload
+from benchmarks.engine import prompts
+from benchmarks.model_streams import CONFIGURED, MODEL, OURS, Pairs, Side, compare, first_ms
+from benchmarks.program import Program, running
+from benchmarks.ratios import ratios
+from benchmarks.server import START_S, serve
+from configs.settings import CONFIGS
+from deployments.inference.share import QUIET_S
+from heliograph.models import add_model
+
+LINES = 500
+TOKENS = 32
+PAIRS = 5
+REQUESTS = 20  # interactive ones in each state
+IDLE_S = 2.0  # between them: vLLM's processes spin for a second after their last token
+ENDPOINT = "/v1/chat/completions"
+WAIT_S = 600
+ASK = Side(**{**OURS._asdict(), "prompt": {"background": True, "max_output_tokens": TOKENS}})
+_numbers = count(5000)  # of prompt lists
+
+
+class Firsts(NamedTuple):
+    """Milliseconds to the first token of interactive requests."""
+
+    idle: list[float]
+    full: list[float]
+    protected: list[float]
+
+
+class Platform(NamedTuple):
+    """Ours, at this port."""
+
+    client: httpx.Client
+    port: int
+
+    def rate(self, asked: Sequence[str]) -> float:
+        """Tokens per second of a batch of these prompts."""
+        ended = do(self.client, upload(self.client, content(asked)), ENDPOINT, within_s=WAIT_S)
+        return _tokens(ended.batch, len(asked)) / ended.seconds
+
+    def first_ms(self) -> float:
+        """Of one interactive request."""
+        return first_ms(self.port, ASK, prompts(next(_numbers), 1))
+
+    def idle(self) -> list[float]:
+        """Of requests while nothing else is there."""
+        found = []
+        for _ in range(REQUESTS):
+            sleep(IDLE_S)
+            found.append(self.first_ms())
+        return found
+
+    def full_share(self) -> list[float]:
+        """Of requests that come too seldom for a batch to mind."""
+        found: list[float] = []
+        while len(found) < REQUESTS:
+            batch = self._begin()
+            while self._runs(batch):
+                found.append(self.first_ms())
+                self._pass(batch, QUIET_S + 1)
+            self._wait(batch)
+        return found
+
+    def protected(self) -> tuple[float, list[float]]:
+        """Tokens per second of a batch, and first tokens of the requests beside it."""
+        batch, started, found = self._begin(), monotonic(), list[float]()
+        while self._runs(batch):
+            found.append(self.first_ms())
+        ended = self._wait(batch)
+        return _tokens(ended, LINES) / (monotonic() - started), found
+
+    def _begin(self) -> str:
+        """The id of a new batch, some of whose lines have ended."""
+        batch = begin(self.client, upload(self.client, content(prompts(next(_numbers), LINES))), ENDPOINT)
+        while not look(self.client, batch)["request_counts"]["completed"]:
+            sleep(0.05)
+        return batch
+
+    def _runs(self, batch: str) -> bool:
+        """Whether it keeps the engine busy."""
+        counts = look(self.client, batch)["request_counts"]
+        return bool(counts["total"] - counts["completed"] - counts["failed"] > LINES // 10)
+
+    def _pass(self, batch: str, seconds: float) -> None:
+        ends = monotonic() + seconds
+        while monotonic() < ends and self._runs(batch):
+            sleep(0.25)
+
+    def _wait(self, batch: str) -> dict[str, Any]:
+        while (now := look(self.client, batch))["status"] in ("validating", "in_progress", "finalizing"):
+            sleep(0.25)
+        return now
+
+
+def content(asked: Sequence[str]) -> bytes:
+    """A file of these prompts."""
+    return b"".join(_line(number, prompt) for number, prompt in enumerate(asked))
+
+
+def _line(number: int, prompt: str) -> bytes:
+    messages = [{"role": "user", "content": prompt}]
+    body = {"model": MODEL, "messages": messages, "max_completion_tokens": TOKENS, "temperature": 0}
+    return json.dumps({"custom_id": f"{number}", "method": "POST", "url": ENDPOINT, "body": body}).encode() + b"\n"
+
+
+def _tokens(batch: dict[str, Any], lines: int) -> int:
+    if batch["request_counts"] != {"total": lines, "completed": lines, "failed": 0}:
+        raise RuntimeError(f"not every line has a result: {batch['request_counts']} {batch['errors']}")
+    return int(batch["usage"]["output_tokens"])
+
+
+def offline_rate(program: Program, asked: Sequence[str]) -> float:
+    """Tokens per second of `ray.data.llm`."""
+    program.say(json.dumps({"prompts": asked, "max_tokens": TOKENS}))
+    answer = json.loads(program.line("ran ", within_s=WAIT_S))
+    return float(answer["tokens"] / answer["seconds"])
+
+
+def p95(figures: Sequence[float]) -> float:
+    """The 95th percentile: the least figure that so many are not above."""
+    return sorted(figures)[ceil(0.95 * len(figures)) - 1]
+
+
+def asks() -> Iterator[list[str]]:
+    """The prompts of all pairs, after those that warm up; nobody is asked one twice."""
+    return (prompts(next(_numbers), LINES) for _ in range(PAIRS + 1))
+
+
+def result(pairs: Pairs, firsts: Firsts, protected: float) -> dict[str, Any]:
+    """The figures; `protected` is the tokens per second of the batch beside which requests came."""
+    offline, idle = ratios(*pairs), p95(firsts.idle)
+    return {
+        "vs_offline": round(offline.median, 3),
+        "interactive_p95_ratio": round(p95(firsts.full) / idle, 2),
+        "vs_offline_protected": round(protected / median(pairs.theirs), 3),
+        "interactive_p95_ratio_protected": round(p95(firsts.protected) / idle, 2),
+        "least_to_greatest": {"vs_offline": [round(offline.least, 3), round(offline.greatest, 3)]},
+        "tokens_per_s": {"ours": [round(r) for r in pairs.ours], "offline": [round(r) for r in pairs.theirs]},
+        "first_token_ms": {name: [round(ms) for ms in figures] for name, figures in firsts._asdict().items()},
+    }
+
+
+def measure(platform: Platform) -> dict[str, Any]:
+    """All figures."""
+    platform.rate(prompts(next(_numbers), LINES))  # warms up
+    idle = platform.idle()
+    full = platform.full_share()
+    rate, protected = platform.protected()
+    print(f"first tokens: idle {p95(idle):.0f} ms, full {p95(full):.0f}, protected {p95(protected):.0f}", flush=True)
+    with running([sys.executable, "-m", "benchmarks.ray_data_llm", MODEL]) as offline:
+        offline.line("ready", within_s=START_S)
+        pairs = compare(platform.rate, partial(offline_rate, offline), asks())
+    return result(pairs, Firsts(idle, full, protected), rate)
+
+
+def main() -> None:
+    """Print every figure, then the result."""
+    add_model(MODEL)
+    config = (CONFIGS / "event-driven.yaml").read_text().replace(CONFIGURED, MODEL)
+    with TemporaryDirectory(prefix="heliograph-bench-") as folder:
+        file = Path(folder) / "model-batch.yaml"
+        file.write_text(config)
+        with serve(file) as server:
+            server.check_haproxy()
+            with httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=WAIT_S) as client:
+                print(json.dumps(measure(Platform(client, server.port))))
+
+
+if __name__ == "__main__":
+    main()

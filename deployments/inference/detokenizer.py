@@ -7,9 +7,10 @@ A piece is what `decode` adds to the text of a short stretch before it. It is he
 character, which decodes to U+FFFD until its last byte is there.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
 _REPLACEMENT = "\ufffd"
+_FEW = 3  # so many are as quick one by one
 
 
 class Detokenizer:
@@ -21,18 +22,33 @@ class Detokenizer:
         self._read = 0  # how many of them are in pieces already
         self._shown = ""  # the text of those
 
-    def push(self, ids: Iterable[int]) -> str:
+    def push(self, ids: Sequence[int]) -> str:
         """The text that these ids complete."""
-        decode, pieces = self._decode, []
-        for token in ids:
-            self._ids.append(token)
-            text, shown = decode(self._ids), self._shown
-            if len(text) > len(shown) and text[-1] != _REPLACEMENT and text.startswith(shown):
-                pieces.append(text[len(shown) :])
-                self._ids = self._ids[self._read :]  # the ids of this piece, never none
-                self._read = len(self._ids)
-                self._shown = decode(self._ids)
-        return "".join(pieces)
+        if len(ids) > _FEW and (text := self._push_whole(ids)) is not None:
+            return text
+        return "".join([self._push_one(token) for token in ids])
+
+    def _push_one(self, token: int) -> str:
+        self._ids.append(token)
+        text, shown = self._decode(self._ids), self._shown
+        if len(text) <= len(shown) or text[-1] == _REPLACEMENT or not text.startswith(shown):
+            return ""
+        self._ids = self._ids[self._read :]  # the ids of this piece, never none
+        self._read = len(self._ids)
+        self._shown = self._decode(self._ids)
+        return text[len(shown) :]
+
+    def _push_whole(self, ids: Sequence[int]) -> str | None:
+        """The same for many at once; None where the last of them alone is not the last piece."""
+        known, shown = [*self._ids, *ids[:-1]], self._shown
+        before = self._decode(known)
+        text = self._decode([*known, ids[-1]])
+        if len(before) <= len(shown) or before[-1] == _REPLACEMENT or not before.startswith(shown):
+            return None
+        if len(text) <= len(before) or text[-1] == _REPLACEMENT or not text.startswith(before):
+            return None
+        self._ids, self._read, self._shown = [ids[-1]], 1, self._decode([ids[-1]])
+        return text[len(shown) :]
 
     def flush(self) -> str:
         """What was held back; call it once, at the end."""

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from deployments.inference.detokenizer import Detokenizer
 
-PIECES = [bytes([b]) for b in range(256)] + ["é".encode(), b" ray", "👩🏽‍🚀".encode()[:5], "\u0301".encode()]
+PIECES = [bytes([b]) for b in range(256)] + ["é".encode(), b" ray", "👩🏽‍🚀".encode()[:5], "\u0301".encode(), b""]
 ids_lists = st.lists(st.integers(0, len(PIECES) - 1), max_size=40)
 texts = st.text(max_size=30)
 
@@ -35,6 +35,14 @@ def test_pieces_do_not_depend_on_how_the_ids_are_batched(ids: list[int], data: s
     together, apart = Detokenizer(decode), Detokenizer(decode)
     assert together.push(ids) == apart.push(ids[:cut]) + apart.push(ids[cut:])
     assert together.flush() == apart.flush()
+
+
+@given(ids_lists, st.data())
+def test_whoever_was_given_many_at_once_stands_where_the_others_stand(ids: list[int], data: st.DataObject) -> None:
+    cut = data.draw(st.integers(0, len(ids)))
+    together, apart = Detokenizer(decode), Detokenizer(decode)
+    assert together.push(ids[:cut]) == "".join([apart.push([token]) for token in ids[:cut]])
+    assert [together.push([token]) for token in ids[cut:]] == [apart.push([token]) for token in ids[cut:]]
 
 
 @given(ids_lists, st.data())

@@ -7,6 +7,7 @@ Invariants:
 """
 
 import json
+from collections.abc import Sequence
 
 from actors.journal.draft import Draft
 from actors.journal.store import Transaction
@@ -47,6 +48,7 @@ class Batches:
         self._now = now
         self._rows: dict[str, Batch | None] = {}
         self._changed: dict[str, Batch] = {}
+        self._ended: dict[str, list[Job]] = {}  # lines that are not yet counted, by batch
 
     def create(self, command: CreateBatch) -> None:
         """A batch whose validation was accepted; a repeat changes nothing."""
@@ -75,12 +77,15 @@ class Batches:
     def settle(self, change: Change) -> None:
         """One of its jobs has ended. A dead letter that is done again is none of them."""
         job = change.job
-        row = self._row(job.part_of) if job.pipeline in (*LINES, VALIDATION, FINALIZATION) else None
-        if row is None or row.ended or job.redrive_of:
+        if job.redrive_of:
             return
         if job.pipeline in LINES:
-            self._put(_counted(row, job))
-        elif job.pipeline == VALIDATION:
+            self._ended.setdefault(job.part_of, []).append(job)
+            return
+        row = self._row(job.part_of) if job.pipeline in (VALIDATION, FINALIZATION) else None
+        if row is None or row.ended:
+            return
+        if job.pipeline == VALIDATION:
             self._validated(row, job)
         else:
             self._finalized(row, change)
@@ -109,6 +114,8 @@ class Batches:
 
     def flush(self) -> None:
         """Write what has changed, and let the results be written of those whose last line has ended."""
+        for batch in list(self._ended):
+            self._row(batch)
         for row in self._changed.values():
             if row.status == BatchStatus.IN_PROGRESS and not row.fate and row.completed + row.failed >= row.total:
                 self._finalize(row)
@@ -184,8 +191,12 @@ class Batches:
         self._draft.add(transitions.submit(job, self._now))
 
     def _row(self, batch: str) -> Batch | None:
+        """As it is now, all lines that have ended counted."""
         if batch not in self._rows:
             self._rows[batch] = self._transaction.batches.load(batch)
+        lines, row = self._ended.pop(batch, []), self._rows[batch]
+        if lines and row is not None and not row.ended:
+            self._put(_counted(row, lines))
         return self._rows[batch]
 
     def _put(self, row: Batch) -> None:
@@ -206,15 +217,14 @@ def _new(command: CreateBatch, now: float) -> Batch:
     )
 
 
-def _counted(row: Batch, job: Job) -> Batch:
-    if job.status not in _DONE:
-        return row._replace(failed=row.failed + 1)
-    usage = job.usage or Usage()
+def _counted(row: Batch, lines: Sequence[Job]) -> Batch:
+    done = [job.usage or Usage() for job in lines if job.status in _DONE]
     return row._replace(
-        completed=row.completed + 1,
-        input_tokens=row.input_tokens + usage.input_tokens,
-        output_tokens=row.output_tokens + usage.output_tokens,
-        cached_tokens=row.cached_tokens + usage.cached_tokens,
+        completed=row.completed + len(done),
+        failed=row.failed + len(lines) - len(done),
+        input_tokens=row.input_tokens + sum(usage.input_tokens for usage in done),
+        output_tokens=row.output_tokens + sum(usage.output_tokens for usage in done),
+        cached_tokens=row.cached_tokens + sum(usage.cached_tokens for usage in done),
     )
 
 

@@ -18,6 +18,7 @@ from pipelines.jobs import ClaimedJob
 from pipelines.operations import LogState
 from pipelines.payloads import Prompt
 from pipelines.ports import Ports
+from pipelines.steps import LINE
 
 
 class Generator:
@@ -70,6 +71,7 @@ class Generator:
             traceparent=claim.traceparent,
             about=about,
             ports=self._ports,
+            awaited=claim.pipeline != LINE,
         )
 
     def _check(self, state: LogState) -> None:

@@ -6,11 +6,22 @@ from pipelines.ports import Ports
 
 
 class Pace:
-    """Watches one generation. `since` is when its worker had it, in Unix seconds; `about` is for its spans."""
+    """Watches one generation. `since` is when its worker had it, in Unix seconds; `about` is for its spans.
+
+    Where it is not `awaited`, as with a line of a batch, its times would only hide those of others.
+    """
 
     def __init__(
-        self, *, model: str, since: float, traceparent: str, about: Mapping[str, str | int], ports: Ports
+        self,
+        *,
+        model: str,
+        since: float,
+        traceparent: str,
+        about: Mapping[str, str | int],
+        ports: Ports,
+        awaited: bool = True,
     ) -> None:
+        self._awaited = awaited
         self._model = model
         self._since = since
         self._traceparent = traceparent
@@ -26,14 +37,15 @@ class Pace:
         self._last = self._ports.clock.now()
         if not self._first:
             self._first = self._last
-            waited = max(0.0, self._first - self._since)
-            self._ports.metrics.observe("first_token_seconds", waited, model=self._model)
+            if self._awaited:
+                waited = max(0.0, self._first - self._since)
+                self._ports.metrics.observe("first_token_seconds", waited, model=self._model)
         self._tokens += tokens
 
     def end(self) -> None:
         """The last token has come."""
         self._ports.metrics.count("output_tokens", self._tokens, model=self._model)
-        if self._tokens > 1:
+        if self._awaited and self._tokens > 1:
             mean = max(0.0, self._last - self._first) / (self._tokens - 1)
             self._ports.metrics.observe("token_seconds", mean, model=self._model)
         if self._ports.tracer.enabled:

@@ -145,3 +145,11 @@ async def test_room_for_lines_is_looked_for_when_a_slot_is_freed(shop: LineShop)
     await asyncio.wait_for(waiting, 0.5)
     assert shop.worker.line_room.free_slots() == 1
     await shop.worker.drain()
+
+
+async def test_its_tokens_count_and_its_times_do_not(tmp_path: Path) -> None:
+    shop = LineShop(tmp_path)
+    await shop.run(await shop.lines(prompt()))
+    values = shop.metrics.values
+    assert values["output_tokens", ("model", "scripted")] == [16]
+    assert not {"first_token_seconds", "token_seconds"} & {name for name, *_ in values}

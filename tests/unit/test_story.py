@@ -10,7 +10,9 @@ from actors.journal.journal import Journal
 from actors.journal.memory import MemoryStore
 from actors.telemetry.logs import LOGGER, JsonLines
 from actors.telemetry.metrics import RecordedMetrics
+from actors.telemetry.story import tell_claims
 from actors.telemetry.tracing import SpanTracer
+from pipelines.steps import LINE
 from tests.factories import INFERENCE, PROMPTING, ManualClock, claim, finish, generated, make_ports, rendered, submit
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -24,8 +26,8 @@ class Told:
         self.exporter = InMemorySpanExporter()
         self.clock = ManualClock()
         tracer = SpanTracer(SimpleSpanProcessor(self.exporter), service="journal")
-        ports = replace(make_ports(self.clock), metrics=self.metrics, tracer=tracer)
-        self.journal = Journal(MemoryStore(Disk(uuid="store-1")), ports=ports)
+        self.ports = replace(make_ports(self.clock), metrics=self.metrics, tracer=tracer)
+        self.journal = Journal(MemoryStore(Disk(uuid="store-1")), ports=self.ports)
 
     async def finish_one_job(self, *, wait_s: float = 0.0) -> None:
         await self.journal.submit([submit(traceparent=TRACE)])
@@ -66,6 +68,14 @@ async def test_the_wait_of_a_step_is_a_span_and_a_sample(told: Told) -> None:
     assert told.spans()["wait.prompting"] == 2.5
     assert told.spans()["wait.inference"] == 0
     assert told.metrics.values[("step_wait_seconds", ("step", "render"))] == [2.5]
+
+
+async def test_the_wait_of_a_line_of_a_batch_is_no_sample(told: Told) -> None:
+    await told.journal.submit([submit()])
+    (job,) = await told.journal.claim(claim(PROMPTING))
+    told.metrics.values.clear()
+    tell_claims([job._replace(pipeline=LINE)], told.ports)
+    assert list(told.metrics.values) == [("attempts", ("step", "render"))]
 
 
 async def test_storing_the_result_is_a_span(told: Told) -> None:

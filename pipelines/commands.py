@@ -24,8 +24,7 @@ class Key(NamedTuple):
     fingerprint: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Submit:
+class Submit(NamedTuple):
     """Accept a job under an id that the caller chose; under a key that was used before it is the earlier job.
 
     `max_output_tokens` is what it reserves where its tenant has a token budget. A job that is `attached_to` an
@@ -111,8 +110,7 @@ class Indexed:
     tokens: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Generated:
+class Generated(NamedTuple):
     """The generation ended by itself: `status` is completed or incomplete."""
 
     result: Payload
@@ -173,8 +171,7 @@ class Released:
 Outcome = Rendered | Retrieved | Reranked | Indexed | Generated | Embedded | Validated | Finalized | Failed | Released
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finish:
+class Finish(NamedTuple):
     """A worker's outcome of a step, good for the fence of its claim only."""
 
     job_id: str

@@ -1,7 +1,7 @@
 """A job as the journal's projection has it, and what a worker is given of it."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -146,8 +146,7 @@ class DeadLetter:
     redriven_as: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimedJob:
+class ClaimedJob(NamedTuple):
     """What a worker gets when it claims a step. `payloads` holds the small blobs among its references.
 
     `deadline_at` is that of this attempt, or the job's where that comes first.
@@ -168,4 +167,4 @@ class ClaimedJob:
     request: Reference
     context: Reference | None
     rendered: Reference | None
-    payloads: dict[Reference, bytes] = field(default_factory=dict)
+    payloads: dict[Reference, bytes]

@@ -30,6 +30,7 @@ _CLAIM = ClaimedJob(
     request=Reference("0" * 64, 1),
     context=None,
     rendered=None,
+    payloads={},
 )
 
 

@@ -5,7 +5,6 @@ Invariants: another tenant's batch looks like one that does not exist; a batch i
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from actors.blobs import Blobs
@@ -72,7 +71,7 @@ class Batches:
             window_s=order.window_s,
             metadata=order.metadata,
             output_expires_s=order.output_expires_s,
-            job=replace(job, key=key, traceparent=traceparent_of(traceparent, self._ports)),
+            job=job._replace(key=key, traceparent=traceparent_of(traceparent, self._ports)),
         )
         (answer,) = await self._journal.edit([create])
         earlier = batch_of(answer.job_id) if answer.job_id else batch

@@ -77,7 +77,7 @@ class Run:
             window_s=HOUR,
             metadata="{}",
             output_expires_s=None,
-            job=replace(job, **changes),
+            job=job._replace(**changes),
         )
         return (await self.journal.edit([create]))[0]
 
@@ -207,7 +207,7 @@ async def test_lines_with_the_earliest_deadline_go_first(run: Run, journal: Jour
     late = Run(journal, clock, batch_id(2))
     await late.start(1)
     await run.begin(1)
-    hasty = replace(run.line(1), priority=line_priority(clock.time + 60))
+    hasty = run.line(1)._replace(priority=line_priority(clock.time + 60))
     await journal.submit([hasty])
     assert [(await run.claim(LINES)).job_id for _ in range(2)] == [hasty.job_id, line_id(late.batch, 1)]
 

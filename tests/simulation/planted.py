@@ -141,7 +141,7 @@ class Fenceless(Ledger):
             return super()._finish(command)
         if isinstance(command.outcome, Rendered) == (job.step == RENDER):
             self._draft.jobs[job.id] = replace(job, step_state=StepState.CLAIMED)
-            command = replace(command, fence=job.fence)
+            command = command._replace(fence=job.fence)
         return super()._finish(command)
 
 

@@ -210,7 +210,7 @@ async def test_a_dead_engine_ends_the_process_and_reports_nothing(tmp_path: Path
 
 async def test_a_payload_that_is_gone_fails_its_job_alone(shop: Workshop) -> None:
     good, bad = await shop.prompts(prompt(), prompt())
-    await shop.run([good, replace(bad, rendered=Reference("0" * 64, 9), payloads={})])
+    await shop.run([good, bad._replace(rendered=Reference("0" * 64, 9), payloads={})])
     assert (await shop.job(0)).status is Status.COMPLETED
     assert (await shop.job(1)).step_state is StepState.WAITING
 

@@ -1,4 +1,3 @@
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,7 +54,7 @@ async def test_a_bad_request_fails_alone(shop: Workshop) -> None:
 
 async def test_a_payload_that_is_gone_is_tried_again_later(shop: Workshop) -> None:
     good, bad = await shop.submit(greet(), greet("Bob"))
-    await shop.prompting.handle([good, replace(bad, request=Reference("0" * 64, 9), payloads={})])
+    await shop.prompting.handle([good, bad._replace(request=Reference("0" * 64, 9), payloads={})])
     assert (await shop.job(0)).step == INFER
     job = await shop.job(1)
     assert (job.step, job.step_state) == (RENDER, StepState.WAITING)

@@ -29,6 +29,7 @@ from actors.journal.vector_queries import Question
 from actors.known_stores import same_store
 from actors.naming import TOPIC_SIZE, journal_name, token_log_name
 from actors.remotes import RemoteTokenLog
+from actors.rows import packed
 from actors.shards import open_journal, open_token_log
 from actors.stores import StaleEpochError
 from actors.system import real_ports
@@ -52,10 +53,10 @@ def served(
     """A method of an actor: starts the loops before the first call, ends the process of a replaced writer."""
 
     @functools.wraps(method)
-    async def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
+    async def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> Any:
         self.start()
         try:
-            return await method(self, *args, **kwargs)
+            return packed(await method(self, *args, **kwargs))
         except StaleEpochError:
             log.critical("replaced by a newer writer; this process ends")
             os._exit(1)

@@ -1,0 +1,23 @@
+"""Lists on their way between the processes of Ray, whose cloudpickle asks in Python about every object in them.
+
+C alone pickles the same in half the time, and nothing here needs more: no handles of actors, no classes made at run
+time.
+"""
+
+import pickle
+from typing import Any
+
+
+class Rows:
+    """A list that arrives as the plain list."""
+
+    def __init__(self, rows: list[Any]) -> None:
+        self._rows = rows
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return pickle.loads, (pickle.dumps(self._rows, pickle.HIGHEST_PROTOCOL),)
+
+
+def packed(value: Any) -> Any:
+    """A list as Rows; anything else as it is."""
+    return Rows(value) if type(value) is list else value

@@ -6,7 +6,9 @@ Invariants:
 - Where the engine cannot go on in the middle, a job begins again only while it has shown nothing, and fails otherwise.
 """
 
+from collections.abc import Callable
 from contextlib import aclosing
+from functools import partial
 
 from actors.token_log.writer import TokenLogWriter
 from deployments.engines.protocol import Engine, Generation
@@ -22,9 +24,18 @@ from pipelines.steps import LINE
 
 
 class Generator:
-    """Runs generations on one engine, into one token log."""
+    """Runs generations on one engine, into one token log. `on_first` hears of each claim's first token."""
 
-    def __init__(self, *, engine: Engine, interpreters: Interpreters, writer: TokenLogWriter, ports: Ports) -> None:
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        interpreters: Interpreters,
+        writer: TokenLogWriter,
+        ports: Ports,
+        on_first: Callable[[ClaimedJob], None],
+    ) -> None:
+        self._on_first = on_first
         self._engine = engine
         self._interpreters = interpreters
         self._writer = writer
@@ -72,6 +83,7 @@ class Generator:
             about=about,
             ports=self._ports,
             awaited=claim.pipeline != LINE,
+            on_first=partial(self._on_first, claim),
         )
 
     def _check(self, state: LogState) -> None:

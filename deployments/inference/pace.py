@@ -1,6 +1,6 @@
 """How fast one generation runs: metrics, and the spans `prefill` and `decode` where traces are wanted."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from pipelines.ports import Ports
 
@@ -20,8 +20,10 @@ class Pace:
         about: Mapping[str, str | int],
         ports: Ports,
         awaited: bool = True,
+        on_first: Callable[[], None] = lambda: None,
     ) -> None:
         self._awaited = awaited
+        self._on_first = on_first
         self._model = model
         self._since = since
         self._traceparent = traceparent
@@ -37,6 +39,7 @@ class Pace:
         self._last = self._ports.clock.now()
         if not self._first:
             self._first = self._last
+            self._on_first()
             if self._awaited:
                 waited = max(0.0, self._first - self._since)
                 self._ports.metrics.observe("first_token_seconds", waited, model=self._model)

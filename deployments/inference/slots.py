@@ -62,6 +62,7 @@ class Slots:
         """For a job whose claim is made: it has its slot, even where there are too few for a moment."""
         if line:
             self.share.lines += 1
+            self.share.beginning += 1
         else:
             self.share.seen()
         self._set(self.taken + 1)
@@ -82,6 +83,11 @@ class Slots:
             self._leave(waiter)
             raise
 
+    def begun(self) -> None:
+        """A line has its first token, or will never have one."""
+        self.share.beginning -= 1
+        self._freed.set()
+
     def release(self, *, line: bool = False) -> None:
         """Give a slot back; the first in the queue has it at once."""
         if line:
@@ -94,7 +100,7 @@ class Slots:
         self._freed.set()
 
     async def freed(self) -> None:
-        """Returns when a slot was given back after this call."""
+        """Returns when a slot was given back, or a line has begun, after this call."""
         self._freed.clear()
         await self._freed.wait()
 

@@ -44,6 +44,7 @@ _SHARE_POLL_S = 1.0
 class _Running:
     claim: ClaimedJob
     task: Task | None = None  # None while the prompt is fetched
+    beginning: bool = False  # a line without a token
 
 
 class LineRoom:
@@ -101,6 +102,7 @@ class InferenceWorker:
             interpreters=self.interpreters,
             writer=self._writer,
             ports=ports,
+            on_first=self._begun,
         )
         self._running: dict[str, _Running] = {}
 
@@ -119,8 +121,9 @@ class InferenceWorker:
         """Fetch what the claims need, then start their generations, which go on in the background."""
         for claim in claims:
             self._stop(claim.job_id)  # an older claim of ours, lost and come back
-            self._running[claim.job_id] = _Running(claim)
-            self.slots.take(line=claim.pipeline == LINE)
+            line = claim.pipeline == LINE
+            self._running[claim.job_id] = _Running(claim, beginning=line)
+            self.slots.take(line=line)
         for claim, work in zip(claims, await self._intake.fetch(claims), strict=True):
             running = self._running.get(claim.job_id)
             if running is not None and running.claim is claim:  # not revoked meanwhile
@@ -196,6 +199,12 @@ class InferenceWorker:
             result=payload, status=output.status, usage=usage, finish_reason=output.finish_reason, end=output.end
         )
 
+    def _begun(self, claim: ClaimedJob) -> None:
+        running = self._running.get(claim.job_id)
+        if running is not None and running.claim is claim and running.beginning:
+            running.beginning = False
+            self.slots.begun()
+
     def _stop(self, job_id: str) -> None:
         running = self._running.get(job_id)
         if running is None:
@@ -206,5 +215,7 @@ class InferenceWorker:
 
     def _forget(self, job_id: str) -> None:
         running = self._running.pop(job_id)
+        if running.beginning:
+            self.slots.begun()
         self._writer.forget(job_id)
         self.slots.release(line=running.claim.pipeline == LINE)

@@ -153,3 +153,16 @@ async def test_its_tokens_count_and_its_times_do_not(tmp_path: Path) -> None:
     values = shop.metrics.values
     assert values["output_tokens", ("model", "scripted")] == [16]
     assert not {"first_token_seconds", "token_seconds"} & {name for name, *_ in values}
+
+
+async def test_a_line_has_begun_with_its_first_token_or_its_end(shop: LineShop) -> None:
+    hang = ['{"fail": "hang"}', '{"fail": "hang", "at": 1}']
+    claims = await shop.lines(prompt(), *[prompt(script=script) for script in hang])
+    await shop.worker.handle(claims)
+    share = shop.worker.slots.share
+    async with asyncio.timeout(10):
+        while share.lines > len(hang) or share.beginning > 1:
+            await asyncio.sleep(0)
+    assert (share.lines, share.beginning) == (2, 1)
+    await shop.worker.drain()
+    assert (share.lines, share.beginning) == (0, 0)

@@ -121,7 +121,9 @@ async def test_a_finished_log_is_completed_without_the_engine(shop: Workshop) ->
     writer = TokenLogWriter(shop.token_log, ports=shop.ports, on_refused=shop.worker.revoke)
     engine = ScriptedEngine()
     interpreters = Interpreters(EngineLanguage(engine))
-    generator = Generator(engine=engine, interpreters=interpreters, writer=writer, ports=shop.ports)
+    generator = Generator(
+        engine=engine, interpreters=interpreters, writer=writer, ports=shop.ports, on_first=lambda _: None
+    )
     await generator.run(claim, prompt(), EMPTY)
     await writer.flush(claim.job_id)  # and here its process dies
     await shop.journal.orphan("w1", crashed=True)

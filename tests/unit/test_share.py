@@ -22,7 +22,7 @@ async def test_lines_never_get_the_reserved_slots() -> None:
 
 async def test_lines_get_less_for_a_while_after_other_work_was_seen() -> None:
     clock = ManualClock()
-    slots = make(8, clock)
+    slots = make(32, clock)
     slots.take()
     slots.release()
     assert slots.free_for_lines() == 4
@@ -32,18 +32,29 @@ async def test_lines_get_less_for_a_while_after_other_work_was_seen() -> None:
     clock.time += QUIET_S
     assert slots.free_for_lines() == 4
     clock.time += 1
-    assert slots.free_for_lines() == 8 - RESERVED
+    assert slots.free_for_lines() == 32 - RESERVED
 
 
 async def test_lines_that_run_when_other_work_comes_go_on_and_no_more_begin() -> None:
-    slots = make(8, ManualClock())
+    slots = make(16, ManualClock())
     for _ in range(6):
         slots.take(line=True)
+        slots.begun()
     slots.take()
     assert slots.free_for_lines() == 0
-    for _ in range(3):
+    for _ in range(5):
         slots.release(line=True)
     assert slots.free_for_lines() == 1
+
+
+async def test_beside_other_work_a_line_begins_when_the_one_before_it_has_begun() -> None:
+    slots = make(32, ManualClock())
+    slots.take(line=True)
+    assert slots.free_for_lines() == 32 - RESERVED - 1
+    slots.take()
+    assert (slots.free_for_lines(), slots.share.portion()) == (0, 1)
+    slots.begun()
+    assert (slots.free_for_lines(), slots.share.portion()) == (3, 1)
 
 
 async def test_other_work_that_fills_the_slots_leaves_lines_none_and_one_slot_is_enough_for_lines() -> None:

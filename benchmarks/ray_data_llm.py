@@ -12,7 +12,6 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from benchmarks.peers.ray_llm import engine_kwargs
 from configs.settings import load_profile, model_folder
 from heliograph.local_ray import local_ray
 
@@ -36,6 +35,8 @@ class Offline(NamedTuple):
 
     def _processor(self, max_tokens: int) -> Any:
         from ray.data.llm import build_processor, vLLMEngineProcessorConfig  # noqa: PLC0415 - as above
+
+        from benchmarks.peers.ray_llm import engine_kwargs  # noqa: PLC0415 - as above
 
         config = vLLMEngineProcessorConfig(
             model_source=str(model_folder(load_profile(self.model))),

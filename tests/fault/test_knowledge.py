@@ -33,6 +33,7 @@ async def chunk_ids(index: Path, store: str) -> list[str]:
     return ids
 
 
+@pytest.mark.long
 def test_two_hundred_files_are_indexed_once_whoever_dies_meanwhile(sdk: Any, event_driven: ServerProcess) -> None:
     store = sdk.vector_stores.create(name="many").id
     files = [

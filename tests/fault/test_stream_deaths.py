@@ -22,7 +22,10 @@ BODY: dict[str, Any] = {
 pytestmark = pytest.mark.ray
 
 
-@pytest.mark.parametrize("victim", ["journal", "token log", "ingestion", "inference"])
+@pytest.mark.parametrize(
+    "victim",
+    ["ingestion", *[pytest.param(victim, marks=pytest.mark.long) for victim in ("journal", "token log", "inference")]],
+)
 def test_a_stream_survives_the_death_of(victim: str, event_driven: ServerProcess) -> None:
     follower = Follower(event_driven, BODY)
     for number, _ in enumerate(follower):

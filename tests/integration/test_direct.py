@@ -8,7 +8,7 @@ from openai import OpenAI
 from tests.integration.conftest import MODEL, RayServer
 from tests.servers import until
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.ray, pytest.mark.long, pytest.mark.timeout(600)]
 
 HI: Any = [{"role": "user", "content": "Hi"}]
 

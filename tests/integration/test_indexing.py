@@ -30,6 +30,7 @@ async def test_ray_and_threads_make_the_same_index(ray_cluster: None, tmp_path: 
         assert await here.chunks(name) == await there.chunks(name)
 
 
+@pytest.mark.long
 async def test_files_are_reported_while_others_are_still_to_be_read(ray_cluster: None, tmp_path: Path) -> None:
     del ray_cluster
     house, reports = House(tmp_path), Reports()

@@ -12,9 +12,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import count
 from math import ceil
-from pathlib import Path
 from statistics import median
-from tempfile import TemporaryDirectory
 from time import monotonic, sleep
 from typing import Any, NamedTuple
 
@@ -25,7 +23,7 @@ from benchmarks.engine import prompts
 from benchmarks.model_streams import CONFIGURED, MODEL, OURS, Pairs, Side, compare, first_ms
 from benchmarks.program import Program, running
 from benchmarks.ratios import ratios
-from benchmarks.server import START_S, serve
+from benchmarks.server import START_S, serve, with_model
 from configs.settings import CONFIGS
 from deployments.inference.share import QUIET_S
 from heliograph.models import add_model
@@ -178,14 +176,11 @@ def measure(platform: Platform) -> dict[str, Any]:
 def main() -> None:
     """Print every figure, then the result."""
     add_model(MODEL)
-    config = (CONFIGS / "event-driven.yaml").read_text().replace(CONFIGURED, MODEL)
-    with TemporaryDirectory(prefix="heliograph-bench-") as folder:
-        file = Path(folder) / "model-batch.yaml"
-        file.write_text(config)
-        with serve(file) as server:
-            server.check_haproxy()
-            with httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=WAIT_S) as client:
-                print(json.dumps(measure(Platform(client, server.port))))
+    event_driven = CONFIGS / "event-driven.yaml"
+    with with_model(event_driven, MODEL, instead_of=CONFIGURED) as config, serve(config) as server:
+        server.check_haproxy()
+        with httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=WAIT_S) as client:
+            print(json.dumps(measure(Platform(client, server.port))))
 
 
 if __name__ == "__main__":

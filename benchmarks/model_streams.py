@@ -12,8 +12,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import count
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import sleep
 from typing import Any, NamedTuple
 
@@ -24,7 +22,7 @@ from benchmarks.load import post
 from benchmarks.program import Program, running
 from benchmarks.ratios import differences, ratios
 from benchmarks.ray_llm_server import ROUTE
-from benchmarks.server import START_S, free_port, serve
+from benchmarks.server import START_S, free_port, serve, with_model
 from benchmarks.sse import Stream, read
 from configs.settings import CONFIGS
 from heliograph.models import add_model
@@ -169,13 +167,10 @@ def _program(module: str, *arguments: str) -> list[str]:
 def main() -> None:
     """Print every figure, then the result."""
     add_model(MODEL)
-    config = (CONFIGS / "event-driven.yaml").read_text().replace(CONFIGURED, MODEL)
-    with TemporaryDirectory(prefix="heliograph-bench-") as folder:
-        file = Path(folder) / "model-streams.yaml"
-        file.write_text(config)
-        with serve(file) as server:
-            server.check_haproxy()
-            print(json.dumps(result(measure(server.port))))
+    event_driven = CONFIGS / "event-driven.yaml"
+    with with_model(event_driven, MODEL, instead_of=CONFIGURED) as config, serve(config) as server:
+        server.check_haproxy()
+        print(json.dumps(result(measure(server.port))))
 
 
 if __name__ == "__main__":

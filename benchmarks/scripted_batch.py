@@ -1,8 +1,9 @@
 """A batch of 50 000 lines on the scripted engine: until it is accepted, lines per second, memory.
 
-`configs/scripted.yaml` as it is. A batch of 5 000 lines goes before it, which warms up, and after which memory is
-looked at first. Times begin when the upload has been answered, and end, up to a quarter of a second late, when the
-batch says so: it is in progress once every line is on disk, and completed once its results are files.
+`configs/scripted.yaml` with as many slots as vLLM has on a GPU. A batch of 5 000 lines goes before it, which warms up,
+and after which memory is looked at first. Times begin when the upload has been answered, and end, up to a quarter of a
+second late, when the batch says so: it is in progress once every line is on disk, and completed once its results are
+files.
 """
 
 import json
@@ -14,9 +15,10 @@ import psutil
 
 from benchmarks.batch_client import do, upload
 from benchmarks.memory import growth, private
-from benchmarks.server import serve
+from benchmarks.server import serve, with_model
 from configs.settings import CONFIGS
 
+MODEL = "scripted-wide"
 FIRST = 5_000
 ALL = 50_000
 ENDPOINT = "/v1/chat/completions"
@@ -39,7 +41,7 @@ def content(lines: int) -> bytes:
 
 def _line(number: int) -> bytes:
     messages = [{"role": "user", "content": f"Say something about {number}."}]
-    body = {"model": "scripted", "messages": messages}
+    body = {"model": MODEL, "messages": messages}
     return json.dumps({"custom_id": f"{number}", "method": "POST", "url": ENDPOINT, "body": body}).encode() + b"\n"
 
 
@@ -73,7 +75,7 @@ def _check(client: httpx.Client, batch: dict[str, Any], lines: int) -> None:
 
 def main() -> None:
     """Print what was measured, then the result."""
-    with serve(CONFIGS / "scripted.yaml") as server:
+    with with_model(CONFIGS / "scripted.yaml", MODEL, instead_of="scripted") as config, serve(config) as server:
         process = psutil.Process(server.pid)
         with httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=WAIT_S) as client:
             print(f"{FIRST} lines: {run(client, FIRST)}", flush=True)

@@ -41,6 +41,15 @@ def serve(config: Path) -> Iterator[Server]:
             yield Server(program.pid, port, Path(data), monotonic() - program.started)
 
 
+@contextmanager
+def with_model(config: Path, model: str, *, instead_of: str) -> Iterator[Path]:
+    """The config with another model."""
+    with TemporaryDirectory(prefix="heliograph-bench-") as folder:
+        file = Path(folder) / config.name
+        file.write_text(config.read_text().replace(instead_of, model))
+        yield file
+
+
 def free_port() -> int:
     """A port that nobody listens on at the moment."""
     with socket.socket() as probe:

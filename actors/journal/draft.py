@@ -16,7 +16,10 @@ from actors.telemetry.logs import StateChange
 from pipelines.changes import Change
 from pipelines.commands import INLINE_BYTES, Payload
 from pipelines.jobs import DeadLetter, Job, Reference, StepState
-from pipelines.steps import SEALED
+from pipelines.steps import LINES, SEALED
+
+# Of a line, of which a batch may have 50 000: the log would be full of them.
+_ROUTINE = frozenset({"JobSubmitted", "InferenceStarted", "InferenceCompleted", "ResultStored", "JobIncomplete"})
 
 
 class Draft:
@@ -68,7 +71,8 @@ class Draft:
             )
             self._events.append(EventRow(job.id, job.tenant, event))
             name = fact.DESCRIPTOR.name
-            self.effects.changes.append(StateChange(name, job.id, before.step, attempt, job.traceparent))
+            routine = job.pipeline in LINES and name in _ROUTINE
+            self.effects.changes.append(StateChange(name, job.id, before.step, attempt, job.traceparent, routine))
         self.jobs[job.id] = job
         if change.dropped:
             self._dropped.update((job.tenant, reference) for reference in change.dropped)

@@ -36,19 +36,21 @@ log = logging.getLogger(LOGGER)
 
 
 class StateChange(NamedTuple):
-    """One event of a job: its type, and the step and attempt in which it happened."""
+    """One event of a job: its type, and the step and attempt in which it happened. Routine is told of only by DEBUG."""
 
     event: str
     job: str
     step: str
     attempt: int
     traceparent: str
+    routine: bool = False
 
 
 def log_changes(changes: Iterable[StateChange]) -> None:
     """One line per change."""
     if log.isEnabledFor(logging.INFO):
-        listed = list(changes)
+        in_full = log.isEnabledFor(logging.DEBUG)
+        listed = [change for change in changes if in_full or not change.routine]
         if listed:
             log.info("%d state changes", len(listed), extra={"changes": listed})
 
@@ -86,6 +88,6 @@ class JsonLines(logging.Formatter):
 
 def _rest_of(change: StateChange) -> str:
     """Five of these per job: written by hand, a quarter of `json.dumps`'s time. Our ids and names need no escaping."""
-    event, job, step, attempt, traceparent = change
+    event, job, step, attempt, traceparent, _ = change
     trace = traceparent[3:35]
     return f', "message": "{event}", "job": "{job}", "step": "{step}", "attempt": {attempt}, "trace": "{trace}"}}'

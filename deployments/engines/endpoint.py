@@ -66,6 +66,7 @@ class EndpointEngine:
     """What an engine on another server has of the engine protocol, beside its `generate` and `close`."""
 
     can_continue = False
+    step_tokens = 0
 
     def __init__(self, endpoint: Endpoint, *, context: int) -> None:
         self.context = context

@@ -49,6 +49,7 @@ class Engine(Protocol):
     fingerprint: str  # weights, tokenizer, chat template, adapter; a continuation needs the same
     can_continue: bool
     context: int  # tokens, prompt and output together
+    step_tokens: int  # of prompts, that it reads in one step; 0: any number. Known once it has started
 
     async def start(self) -> None:
         """Load what it needs; returns when it can generate."""

@@ -76,6 +76,7 @@ class ScriptedEngine:
 
     fingerprint = "scripted-1"
     can_continue = True
+    step_tokens = 0
 
     def __init__(
         self,

@@ -1,15 +1,16 @@
 """How many of a replica's slots the lines of batches may hold: interactive work always finds some free.
 
-`RESERVED` slots are never theirs; while other work was seen within the last `QUIET_S` seconds they have at most an
-eighth of all, and begin one after the other, each when the one before has its first token: the prompts of many at once
-would hold up the engine's next step. Lines that run already go on to their end.
+`RESERVED` slots are never theirs; while other work was seen within the last `QUIET_S` seconds they have a sixteenth of
+all, and begin one after the other, each when the one before has its first token. Lines that run already go on to their
+end.
 """
 
 from pipelines.ports import Clock
 
 RESERVED = 2
 QUIET_S = 10.0
-_CROWDED = 8  # the part of all slots that is theirs then
+_MEMORY = 8  # prompts; older ones hardly count
+_CROWDED = 16  # the part of all slots that is theirs then
 
 
 class Share:
@@ -21,10 +22,16 @@ class Share:
         self._seen_at: float | None = None
         self.lines = 0
         self.beginning = 0
+        self.prompt_tokens = 0.0  # of a line, on average; 0 while nobody knows
 
     def seen(self) -> None:
         """Other work is there."""
         self._seen_at = self._clock.monotonic()
+
+    def read(self, tokens: int) -> None:
+        """The prompt of a line has so many tokens."""
+        known = self.prompt_tokens or tokens
+        self.prompt_tokens = known + (tokens - known) / _MEMORY
 
     def most(self) -> int:
         """How many lines may run now. One always may, or they would never end."""

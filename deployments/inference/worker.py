@@ -48,7 +48,11 @@ class _Running:
 
 
 class LineRoom:
-    """The room for lines of batches: what their share leaves of the slots."""
+    """The room for lines of batches: what their share leaves of the slots.
+
+    At most as many begin together as the engine reads in one step: it goes on with prompts that it has begun before it
+    looks at new ones, however urgent, so that more would keep whoever comes next waiting for several steps.
+    """
 
     def __init__(self, slots: Slots, engine: Engine, ports: Ports) -> None:
         self._slots = slots
@@ -57,17 +61,24 @@ class LineRoom:
 
     def free_slots(self) -> int:
         """How many more lines it can take now."""
-        free = min(self._slots.free_for_lines(), self._slots.share.portion())
-        return free if self._engine.has_room() else 0
+        return self._free() if self._engine.has_room() else 0
 
     async def wait_for_slot(self) -> None:
         """Returns when a slot is freed, and now and then: the share grows by itself."""
-        if self._slots.free_for_lines():
+        if self._free():
             await self._ports.sleep(_ROOM_POLL_S)
             return
         with suppress(TimeoutError):
             async with asyncio.timeout(_SHARE_POLL_S):
                 await self._slots.freed()
+
+    def _free(self) -> int:
+        share = self._slots.share
+        free = min(self._slots.free_for_lines(), share.portion())
+        if self._engine.step_tokens:
+            together = self._engine.step_tokens // share.prompt_tokens if share.prompt_tokens else 1
+            free = min(free, max(1, int(together)) - share.beginning)
+        return max(0, free)
 
 
 class InferenceWorker:
@@ -155,6 +166,8 @@ class InferenceWorker:
                 case Exception():
                     outcome = self._failed(claim, work)
                 case Work():
+                    if claim.pipeline == LINE:
+                        self.slots.share.read(work.prompt.input_tokens)
                     outcome = await self._generate(claim, work)
             if outcome is not None:
                 finish = Finish(job_id=claim.job_id, fence=claim.fence, outcome=outcome)

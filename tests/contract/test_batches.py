@@ -1,6 +1,7 @@
 """Batches in every journal on every store: from the file's validation to the results, and the ways that end early."""
 
 import json
+import logging
 from dataclasses import replace
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from actors.journal.journal import Journal
 from actors.journal.protocol import FileQuery
+from actors.telemetry.logs import LOGGER, JsonLines
 from events.ids import number_of
 from pipelines.batch_edits import (
     Batch,
@@ -383,3 +385,14 @@ async def test_no_log_of_a_line_is_to_be_sealed(run: Run, journal: Journal) -> N
     await run.start(1)
     await run.run(generated())
     assert await journal.unsealed(10) == []
+
+
+async def test_of_lines_the_log_has_only_what_went_wrong(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, LOGGER)
+    await run.start(3)
+    caplog.clear()
+    await run.run(generated(), BAD)
+    told = [line for record in caplog.records for line in JsonLines("journal").format(record).splitlines()]
+    assert len(told) == 1
+    assert "JobFailed" in told[0]
+    assert line_id(BATCH, 2) in told[0]

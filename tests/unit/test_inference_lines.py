@@ -166,3 +166,23 @@ async def test_a_line_has_begun_with_its_first_token_or_its_end(shop: LineShop) 
     assert (share.lines, share.beginning) == (2, 1)
     await shop.worker.drain()
     assert (share.lines, share.beginning) == (0, 0)
+
+
+class SteppingEngine(ScriptedEngine):
+    """Reads few tokens of prompts in a step."""
+
+    step_tokens = 10
+
+
+async def test_no_more_lines_begin_together_than_the_engine_reads_in_a_step(tmp_path: Path) -> None:
+    shop = LineShop(tmp_path, engine=SteppingEngine())
+    room, share = shop.worker.line_room, shop.worker.slots.share
+    assert room.free_slots() == 1  # nobody knows how long they are
+    hang = prompt(script='{"fail": "hang"}').model_copy(update={"input_tokens": 4})
+    await shop.worker.handle(await shop.lines(hang))
+    async with asyncio.timeout(10):
+        while not share.prompt_tokens:
+            await asyncio.sleep(0)
+    assert room.free_slots() == 1  # of the two that fit, one is there
+    await shop.worker.drain()
+    assert room.free_slots() == 2

@@ -40,6 +40,7 @@ class Caller(ScriptedEngine):
     """Has no tokens."""
 
     can_continue = False
+    step_tokens = 0
 
     async def generate(self, generation: Generation) -> AsyncGenerator[Tokens, None]:
         call = Piece(text="{", kind=Kind.FUNCTION_CALL, name=generation.prompt.messages[0].content, opens=True)

@@ -57,6 +57,15 @@ def test_every_state_change_is_a_line_with_job_step_attempt_and_trace(output: Ou
     assert first["trace"] == "0af7651916cd43dd8448eb211c80319c"
 
 
+def test_routine_is_told_of_only_where_everything_is(output: Output) -> None:
+    changes = [CHANGE._replace(routine=True), CHANGE._replace(job="resp_2")]
+    log_changes(changes)
+    assert [line["job"] for line in output.lines()] == ["resp_2"]
+    configure_logging(service="journal", level="DEBUG", stream=output)
+    log_changes(changes)
+    assert [line["job"] for line in output.lines()] == ["resp_2", "resp_1", "resp_2"]
+
+
 def test_nothing_changed_is_nothing_said(output: Output) -> None:
     log_changes([])
     assert not output.getvalue()

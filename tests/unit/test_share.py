@@ -22,7 +22,7 @@ async def test_lines_never_get_the_reserved_slots() -> None:
 
 async def test_lines_get_less_for_a_while_after_other_work_was_seen() -> None:
     clock = ManualClock()
-    slots = make(32, clock)
+    slots = make(64, clock)
     slots.take()
     slots.release()
     assert slots.free_for_lines() == 4
@@ -32,11 +32,11 @@ async def test_lines_get_less_for_a_while_after_other_work_was_seen() -> None:
     clock.time += QUIET_S
     assert slots.free_for_lines() == 4
     clock.time += 1
-    assert slots.free_for_lines() == 32 - RESERVED
+    assert slots.free_for_lines() == 64 - RESERVED
 
 
 async def test_lines_that_run_when_other_work_comes_go_on_and_no_more_begin() -> None:
-    slots = make(16, ManualClock())
+    slots = make(32, ManualClock())
     for _ in range(6):
         slots.take(line=True)
         slots.begun()
@@ -48,9 +48,9 @@ async def test_lines_that_run_when_other_work_comes_go_on_and_no_more_begin() ->
 
 
 async def test_beside_other_work_a_line_begins_when_the_one_before_it_has_begun() -> None:
-    slots = make(32, ManualClock())
+    slots = make(64, ManualClock())
     slots.take(line=True)
-    assert slots.free_for_lines() == 32 - RESERVED - 1
+    assert slots.free_for_lines() == 64 - RESERVED - 1
     slots.take()
     assert (slots.free_for_lines(), slots.share.portion()) == (0, 1)
     slots.begun()

@@ -62,6 +62,7 @@ class VllmEngine:
     ) -> None:
         """`cores`: the processors that vLLM may choose from on a CPU; those of this process where there are none."""
         self.context = context
+        self.step_tokens = 0
         self._cores = cores
         self.fingerprint = folder_fingerprint(folder)
         self._arguments = engine_arguments(folder=folder, context=context, slots=slots, engine_args=engine_args)
@@ -73,6 +74,7 @@ class VllmEngine:
         with _on(self._cores):
             self._llm = AsyncLLM.from_engine_args(self._arguments, stat_loggers=[self._load.logger])
         await self._llm.collective_rpc(resume.WorkerExtension.resume_requests.__name__)
+        self.step_tokens = self._llm.vllm_config.scheduler_config.max_num_batched_tokens
         self._tokenizer = self._llm.get_tokenizer()
         self._stop_ids = self._find_stop_ids()
 

@@ -20,6 +20,7 @@ from pipelines.steps import GENERATE, RAG_REQUIRED, SEALED
 from pipelines.suspects import MAX_LONE_CRASHES
 from tests.simulation.batch_checker import judge_batches
 from tests.simulation.clients import Session
+from tests.simulation.index_checker import judge_stores
 from tests.simulation.watcher import Violation
 from tests.simulation.wishes import Nature
 from tests.simulation.world import World
@@ -29,6 +30,7 @@ _TERMINAL = {
     "ResultStored": Status.COMPLETED,
     "BatchValidated": Status.COMPLETED,
     "BatchFinalized": Status.COMPLETED,
+    "FileIndexed": Status.COMPLETED,
     "JobIncomplete": Status.INCOMPLETE,
     "JobFailed": Status.FAILED,
     "JobDeadLettered": Status.FAILED,
@@ -47,6 +49,7 @@ def judge(world: World) -> list[Violation]:
     for job in world.journal_disk.jobs.values():
         found.extend(_job(world, job))
     found.extend(judge_batches(world))
+    found.extend(judge_stores(world))
     for session in world.record.sessions:
         found.extend(_session(world, session))
     return found

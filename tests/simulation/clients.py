@@ -16,6 +16,8 @@ from tests.ingestion_house import CONTEXT, renderer
 from tests.simulation.batch_wishes import BatchWish
 from tests.simulation.batching import BatchDesk
 from tests.simulation.foreground import Foreground
+from tests.simulation.index_wishes import FileWish
+from tests.simulation.indexing import StoreDesk
 from tests.simulation.network import Handle, Network
 from tests.simulation.process import Process
 from tests.simulation.searching import submit_search
@@ -54,6 +56,14 @@ class BatchStory:
 
 
 @dataclass(slots=True)
+class StoreStory:
+    """A vector store that a client has made, and whether it was deleted."""
+
+    id: str
+    deleted: bool = False
+
+
+@dataclass(slots=True)
 class Record:
     """All that clients were told."""
 
@@ -67,6 +77,9 @@ class Record:
     sessions: list[Session] = field(default_factory=list)
     inputs: dict[str, BatchWish] = field(default_factory=dict)  # by the file that a batch is to do
     batches: list[BatchStory] = field(default_factory=list)
+    uploads: dict[str, FileWish] = field(default_factory=dict)  # by the file that is to be indexed
+    deleted: list[str] = field(default_factory=list)  # such files
+    stores: list[StoreStory] = field(default_factory=list)
     busy: int = 0  # clients that are not done
 
 
@@ -74,10 +87,18 @@ class Gateway:
     """What ingestion's process answers: its service, without HTTP."""
 
     def __init__(
-        self, service: IngestionService, journal: Any, foreground: Foreground, desk: BatchDesk, record: Record
+        self,
+        service: IngestionService,
+        journal: Any,
+        foreground: Foreground,
+        record: Record,
+        *,
+        batches: BatchDesk,
+        stores: StoreDesk,
     ) -> None:
         self._service = service
-        self._desk = desk
+        self._batches = batches
+        self._stores = stores
         self._journal = journal
         self._foreground = foreground
         self._record = record
@@ -98,8 +119,12 @@ class Gateway:
         return again
 
     async def batches(self, method: str, *arguments: Any) -> Any:
-        """What the desk answers."""
-        return await getattr(self._desk, method)(*arguments)
+        """What is asked about batches."""
+        return await getattr(self._batches, method)(*arguments)
+
+    async def stores(self, method: str, *arguments: Any) -> Any:
+        """What is asked about vector stores."""
+        return await getattr(self._stores, method)(*arguments)
 
     async def cancel(self, job_id: str) -> dict[str, Any]:
         return await self._service.cancel(job_id)
@@ -239,8 +264,14 @@ def make_gateway(
         searches=True,
         handle=process,
     )
-    desk = BatchDesk(journal=journal, blobs=blobs, objects=objects, ports=process.ports)
-    return Gateway(service, journal, Foreground(process, service), desk, record)
+    return Gateway(
+        service,
+        journal,
+        Foreground(process, service),
+        record,
+        batches=BatchDesk(journal=journal, blobs=blobs, objects=objects, ports=process.ports),
+        stores=StoreDesk(journal=journal, objects=objects, process=process),
+    )
 
 
 RENDERER = renderer()

@@ -25,7 +25,7 @@ from pipelines.jobs import Status, StepState
 from pipelines.outcomes import settle
 from pipelines.steps import RENDER
 from pipelines.suspects import MAX_LONE_CRASHES
-from tests.simulation import planted_batches
+from tests.simulation import planted_batches, planted_stores
 from tests.simulation.disks import JournalDisk, JournalStore, TokenStore
 from tests.simulation.kits import with_ledger
 from tests.simulation.parts import Kit
@@ -279,4 +279,8 @@ def _kinds() -> dict[str, tuple[str, Any]]:
     }
 
 
-PLANTED = {name: Bug(kind, kit) for name, (kind, kit) in [*_kinds().items(), *planted_batches.bugs().items()]}
+PLANTED = {
+    name: Bug(kind, kit)
+    for bugs in (_kinds(), planted_batches.bugs(), planted_stores.bugs())
+    for name, (kind, kit) in bugs.items()
+}

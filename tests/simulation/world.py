@@ -15,9 +15,11 @@ from actors.naming import TOPIC_SIZE
 from actors.puller import Handler, Lane, Puller, Room
 from deployments.history.history import History
 from deployments.ingestion.middleware import DEFAULT_TENANT
+from deployments.knowledge.removals import Removals
 from pipelines.steps import (
     BATCHING_TOPIC,
     EMBEDDING_TOPIC,
+    INDEXING_TOPIC,
     PROMPTING_TOPIC,
     RERANKING_TOPIC,
     RETRIEVAL_TOPIC,
@@ -27,8 +29,13 @@ from pipelines.steps import (
 from tests.simulation.batch_clients import BatchClient
 from tests.simulation.batch_wishes import make_batch_wishes
 from tests.simulation.batching import BATCH_TOPICS, SLOTS, batch_worker
+from tests.simulation.caretaker import Caretaker
 from tests.simulation.clients import MODELS, Client, Gateway, Record, make_gateway
 from tests.simulation.disks import Contents, Files, JournalDisk, TokenDisk
+from tests.simulation.index_clients import StoreClient
+from tests.simulation.index_wishes import make_store_wishes
+from tests.simulation.indexing import SLOTS as INDEXING_SLOTS
+from tests.simulation.indexing import MemoryIndex, Shelf, indexing_worker
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.network import Network, SimulatedTopic, remote_journal, remote_token_log
 from tests.simulation.parts import (
@@ -74,6 +81,8 @@ class World:
         self.journal_disk, self.token_disk = JournalDisk(uuid="one"), TokenDisk(uuid="two")
         self.files: dict[Path, bytes] = {}
         self.contents: dict[str, bytes] = {}  # of clients' files
+        self.shelf: Shelf = {}  # what the index has
+        self._dropped: set[str] = set()  # stores
         self.begun: Begun = defaultdict(list)
         self.journal_watcher = JournalWatcher(self.journal_disk, self.trace)
         self.log_watcher = LogWatcher(self.trace)
@@ -85,7 +94,8 @@ class World:
         self.workers = ["prompting-1", *SEARCHERS, *(f"inference-{n + 1}" for n in range(inference))]
         self.topics: tuple[str, ...] = TOPICS
         self._add_batches(Random(f"batches {seed}"))
-        self._tries: Counter[str] = Counter()  # of searches
+        self._add_stores(Random(f"indexing {seed}"))
+        self._tries: Counter[str] = Counter()  # of searches, and of files to be indexed
         self._slots = self.random.randint(1, 4)
         self._context = Context()
         self._add_services()
@@ -99,6 +109,8 @@ class World:
             self.outside.start(Client(wish, network=self.network, process=self.outside, record=self.record).run)
         for order in self._orders:
             self.outside.start(BatchClient(order, network=self.network, process=self.outside, record=self.record).run)
+        for want in self._stores:
+            self.outside.start(StoreClient(want, network=self.network, process=self.outside, record=self.record).run)
 
     def later(self, delay: float, call: Any, *arguments: Any) -> None:
         """Fate has something in store."""
@@ -120,7 +132,9 @@ class World:
         """Whether nothing is left to do."""
         disk = self.journal_disk
         open_jobs = any(not job.status.terminal for job in disk.jobs.values())
-        return not (self.record.busy or disk.seals or open_jobs or any(row.open for row in disk.batches.values()))
+        removing = disk.removals or disk.outbox or any(store.deleted for store in disk.vector_stores.values())
+        open_batches = any(row.open for row in disk.batches.values())
+        return not (self.record.busy or disk.seals or open_jobs or open_batches or removing)
 
     def _ended(self, name: str, process: Process) -> None:
         if self.directory.find(name) is process:
@@ -147,24 +161,35 @@ class World:
             self.workers += [f"batching-{n + 1}" for n in range(random.choice((1, 1, 2)))]
             self.topics += BATCH_TOPICS
 
+    def _add_stores(self, random: Random) -> None:
+        """In some worlds."""
+        self._stores = [] if self.poisonous else make_store_wishes(random)
+        if self._stores:
+            self.workers += [f"indexing-{n + 1}" for n in range(random.choice((1, 2)))]
+            self.topics += (INDEXING_TOPIC,)
+
     def _maker(self, worker: str) -> Callable[[Process], Awaitable[Puller]]:
         if worker in SEARCHERS:
             return partial(self._make_searcher, SEARCHERS[worker])
         if worker.startswith("batching"):
             return self._make_batching
+        if worker.startswith("indexing"):
+            return self._make_indexing
         return self._make_prompting if worker.startswith("prompting") else self._make_inference
 
     async def _make_journal(self, process: Process) -> WatchedJournal:
         store = self.kit.journal_store(self.journal_disk, process)
         journal = self.kit.journal(store, ports=process.ports, limits=Limits(token_budgets={DEFAULT_TENANT: BUDGET}))
         journal.watcher, journal.process = self.journal_watcher, process
+        token_log = remote_token_log(TOKENS, self.network, process)
         dispatcher = self.kit.dispatcher(
             journal,
-            remote_token_log(TOKENS, self.network, process),
+            token_log,
             open_topic=lambda name: self._topic(name, process),
             death_of=self._death_of,
             ports=process.ports,
         )
+        dispatcher._housekeeping = Caretaker(journal, token_log, process.ports, self._contents(process))
         dispatcher.start()
         return journal
 
@@ -235,6 +260,17 @@ class World:
         worker = Worker(id=process.name, topic=BATCHING_TOPIC, line_topic=EMBEDDING_TOPIC, slots=SLOTS, handle=process)
         return await self._pull(worker, handler, process, journal, handler.lines)
 
+    async def _make_indexing(self, process: Process) -> Puller:
+        journal = remote_journal(JOURNAL, self.network, process)
+        blobs, index = Files(journal, self.files, process.ports.clock), self._index(process)
+        handler = indexing_worker(process, journal, blobs, self._contents(process), index, self._tries)
+        worker = Worker(
+            id=process.name, topic=INDEXING_TOPIC, slots=INDEXING_SLOTS, handle=process, attempt_limit_s=ATTEMPT_S
+        )
+        Removals(index, journal=journal, ports=process.ports).start()
+        process.death_known = self.random.random() < self.deaths_known
+        return await self._pull(worker, handler, process, journal)
+
     async def _pull(
         self, worker: Worker, handler: Handler, process: Process, journal: Any, line_room: Room | None = None
     ) -> Puller:
@@ -245,7 +281,14 @@ class World:
         return puller
 
     def _contents(self, process: Process) -> Contents:
-        return Contents(self.contents, process, lambda: self.network.happens(self.network.weather.loss))
+        return Contents(self.contents, process, self._fails)
+
+    def _index(self, process: Process) -> MemoryIndex:
+        return MemoryIndex(self.shelf, self._dropped, process, self._fails)
+
+    def _fails(self) -> bool:
+        """Whether a storage does, this time."""
+        return self.network.happens(self.network.weather.loss)
 
     def _topic(self, name: str, process: Process) -> SimulatedTopic:
         return SimulatedTopic(name, size=TOPIC_SIZE, network=self.network, caller=process)

@@ -11,7 +11,7 @@ from events.ids import number_of
 from pipelines.batch_edits import Batch, LineQuery
 from pipelines.jobs import Job, Reference
 
-_PAGE = 500  # lines that are fetched together; the next ones are on their way while these are written down
+PAGE = 500  # lines that are fetched together; the next ones are on their way while these are written down
 _TURN = 50  # lines that are written down in one go
 
 
@@ -33,9 +33,10 @@ class _Page(NamedTuple):
 class Readout:
     """Reads for one process."""
 
-    def __init__(self, journal: JournalApi, blobs: Blobs) -> None:
+    def __init__(self, journal: JournalApi, blobs: Blobs, *, page: int = PAGE) -> None:
         self._journal = journal
         self._blobs = blobs
+        self._lines = page
 
     async def outputs(self, row: Batch) -> AsyncGenerator[Part]:
         """The output file, as far as there is one."""
@@ -59,7 +60,7 @@ class Readout:
             coming.cancel()
 
     async def _page(self, row: Batch, after: int, choose: Callable[[Job], bool]) -> _Page:
-        jobs = await self._journal.lines(LineQuery(row.id, after, _PAGE))
+        jobs = await self._journal.lines(LineQuery(row.id, after, self._lines))
         chosen = [job for job in jobs if choose(job)]
         requests = await self._get(row, [job.request for job in chosen])
         results = await self._get(row, [job.result for job in chosen if job.result is not None])

@@ -32,7 +32,7 @@ from pipelines.jobs import ClaimedJob
 from pipelines.ports import Ports
 
 MOST_FILE_BYTES = 200 * 1024 * 1024
-_CHUNK = 500  # lines that are submitted together
+CHUNK = 500  # lines that are submitted together
 _TURN_BYTES = 64 * 1024  # after so many the event loop has others' work done
 _PURPOSE = "batch"
 
@@ -53,13 +53,21 @@ class Validator:
     """Does such jobs."""
 
     def __init__(
-        self, line_jobs: LineJobs, *, journal: JournalApi, objects: Objects, door: LineDoor, ports: Ports
+        self,
+        line_jobs: LineJobs,
+        *,
+        journal: JournalApi,
+        objects: Objects,
+        door: LineDoor,
+        ports: Ports,
+        chunk: int = CHUNK,
     ) -> None:
         self._line_jobs = line_jobs
         self._journal = journal
         self._objects = objects
         self._door = door
         self._ports = ports
+        self._chunk = chunk
 
     async def run(self, claim: ClaimedJob) -> Validated:
         """Read the file of the batch that the job is for."""
@@ -96,7 +104,7 @@ class Validator:
         """While one chunk is written the next is made."""
         writing: asyncio.Task[None] | None = None
         try:
-            async with aclosing(_chunks(self._drafts(row))) as chunks:
+            async with aclosing(_chunks(self._drafts(row), self._chunk)) as chunks:
                 async for chunk in chunks:
                     commands = await self._line_jobs.commands(row, chunk)
                     if writing is not None:
@@ -180,11 +188,11 @@ def _no_input(code: str, message: str) -> RefusedError:
     return RefusedError([Problem(code, message, "input_file_id")])
 
 
-async def _chunks(drafts: AsyncIterable[LineDraft]) -> AsyncGenerator[list[LineDraft]]:
+async def _chunks(drafts: AsyncIterable[LineDraft], size: int) -> AsyncGenerator[list[LineDraft]]:
     chunk: list[LineDraft] = []
     async for draft in drafts:
         chunk.append(draft)
-        if len(chunk) == _CHUNK:
+        if len(chunk) == size:
             yield chunk
             chunk = []
     if chunk:

@@ -10,16 +10,17 @@ from actors.journal.rows import Budget
 from actors.token_log.memory import Log
 from actors.token_log.protocol import Logged
 from deployments.history.sealed_log import output_of
-from deployments.ingestion.feed import TERMINAL_EVENTS
 from deployments.ingestion.middleware import DEFAULT_TENANT
 from events.v1.events_pb2 import Envelope
 from events.v1.tokens_pb2 import Chunk, Operation, Seal
 from pipelines.jobs import Job, Status
 from pipelines.payloads import Result
 from pipelines.retry import MAX_FAILURES
-from pipelines.steps import GENERATE, INFER, RAG_REQUIRED, RENDER, RERANK, RETRIEVE
+from pipelines.steps import GENERATE, RAG_REQUIRED, SEALED
 from pipelines.suspects import MAX_LONE_CRASHES
+from tests.simulation.batch_checker import judge_batches
 from tests.simulation.clients import Session
+from tests.simulation.index_checker import judge_stores
 from tests.simulation.watcher import Violation
 from tests.simulation.wishes import Nature
 from tests.simulation.world import World
@@ -27,6 +28,9 @@ from tests.simulation.world import World
 _BLAMELESS = ("transient", "worker_crashed", "worker_lost")  # errors that are not counted as failures
 _TERMINAL = {
     "ResultStored": Status.COMPLETED,
+    "BatchValidated": Status.COMPLETED,
+    "BatchFinalized": Status.COMPLETED,
+    "FileIndexed": Status.COMPLETED,
     "JobIncomplete": Status.INCOMPLETE,
     "JobFailed": Status.FAILED,
     "JobDeadLettered": Status.FAILED,
@@ -44,6 +48,8 @@ def judge(world: World) -> list[Violation]:
     found.extend(_references(world))
     for job in world.journal_disk.jobs.values():
         found.extend(_job(world, job))
+    found.extend(judge_batches(world))
+    found.extend(judge_stores(world))
     for session in world.record.sessions:
         found.extend(_session(world, session))
     return found
@@ -137,6 +143,8 @@ def _job(world: World, job: Job) -> Iterator[Violation]:
         return
     types = [envelope.type for envelope, _ in opened]
     yield from _events(job, types)
+    if job.pipeline not in SEALED:
+        return
     if job.pipeline != GENERATE:
         yield from _search(job, types)
     log = world.token_disk.logs.get(job.id, Log())
@@ -147,7 +155,7 @@ def _job(world: World, job: Job) -> Iterator[Violation]:
 
 
 def _events(job: Job, types: list[str]) -> Iterator[Violation]:
-    terminal = [name for name in types if name in TERMINAL_EVENTS]
+    terminal = [name for name in types if name in _TERMINAL]
     counts = Counter(types)
     if len(terminal) > 1 or max(counts["JobSubmitted"], counts["PromptRendered"], counts["InferenceCompleted"]) > 1:
         yield Violation("duplicated", f"{job.id}: {types}")
@@ -158,7 +166,7 @@ def _events(job: Job, types: list[str]) -> Iterator[Violation]:
 
 
 def _attempts(job: Job, opened: list[tuple[Envelope, Any]]) -> Iterator[Violation]:
-    for step in (RETRIEVE, RERANK, RENDER, INFER):
+    for step in {envelope.step for envelope, _ in opened}:
         errors = [
             fact.error.code for envelope, fact in opened if envelope.type == "JobRetried" and envelope.step == step
         ]

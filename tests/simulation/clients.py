@@ -5,6 +5,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
+from actors.objects import Objects
 from actors.token_log.protocol import TokenLogApi
 from deployments.history.history import History, UnknownJobError
 from deployments.ingestion.cards import ModelCard
@@ -12,7 +13,11 @@ from deployments.ingestion.middleware import DEFAULT_TENANT
 from deployments.ingestion.service import IngestionService
 from pipelines.jobs import Status
 from tests.ingestion_house import CONTEXT, renderer
+from tests.simulation.batch_wishes import BatchWish
+from tests.simulation.batching import BatchDesk
 from tests.simulation.foreground import Foreground
+from tests.simulation.index_wishes import FileWish
+from tests.simulation.indexing import StoreDesk
 from tests.simulation.network import Handle, Network
 from tests.simulation.process import Process
 from tests.simulation.searching import submit_search
@@ -35,6 +40,30 @@ class Session:
 
 
 @dataclass(slots=True)
+class BatchStory:
+    """What a client was told of its batch."""
+
+    id: str
+    seen: list[dict[str, Any]] = field(default_factory=list)
+    early: list[tuple[str, bytes]] = field(default_factory=list)  # files, as they were while it ran
+    files: dict[str, bytes] = field(default_factory=dict)  # as they were afterwards
+    cancelled: bool = False  # a cancel was answered before its end
+
+    def named(self) -> list[str]:
+        """The files that it was last said to have."""
+        last = self.seen[-1]
+        return [name for name in (last["output_file_id"], last["error_file_id"]) if name]
+
+
+@dataclass(slots=True)
+class StoreStory:
+    """A vector store that a client has made, and whether it was deleted."""
+
+    id: str
+    deleted: bool = False
+
+
+@dataclass(slots=True)
 class Record:
     """All that clients were told."""
 
@@ -46,14 +75,30 @@ class Record:
     cancelled: list[str] = field(default_factory=list)
     seen: list[tuple[str, str]] = field(default_factory=list)  # job, terminal status
     sessions: list[Session] = field(default_factory=list)
+    inputs: dict[str, BatchWish] = field(default_factory=dict)  # by the file that a batch is to do
+    batches: list[BatchStory] = field(default_factory=list)
+    uploads: dict[str, FileWish] = field(default_factory=dict)  # by the file that is to be indexed
+    deleted: list[str] = field(default_factory=list)  # such files
+    stores: list[StoreStory] = field(default_factory=list)
     busy: int = 0  # clients that are not done
 
 
 class Gateway:
     """What ingestion's process answers: its service, without HTTP."""
 
-    def __init__(self, service: IngestionService, journal: Any, foreground: Foreground, record: Record) -> None:
+    def __init__(
+        self,
+        service: IngestionService,
+        journal: Any,
+        foreground: Foreground,
+        record: Record,
+        *,
+        batches: BatchDesk,
+        stores: StoreDesk,
+    ) -> None:
         self._service = service
+        self._batches = batches
+        self._stores = stores
         self._journal = journal
         self._foreground = foreground
         self._record = record
@@ -73,6 +118,14 @@ class Gateway:
         (again,) = await self._service.redrive([job_id], DEFAULT_TENANT)
         return again
 
+    async def batches(self, method: str, *arguments: Any) -> Any:
+        """What is asked about batches."""
+        return await getattr(self._batches, method)(*arguments)
+
+    async def stores(self, method: str, *arguments: Any) -> Any:
+        """What is asked about vector stores."""
+        return await getattr(self._stores, method)(*arguments)
+
     async def cancel(self, job_id: str) -> dict[str, Any]:
         return await self._service.cancel(job_id)
 
@@ -88,14 +141,34 @@ class Gateway:
                 session.frames.append(frame)
 
 
-class Client:
+class Caller:
+    """Calls ingestion from a client's process."""
+
+    def __init__(self, network: Network, process: Process) -> None:
+        self._network = network
+        self._process = process
+
+    async def _call(self, method: str, *arguments: Any) -> Any:
+        while True:
+            try:
+                return await self._once(method, *arguments)
+            except UnknownJobError:
+                raise
+            except Exception:  # noqa: BLE001 - a client tries again
+                await asyncio.sleep(RETRY_S)
+
+    async def _once(self, method: str, *arguments: Any) -> Any:
+        target = self._network.directory.find("ingestion")
+        return await getattr(Handle(self._network, self._process, target), method).remote(*arguments)
+
+
+class Client(Caller):
     """One client and its one job."""
 
     def __init__(self, wish: Wish, *, network: Network, process: Process, record: Record) -> None:
+        super().__init__(network, process)
         self._wish = wish
         self._random = process.random
-        self._network = network
-        self._process = process
         self._record = record
         self._starts_at = self._random.random() * 4
         self._readers = self._random.choice((0, 1, 1, 2))
@@ -175,21 +248,10 @@ class Client:
             return
         self._record.cancelled.append(job_id)
 
-    async def _call(self, method: str, *arguments: Any) -> Any:
-        while True:
-            try:
-                return await self._once(method, *arguments)
-            except UnknownJobError:
-                raise
-            except Exception:  # noqa: BLE001 - a client tries again
-                await asyncio.sleep(RETRY_S)
 
-    async def _once(self, method: str, *arguments: Any) -> Any:
-        target = self._network.directory.find("ingestion")
-        return await getattr(Handle(self._network, self._process, target), method).remote(*arguments)
-
-
-def make_gateway(process: Process, journal: Any, blobs: Any, token_log: TokenLogApi, record: Record) -> Gateway:
+def make_gateway(
+    process: Process, journal: Any, blobs: Any, objects: Objects, token_log: TokenLogApi, record: Record
+) -> Gateway:
     """Ingestion and history, in one process."""
     service = IngestionService(
         journal=journal,
@@ -197,12 +259,20 @@ def make_gateway(process: Process, journal: Any, blobs: Any, token_log: TokenLog
         blobs=blobs,
         history=History(journal=journal, token_log=token_log, blobs=blobs, ports=process.ports),
         renderer=RENDERER,
-        models={"scripted": ModelCard(name="scripted", context=CONTEXT, default_max_output_tokens=16)},
+        models=MODELS,
         ports=process.ports,
         searches=True,
         handle=process,
     )
-    return Gateway(service, journal, Foreground(process, service), record)
+    return Gateway(
+        service,
+        journal,
+        Foreground(process, service),
+        record,
+        batches=BatchDesk(journal=journal, blobs=blobs, objects=objects, ports=process.ports),
+        stores=StoreDesk(journal=journal, objects=objects, process=process),
+    )
 
 
 RENDERER = renderer()
+MODELS = {"scripted": ModelCard(name="scripted", context=CONTEXT, default_max_output_tokens=16)}

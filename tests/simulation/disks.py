@@ -4,7 +4,8 @@ A crash between write and sync loses the commit; one after the sync, before the 
 once more at the sync, as a real store's write lock would have it.
 """
 
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
@@ -14,13 +15,15 @@ from actors.journal import memory as journal_memory
 from actors.journal.disk import TABLES, Disk
 from actors.journal.memory_transaction import MemoryTransaction
 from actors.journal.protocol import JournalApi
-from actors.stores import StaleEpochError
+from actors.objects import Objects
+from actors.stores import StaleEpochError, StoreUnavailableError
 from actors.token_log import memory as token_memory
 from pipelines.ports import Clock
-from tests.simulation.process import Process
+from tests.simulation.process import LONGEST_SYNC_S, Process
 
 JournalDisk = Disk
 TokenDisk = token_memory.Disk
+_PIECE_BYTES = 1500
 
 
 class JournalStore(journal_memory.MemoryStore):
@@ -56,6 +59,50 @@ class Files(Blobs):
 
     def _read(self, path: Path) -> bytes | None:
         return self._disk.get(path)
+
+
+class Contents(Objects):
+    """Contents of clients' files in one process, on a disk that all share; one is there whole or not at all.
+
+    `fails` says, at each call, whether the storage does: before it has done its work, or after that.
+    """
+
+    def __init__(self, disk: dict[str, bytes], process: Process, fails: Callable[[], bool]) -> None:
+        super().__init__("")
+        self._disk = disk
+        self._process = process
+        self._fails = fails
+
+    async def put(self, tenant: str, file: str, content: AsyncIterable[bytes]) -> int:
+        del tenant
+        data = b"".join([piece async for piece in content])
+        await self._pass()
+        self._disk[file] = data
+        await self._pass()
+        return len(data)
+
+    async def get(self, tenant: str, file: str) -> AsyncGenerator[bytes]:
+        del tenant
+        await self._pass()
+        if file not in self._disk:
+            raise FileNotFoundError(file)
+        return pieces(self._disk[file])
+
+    async def remove(self, tenant: str, file: str) -> None:
+        del tenant
+        await self._pass()
+        self._disk.pop(file, None)
+
+    async def _pass(self) -> None:
+        await asyncio.sleep(self._process.random.random() * LONGEST_SYNC_S)
+        if self._fails():
+            raise StoreUnavailableError("objects: lost", retry_after_s=1.0)
+
+
+async def pieces(content: bytes) -> AsyncGenerator[bytes]:
+    """A content in a few pieces."""
+    for start in range(0, len(content), _PIECE_BYTES):
+        yield content[start : start + _PIECE_BYTES]
 
 
 class TokenStore(token_memory.MemoryTokenStore):

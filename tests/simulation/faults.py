@@ -5,7 +5,7 @@ from collections.abc import Callable
 from random import Random
 
 from tests.simulation.network import Weather
-from tests.simulation.parts import INGESTION, JOURNAL, TOKENS, TOPICS
+from tests.simulation.parts import INGESTION, JOURNAL, TOKENS
 from tests.simulation.world import World
 
 LONG_OUTAGE_S = (21.0, 28.0)  # longer than a lease
@@ -77,7 +77,7 @@ class Faults:
         )
 
     def _kill_shared(self) -> None:
-        self._kill(self._random.choice((JOURNAL, JOURNAL, TOKENS, *TOPICS)))
+        self._kill(self._random.choice((JOURNAL, JOURNAL, TOKENS, *self._world.topics)))
 
     def _kill_worker(self) -> None:
         self._kill(self._random.choice(self._world.workers))

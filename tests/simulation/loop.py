@@ -96,6 +96,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._ready.append(handle)
         return handle
 
+    def call_soon_threadsafe(self, callback: Call, *args: Any, context: Context | None = None) -> Any:  # type: ignore[override]
+        """There is one thread. An asynchronous generator that nobody closed comes here."""
+        return self.call_soon(callback, *args, context=context)
+
     def call_later(self, delay: float, callback: Call, *args: Any, context: Context | None = None) -> Any:  # type: ignore[override]
         return self.call_at(self._virtual + delay, callback, *args, context=context)
 

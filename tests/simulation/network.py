@@ -52,11 +52,11 @@ class Network:
         call = _Call(self, caller, target, method, arguments, reply)
         if not target.alive or target.served is None:
             caller.loop.at(self._delay() + self.random.random() * NOTICE_S, call.fail, owner=caller.context)
-        elif self._happens(self.weather.loss):
+        elif self.happens(self.weather.loss):
             self._lose(call)
         else:
             call.send(self._delay())
-            if self._happens(self.weather.echo):
+            if self.happens(self.weather.echo):
                 _Call(self, caller, target, method, arguments, None).send(self._delay() + self.late())
         return await reply
 
@@ -74,10 +74,11 @@ class Network:
         call.caller.loop.at(0.05 + self.late(), call.fail, owner=call.caller.context)
 
     def _delay(self) -> float:
-        slow = self._happens(self.weather.lull)
+        slow = self.happens(self.weather.lull)
         return 0.0002 + self.random.random() * (1.0 if slow else 0.004)
 
-    def _happens(self, probability: float) -> bool:
+    def happens(self, probability: float) -> bool:
+        """Whether it does, this time."""
         return probability > 0 and self.random.random() < probability
 
 

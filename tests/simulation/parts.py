@@ -1,6 +1,7 @@
 """How each service of a simulated world is made of the real classes. A planted bug replaces one of them."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -17,6 +18,8 @@ from actors.journal.protocol import Heartbeat
 from actors.naming import TOPIC_SIZE
 from actors.remotes import RemoteJournal
 from actors.token_log.token_log import TokenLog
+from deployments.batching.finalization import Finalizer
+from deployments.batching.validation import Validator
 from deployments.engines.protocol import Generation, Tokens
 from deployments.engines.scripted import ScriptedEngine
 from deployments.inference.worker import InferenceWorker
@@ -26,6 +29,7 @@ from pipelines.edits import Edit
 from pipelines.payloads import Message
 from pipelines.steps import PROMPTING_TOPIC, inference_topic
 from tests.ingestion_house import renderer
+from tests.simulation.batching import FEW
 from tests.simulation.disks import Files, JournalStore, TokenStore
 from tests.simulation.loop import ProcessDiedError
 from tests.simulation.network import Handle, Network
@@ -37,6 +41,7 @@ MODEL = "scripted"
 JOURNAL, TOKENS, INGESTION = "journal-0", "tokens-0", "ingestion"
 TOPICS = (*SEARCH_TOPICS, PROMPTING_TOPIC, inference_topic(MODEL))
 RENDERER = renderer()
+Begun = defaultdict[str, list[tuple[str, int]]]  # by what was asked: the jobs, with their fences
 
 
 class WatchedJournal(Journal):
@@ -44,6 +49,9 @@ class WatchedJournal(Journal):
 
     watcher: JournalWatcher
     process: Process
+
+    async def wind_down(self, limit: int) -> int:
+        return await super().wind_down(min(limit, FEW))
 
     def _write(self, commands: list[Command | Edit], testers: dict[str, str], room: int) -> tuple[list[Reply], Effects]:
         replies, effects = self._decide(commands, testers, room)
@@ -72,6 +80,8 @@ class Kit:
     dispatcher: type[Dispatcher] = Dispatcher
     token_log: type[TokenLog] = TokenLog
     token_store: type[TokenStore] = TokenStore
+    validator: type[Validator] = Validator
+    finalizer: type[Finalizer] = Finalizer
 
 
 class Queue:
@@ -95,10 +105,19 @@ class Queue:
 
 
 class Engine(ScriptedEngine):
-    """The scripted engine, but no two generations of a job say the same: what is logged must be gone on from."""
+    """The scripted engine, but no two generations of a job say the same: what is logged must be gone on from.
+
+    `begun` takes down what is asked of the engines of all processes.
+    """
+
+    def __init__(self, begun: Begun, **parts: Any) -> None:
+        super().__init__(**parts)
+        self._begun = begun
 
     async def generate(self, generation: Generation) -> AsyncGenerator[Tokens, None]:
         prompt = generation.prompt
+        job_id, _, fence = generation.request_id.rpartition("-")
+        self._begun[prompt.messages[-1].content].append((job_id, int(fence)))
         mark = Message(role="user", content=generation.request_id)
         own = replace(generation, prompt=prompt.model_copy(update={"messages": [*prompt.messages, mark]}))
         async with aclosing(super().generate(own)) as batches:
@@ -148,7 +167,7 @@ def prompt_worker(process: Process, journal: RemoteJournal, files: Files) -> Pro
 
 
 def inference_worker(
-    process: Process, journal: RemoteJournal, token_log: Any, files: Files, *, slots: int
+    process: Process, journal: RemoteJournal, token_log: Any, files: Files, *, slots: int, begun: Begun
 ) -> InferenceWorker:
     def end(code: int = 1) -> None:
         del code
@@ -157,7 +176,7 @@ def inference_worker(
 
     return InferenceWorker(
         model=MODEL,
-        engine=Engine(sleep=process.ports.sleep, exit_process=end),
+        engine=Engine(begun, sleep=process.ports.sleep, exit_process=end),
         slots=slots,
         journal=journal,
         token_log=token_log,

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 from actors.dispatcher import Dispatcher
 from actors.journal.disk import TABLES
-from actors.journal.effects import Effects
 from actors.journal.keys import Keys
 from actors.journal.ledger import Ledger, Reply
 from actors.journal.memory_transaction import MemoryTransaction
@@ -26,8 +25,10 @@ from pipelines.jobs import Status, StepState
 from pipelines.outcomes import settle
 from pipelines.steps import RENDER
 from pipelines.suspects import MAX_LONE_CRASHES
+from tests.simulation import planted_batches, planted_stores
 from tests.simulation.disks import JournalDisk, JournalStore, TokenStore
-from tests.simulation.parts import Kit, WatchedJournal
+from tests.simulation.kits import with_ledger
+from tests.simulation.parts import Kit
 
 UNSYNCED_S = 0.3  # how long a commit stays in danger where an fsync is skipped
 
@@ -37,32 +38,6 @@ class Bug(NamedTuple):
 
     kind: str
     kit: Kit
-
-
-class _LedgerJournal(WatchedJournal):
-    """A journal with a ledger of its own."""
-
-    ledger: type[Ledger]
-
-    def _decide(
-        self, commands: list[Command | Edit], testers: dict[str, str], room: int
-    ) -> tuple[list[Reply], Effects]:
-        with self._store.transaction() as transaction:
-            ports = self._ports
-            ledger = self.ledger(
-                transaction,
-                now=ports.clock.now(),
-                random=ports.random,
-                new_id=ports.ids.new,
-                testers=testers,
-                room=room,
-                token_budgets=self._limits.token_budgets,
-            )
-            return ledger.apply(commands), ledger.effects
-
-
-def _with_ledger(ledger: type[Ledger]) -> Kit:
-    return Kit(journal=type("PlantedJournal", (_LedgerJournal,), {"ledger": ledger}))
 
 
 class _Changing(Ledger):
@@ -284,17 +259,17 @@ class OverwritingLog(TokenLog):
 
 def _kinds() -> dict[str, tuple[str, Any]]:
     return {
-        "a submit that is answered and lost": ("lost", _with_ledger(Forgetful)),
+        "a submit that is answered and lost": ("lost", with_ledger(Forgetful)),
         "an fsync that is skipped": ("lost", Kit(journal_store=Unsynced)),
-        "a repeated outcome that counts twice": ("duplicated", _with_ledger(Repetitive)),
-        "a key that makes two jobs": ("duplicated", _with_ledger(Keyless)),
-        "a redrive that happens twice": ("duplicated", _with_ledger(Redriving)),
-        "an innocent that is given up": ("blame", _with_ledger(Rash)),
-        "a terminal state that flips": ("flipped", _with_ledger(Flipping)),
-        "attempts without bound": ("attempts", _with_ledger(Uncounting)),
-        "a reservation that is never released": ("budget", _with_ledger(Hoarding)),
-        "passages that are never given back": ("references", _with_ledger(Grasping)),
-        "a fence that is ignored": ("fence", _with_ledger(Fenceless)),
+        "a repeated outcome that counts twice": ("duplicated", with_ledger(Repetitive)),
+        "a key that makes two jobs": ("duplicated", with_ledger(Keyless)),
+        "a redrive that happens twice": ("duplicated", with_ledger(Redriving)),
+        "an innocent that is given up": ("blame", with_ledger(Rash)),
+        "a terminal state that flips": ("flipped", with_ledger(Flipping)),
+        "attempts without bound": ("attempts", with_ledger(Uncounting)),
+        "a reservation that is never released": ("budget", with_ledger(Hoarding)),
+        "passages that are never given back": ("references", with_ledger(Grasping)),
+        "a fence that is ignored": ("fence", with_ledger(Fenceless)),
         "events out of order": ("order", Kit(journal_store=Reordering)),
         "a ticket that is never given up": ("stuck", Kit(dispatcher=Stubborn)),
         "a log that stays open": ("unsealed", Kit(dispatcher=Unsealing)),
@@ -304,4 +279,8 @@ def _kinds() -> dict[str, tuple[str, Any]]:
     }
 
 
-PLANTED = {name: Bug(kind, kit) for name, (kind, kit) in _kinds().items()}
+PLANTED = {
+    name: Bug(kind, kit)
+    for bugs in (_kinds(), planted_batches.bugs(), planted_stores.bugs())
+    for name, (kind, kit) in bugs.items()
+}

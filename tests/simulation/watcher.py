@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from actors.journal.ledger import Reply
+from actors.journal.rows import EventRow
 from actors.token_log.memory import Log
 from events.v1.tokens_pb2 import Chunk, Operation, Seal
 from pipelines.commands import Answer, Cancel, Claim, Command, Delete, Finish, Key, Orphan, Submit, Tick, Verdict
@@ -33,8 +34,7 @@ class JournalWatcher:
         self._trace = trace
         self._rows: dict[str, Job] = {}
         self._events: dict[str, list[bytes]] = {}
-        self._seen = 0
-        self._last: bytes | None = None
+        self._seen: list[EventRow] = []
         self._in_force: dict[str, tuple[int, str]] = {}  # fence and worker of the claim that may report
         self._taken: set[tuple[str, int]] = set()
         self._attached: dict[str, float] = {}  # since when jobs are there that are open, by job
@@ -85,10 +85,16 @@ class JournalWatcher:
         for job_id, before in self._rows.items():
             after = self._disk.jobs.get(job_id)
             if after is None:
-                self.blame("lost", f"{job_id} was on disk and is gone")
+                self._let_go(before)
             elif after is not before:
                 self._compare(before, after)
         self._rows = dict(self._disk.jobs)
+
+    def _let_go(self, before: Job) -> None:
+        """A job that nobody keeps goes with its events; any other one stays."""
+        if before.stored or not before.status.terminal:
+            self.blame("lost", f"{before.id} was on disk and is gone")
+        self._seen = [row for row in self._seen if row.job_id != before.id]
 
     def _compare(self, before: Job, after: Job) -> None:
         if before.status.terminal and after != before:
@@ -105,12 +111,12 @@ class JournalWatcher:
             self.blame("forgotten", f"{job_id} is open, and nobody waits for it")
 
     def _compare_events(self, time: float) -> None:
-        events = self._disk.events
-        if len(events) < self._seen or (self._seen and events[self._seen - 1].data is not self._last):
+        events, seen = self._disk.events, self._seen
+        if len(events) < len(seen) or (seen and events[len(seen) - 1].data is not seen[-1].data):
             self.blame("order", "an event was committed before one that is older")
-        for row in events[self._seen :]:
+        for row in events[len(seen) :]:
             self._trace.add(time, "event", row.data.hex())
-        self._seen, self._last = len(events), events[-1].data if events else None
+        self._seen = events
 
 
 class LogWatcher:

@@ -1,7 +1,7 @@
 """A simulated world: all services of the event-driven wiring, with a disk, a network and clients, for one seed."""
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
 from contextvars import Context
 from functools import partial
@@ -12,19 +12,40 @@ from typing import Any
 from actors.journal.limits import Limits
 from actors.journal.protocol import Death, Worker
 from actors.naming import TOPIC_SIZE
-from actors.puller import Handler, Puller
+from actors.puller import Handler, Lane, Puller, Room
+from deployments.history.history import History
 from deployments.ingestion.middleware import DEFAULT_TENANT
-from pipelines.steps import PROMPTING_TOPIC, RERANKING_TOPIC, RETRIEVAL_TOPIC, inference_topic
-from tests.simulation.clients import Client, Gateway, Record, make_gateway
-from tests.simulation.disks import Files, JournalDisk, TokenDisk
+from deployments.knowledge.removals import Removals
+from pipelines.steps import (
+    BATCHING_TOPIC,
+    EMBEDDING_TOPIC,
+    INDEXING_TOPIC,
+    PROMPTING_TOPIC,
+    RERANKING_TOPIC,
+    RETRIEVAL_TOPIC,
+    inference_topic,
+    line_topic,
+)
+from tests.simulation.batch_clients import BatchClient
+from tests.simulation.batch_wishes import make_batch_wishes
+from tests.simulation.batching import BATCH_TOPICS, SLOTS, batch_worker
+from tests.simulation.caretaker import Caretaker
+from tests.simulation.clients import MODELS, Client, Gateway, Record, make_gateway
+from tests.simulation.disks import Contents, Files, JournalDisk, TokenDisk
+from tests.simulation.index_clients import StoreClient
+from tests.simulation.index_wishes import make_store_wishes
+from tests.simulation.indexing import SLOTS as INDEXING_SLOTS
+from tests.simulation.indexing import MemoryIndex, Shelf, indexing_worker
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.network import Network, SimulatedTopic, remote_journal, remote_token_log
 from tests.simulation.parts import (
     INGESTION,
     JOURNAL,
     MODEL,
+    RENDERER,
     TOKENS,
     TOPICS,
+    Begun,
     Kit,
     Queue,
     TaskHeart,
@@ -59,6 +80,10 @@ class World:
         self.network = Network(Random(f"network {seed}"), self.trace, self.directory)
         self.journal_disk, self.token_disk = JournalDisk(uuid="one"), TokenDisk(uuid="two")
         self.files: dict[Path, bytes] = {}
+        self.contents: dict[str, bytes] = {}  # of clients' files
+        self.shelf: Shelf = {}  # what the index has
+        self._dropped: set[str] = set()  # stores
+        self.begun: Begun = defaultdict(list)
         self.journal_watcher = JournalWatcher(self.journal_disk, self.trace)
         self.log_watcher = LogWatcher(self.trace)
         self.record = Record()
@@ -67,7 +92,10 @@ class World:
         self.deaths_known = 1.0 if self.poisonous else self.random.choice((0.0, 0.8, 1.0))
         inference = self.random.randint(2 if self.poisonous else 1, 3)
         self.workers = ["prompting-1", *SEARCHERS, *(f"inference-{n + 1}" for n in range(inference))]
-        self._tries: Counter[str] = Counter()  # of searches
+        self.topics: tuple[str, ...] = TOPICS
+        self._add_batches(Random(f"batches {seed}"))
+        self._add_stores(Random(f"indexing {seed}"))
+        self._tries: Counter[str] = Counter()  # of searches, and of files to be indexed
         self._slots = self.random.randint(1, 4)
         self._context = Context()
         self._add_services()
@@ -79,6 +107,10 @@ class World:
             self.directory.start(name)
         for wish in make_wishes(self.outside.random, poisonous=self.poisonous):
             self.outside.start(Client(wish, network=self.network, process=self.outside, record=self.record).run)
+        for order in self._orders:
+            self.outside.start(BatchClient(order, network=self.network, process=self.outside, record=self.record).run)
+        for want in self._stores:
+            self.outside.start(StoreClient(want, network=self.network, process=self.outside, record=self.record).run)
 
     def later(self, delay: float, call: Any, *arguments: Any) -> None:
         """Fate has something in store."""
@@ -98,8 +130,11 @@ class World:
 
     def quiet(self) -> bool:
         """Whether nothing is left to do."""
-        jobs = self.journal_disk.jobs.values()
-        return not self.record.busy and not self.journal_disk.seals and all(job.status.terminal for job in jobs)
+        disk = self.journal_disk
+        open_jobs = any(not job.status.terminal for job in disk.jobs.values())
+        removing = disk.removals or disk.outbox or any(store.deleted for store in disk.vector_stores.values())
+        open_batches = any(row.open for row in disk.batches.values())
+        return not (self.record.busy or disk.seals or open_jobs or open_batches or removing)
 
     def _ended(self, name: str, process: Process) -> None:
         if self.directory.find(name) is process:
@@ -113,28 +148,48 @@ class World:
     def _add_services(self) -> None:
         self.directory.add(JOURNAL, self._make_journal)
         self.directory.add(TOKENS, self._make_token_log)
-        for topic in TOPICS:
+        for topic in self.topics:
             self.directory.add(topic, self._make_queue)
         self.directory.add(INGESTION, self._make_ingestion)
         for name in self.workers:
             self.directory.add(name, self._maker(name))
 
+    def _add_batches(self, random: Random) -> None:
+        """In some worlds."""
+        self._orders = [] if self.poisonous else make_batch_wishes(random)
+        if self._orders:
+            self.workers += [f"batching-{n + 1}" for n in range(random.choice((1, 1, 2)))]
+            self.topics += BATCH_TOPICS
+
+    def _add_stores(self, random: Random) -> None:
+        """In some worlds."""
+        self._stores = [] if self.poisonous else make_store_wishes(random)
+        if self._stores:
+            self.workers += [f"indexing-{n + 1}" for n in range(random.choice((1, 2)))]
+            self.topics += (INDEXING_TOPIC,)
+
     def _maker(self, worker: str) -> Callable[[Process], Awaitable[Puller]]:
         if worker in SEARCHERS:
             return partial(self._make_searcher, SEARCHERS[worker])
+        if worker.startswith("batching"):
+            return self._make_batching
+        if worker.startswith("indexing"):
+            return self._make_indexing
         return self._make_prompting if worker.startswith("prompting") else self._make_inference
 
     async def _make_journal(self, process: Process) -> WatchedJournal:
         store = self.kit.journal_store(self.journal_disk, process)
         journal = self.kit.journal(store, ports=process.ports, limits=Limits(token_budgets={DEFAULT_TENANT: BUDGET}))
         journal.watcher, journal.process = self.journal_watcher, process
+        token_log = remote_token_log(TOKENS, self.network, process)
         dispatcher = self.kit.dispatcher(
             journal,
-            remote_token_log(TOKENS, self.network, process),
+            token_log,
             open_topic=lambda name: self._topic(name, process),
             death_of=self._death_of,
             ports=process.ports,
         )
+        dispatcher._housekeeping = Caretaker(journal, token_log, process.ports, self._contents(process))
         dispatcher.start()
         return journal
 
@@ -152,7 +207,8 @@ class World:
     async def _make_ingestion(self, process: Process) -> Gateway:
         journal = remote_journal(JOURNAL, self.network, process)
         token_log = remote_token_log(TOKENS, self.network, process)
-        return make_gateway(process, journal, Files(journal, self.files, process.ports.clock), token_log, self.record)
+        blobs = Files(journal, self.files, process.ports.clock)
+        return make_gateway(process, journal, blobs, self._contents(process), token_log, self.record)
 
     async def _make_prompting(self, process: Process) -> Puller:
         journal = remote_journal(JOURNAL, self.network, process)
@@ -174,19 +230,65 @@ class World:
         journal = remote_journal(JOURNAL, self.network, process)
         token_log = remote_token_log(TOKENS, self.network, process)
         worker = Worker(
-            id=process.name, topic=inference_topic(MODEL), slots=self._slots, handle=process, attempt_limit_s=ATTEMPT_S
+            id=process.name,
+            topic=inference_topic(MODEL),
+            line_topic=line_topic(MODEL) if self._orders else "",
+            slots=self._slots,
+            handle=process,
+            attempt_limit_s=ATTEMPT_S,
         )
-        handler = inference_worker(
-            process, journal, token_log, Files(journal, self.files, process.ports.clock), slots=self._slots
-        )
+        files = Files(journal, self.files, process.ports.clock)
+        handler = inference_worker(process, journal, token_log, files, slots=self._slots, begun=self.begun)
         process.death_known = self.random.random() < self.deaths_known  # where the process ends itself
+        return await self._pull(worker, handler, process, journal, handler.line_room)
+
+    async def _make_batching(self, process: Process) -> Puller:
+        journal = remote_journal(JOURNAL, self.network, process)
+        token_log = remote_token_log(TOKENS, self.network, process)
+        blobs = Files(journal, self.files, process.ports.clock)
+        handler = batch_worker(
+            models=MODELS,
+            renderer=RENDERER,
+            journal=journal,
+            blobs=blobs,
+            objects=self._contents(process),
+            history=History(journal=journal, token_log=token_log, blobs=blobs, ports=process.ports),
+            ports=process.ports,
+            validator=self.kit.validator,
+            finalizer=self.kit.finalizer,
+        )
+        worker = Worker(id=process.name, topic=BATCHING_TOPIC, line_topic=EMBEDDING_TOPIC, slots=SLOTS, handle=process)
+        return await self._pull(worker, handler, process, journal, handler.lines)
+
+    async def _make_indexing(self, process: Process) -> Puller:
+        journal = remote_journal(JOURNAL, self.network, process)
+        blobs, index = Files(journal, self.files, process.ports.clock), self._index(process)
+        handler = indexing_worker(process, journal, blobs, self._contents(process), index, self._tries)
+        worker = Worker(
+            id=process.name, topic=INDEXING_TOPIC, slots=INDEXING_SLOTS, handle=process, attempt_limit_s=ATTEMPT_S
+        )
+        Removals(index, journal=journal, ports=process.ports).start()
+        process.death_known = self.random.random() < self.deaths_known
         return await self._pull(worker, handler, process, journal)
 
-    async def _pull(self, worker: Worker, handler: Handler, process: Process, journal: Any) -> Puller:
+    async def _pull(
+        self, worker: Worker, handler: Handler, process: Process, journal: Any, line_room: Room | None = None
+    ) -> Puller:
         topic, heart = self._topic(worker.topic, process), TaskHeart(self.network, process)
-        puller = Puller(worker, handler, journal=journal, topic=topic, heart=heart, ports=process.ports)
+        lines = Lane(self._topic(worker.line_topic, process), line_room) if line_room and worker.line_topic else None
+        puller = Puller(worker, handler, journal=journal, topic=topic, heart=heart, ports=process.ports, lines=lines)
         await puller.start()
         return puller
+
+    def _contents(self, process: Process) -> Contents:
+        return Contents(self.contents, process, self._fails)
+
+    def _index(self, process: Process) -> MemoryIndex:
+        return MemoryIndex(self.shelf, self._dropped, process, self._fails)
+
+    def _fails(self) -> bool:
+        """Whether a storage does, this time."""
+        return self.network.happens(self.network.weather.loss)
 
     def _topic(self, name: str, process: Process) -> SimulatedTopic:
         return SimulatedTopic(name, size=TOPIC_SIZE, network=self.network, caller=process)

@@ -41,7 +41,7 @@ from deployments.inference.direct import DirectLane
 from deployments.ingestion.app import create_app
 from deployments.ingestion.direct import DirectService
 from deployments.knowledge.knowledge import Knowledge, OpenKnowledge
-from deployments.knowledge.library import open_library
+from deployments.knowledge.library import Library, open_library
 from deployments.knowledge.removals import Removals
 from deployments.knowledge.vector_stores import NoKnowledge
 from deployments.knowledge_wiring import local_knowledge, posts
@@ -73,7 +73,7 @@ class Monolith:
         self._dispatcher = Dispatcher(
             self._journal, self._token_log, open_topic=self._topic, death_of=_lives, ports=self._ports
         )
-        self._renderer = renderer = make_renderer(settings.models)
+        self._renderer = make_renderer(settings.models)
         self._history = make_history(
             journal=self._journal, token_log=self._token_log, blobs=self._blobs, ports=self._ports
         )
@@ -84,37 +84,15 @@ class Monolith:
             token_log=self._token_log,
             blobs=self._blobs,
             history=self._history,
-            renderer=renderer,
+            renderer=self._renderer,
             searches=bool(settings.encoder),
             ports=self._new_ports(),
         )
-        direct = DirectService(lanes=self._lanes, models=settings.models, renderer=renderer, ports=self._new_ports())
         self._encoders = LocalEncoders(settings.encoders, ports=self._ports)
-        embedding = self._encoders.embedding
-        metrics = self._telemetry["metrics"]
-        objects = self._objects = Objects(places.objects)
+        self._objects = Objects(places.objects)
         self._removals: Removals | None = None
-        if open_knowledge is None and settings.encoder:
-            open_knowledge = local_knowledge(self._encoders, settings.encoder, settings.reranker)
-        self._knowledge = open_knowledge(self._journal, places, self._new_ports()) if open_knowledge else None
-        self.app: ASGIApp = create_app(
-            self._service,
-            direct,
-            open_library(
-                journal=self._journal,
-                objects=objects,
-                blobs=self._blobs,
-                knowledge=self._knowledge.api if self._knowledge else NoKnowledge(),
-                encoder=settings.encoder,
-                ports=self._ports,
-            ),
-            make_embeddings(embedding, models=settings.models, ports=self._new_ports()),
-            ports=self._ports,
-            tenants=settings.tenants,
-            body_limit=settings.body_limit_bytes,
-            file_limit=settings.file_limit_bytes,
-            exposition=metrics.exposition if isinstance(metrics, PrometheusMetrics) else None,
-        )
+        self._knowledge = self._open_knowledge(open_knowledge, places)
+        self.app = self._make_app()
 
     async def start(self) -> None:
         """Begin to work."""
@@ -147,6 +125,36 @@ class Monolith:
         await self._ports.run_blocking(self._journal.close)  # on their own threads, behind what these still write
         await self._log_ports.run_blocking(self._token_log.close)
         self._telemetry["tracer"].close()
+
+    def _open_knowledge(self, opened: OpenKnowledge | None, places: Places) -> Knowledge | None:
+        settings = self._settings
+        if opened is None and settings.encoder:
+            opened = local_knowledge(self._encoders, settings.encoder, settings.reranker)
+        return opened(self._journal, places, self._new_ports()) if opened else None
+
+    def _make_app(self) -> ASGIApp:
+        settings, metrics = self._settings, self._telemetry["metrics"]
+        return create_app(
+            self._service,
+            DirectService(lanes=self._lanes, models=settings.models, renderer=self._renderer, ports=self._new_ports()),
+            self._open_library(),
+            make_embeddings(self._encoders.embedding, models=settings.models, ports=self._new_ports()),
+            ports=self._ports,
+            tenants=settings.tenants,
+            body_limit=settings.body_limit_bytes,
+            file_limit=settings.file_limit_bytes,
+            exposition=metrics.exposition if isinstance(metrics, PrometheusMetrics) else None,
+        )
+
+    def _open_library(self) -> Library:
+        return open_library(
+            journal=self._journal,
+            objects=self._objects,
+            blobs=self._blobs,
+            knowledge=self._knowledge.api if self._knowledge else NoKnowledge(),
+            encoder=self._settings.encoder,
+            ports=self._ports,
+        )
 
     async def _start_knowledge(self, knowledge: Knowledge) -> None:
         found = posts(

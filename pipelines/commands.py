@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from pipelines.chores import Chore
 from pipelines.jobs import Fault, Reference, Status, Usage
 
 INLINE_BYTES = 8 * 1024  # what a payload may have to travel inside a command
@@ -197,14 +198,6 @@ class Delete:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Abandon:
-    """Cancel what is still attached to a session that is over, `limit` jobs at the most."""
-
-    session: str
-    limit: int = 500
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Redrive:
     """Do a dead letter again, as a new job that may start after `delay_s`. Each is redriven once."""
 
@@ -213,72 +206,7 @@ class Redrive:
     delay_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Orphan:
-    """A worker is gone: offer its claims again. `crashed` where its death is known, else its lease has run out."""
-
-    worker: str
-    crashed: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tick:
-    """Let time act: wake steps that waited, take back those claimed too long, fail overdue jobs; `limit` of each."""
-
-    limit: int = 500
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WindDown:
-    """Cancel lines of batches that are to end before they have run, `limit` at the most."""
-
-    limit: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MarkSealed:
-    """The token logs of these jobs are sealed."""
-
-    job_ids: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prune:
-    """Remove the oldest finished jobs: those that finished until then, and more until `surplus` bytes are gone.
-
-    First come those that are not to be kept: the deleted ones, and the unstored ones that finished until then.
-    """
-
-    finished_until: float
-    unstored_until: float
-    surplus: int = 0
-    limit: int  # of jobs, and of old keys
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CloseErrands:
-    """These errands were run; those others are to be tried again from `due_at` on."""
-
-    done: tuple[int, ...]
-    postponed: tuple[int, ...] = ()
-    due_at: float = 0.0
-
-
-Command = (
-    Submit
-    | Claim
-    | Finish
-    | Cancel
-    | Delete
-    | Abandon
-    | Redrive
-    | Orphan
-    | Tick
-    | WindDown
-    | MarkSealed
-    | Prune
-    | CloseErrands
-)
+Command = Submit | Claim | Finish | Cancel | Delete | Redrive | Chore
 
 
 class Verdict(StrEnum):

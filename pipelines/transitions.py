@@ -22,7 +22,8 @@ from pipelines.changes import (
     skip,
     start,
 )
-from pipelines.commands import Claim, Failed, Orphan, Payload, Redrive, Remedy, Submit
+from pipelines.chores import Orphan
+from pipelines.commands import Claim, Failed, Payload, Redrive, Remedy, Submit
 from pipelines.jobs import Blame, Fault, Job, Reference, Status, StepState
 from pipelines.outcomes import failed
 from pipelines.steps import LINE, first_step

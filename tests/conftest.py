@@ -18,6 +18,7 @@ import pytest  # noqa: E402
 
 from configs.settings import CONFIGS  # noqa: E402
 from tests.postgres import PostgresServer  # noqa: E402
+from tests.s3 import S3Server  # noqa: E402
 from tests.servers import ServerProcess  # noqa: E402
 from tests.vllm_server import VllmServer  # noqa: E402
 
@@ -68,6 +69,15 @@ def vllm_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer
 def postgres() -> Iterator[PostgresServer]:
     """A Postgres server."""
     server = PostgresServer()
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """An S3 server."""
+    server = S3Server()
     server.start()
     yield server
     server.remove()

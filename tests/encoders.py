@@ -1,4 +1,4 @@
-"""An encoder and a reranker that follow from the words alone, for tests of what stands around real ones."""
+"""An encoder and a reranker without a model: they know words, and nothing of what they mean."""
 
 import hashlib
 import re
@@ -6,21 +6,26 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from deployments.knowledge.encoding import Embedded, TextOrTokens, Vectors
+from deployments.knowledge.encoding import Embedded, TextOrTokens, Vector
 
-DIMENSIONS = 32
+DIMENSIONS = 128  # so many that words in a test seldom share one
 _WORD = re.compile(r"\w+")
 
 
 class WordEncoder:
-    """Texts that share words are alike."""
+    """Texts are alike as far as they have words in common."""
 
     def __init__(self) -> None:
         self.calls: list[int] = []  # how many texts each call had
 
     async def embed(self, texts: Sequence[TextOrTokens]) -> Embedded:
         self.calls.append(len(texts))
-        return Embedded(np.stack([vector_of(str(text)) for text in texts]), [len(words(str(text))) for text in texts])
+        ids = self.ids(texts)
+        return Embedded(np.stack([_vector(each) for each in ids]), [len(each) for each in ids])
+
+    def ids(self, texts: Sequence[TextOrTokens]) -> list[list[int]]:
+        """A word's id is its hash."""
+        return [[_id(word) for word in words(text)] if isinstance(text, str) else text for text in texts]
 
 
 class WordReranker:
@@ -40,9 +45,17 @@ def word_spans(text: str) -> list[tuple[int, int]]:
     return [match.span() for match in re.finditer(r"\w+|[^\w\s]", text)]
 
 
-def vector_of(text: str) -> Vectors:
-    total = np.full(DIMENSIONS, 1e-3)
-    for word in words(text):
-        seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:4], "big")
-        total += np.random.default_rng(seed).standard_normal(DIMENSIONS)
-    return np.asarray(total / np.linalg.norm(total), np.float32)
+def vector_of(text: str) -> Vector:
+    return _vector([_id(word) for word in words(text)])
+
+
+def _id(word: str) -> int:
+    return int.from_bytes(hashlib.blake2b(word.encode(), digest_size=3).digest())
+
+
+def _vector(ids: Sequence[int]) -> Vector:
+    """Each word counts in the dimension that its id says."""
+    vector = np.zeros(DIMENSIONS, np.float32)
+    for token in ids or [0]:
+        vector[token % DIMENSIONS] += 1
+    return vector / np.linalg.norm(vector)

@@ -38,7 +38,6 @@ from deployments.ingestion.service import IngestionService
 from deployments.knowledge.encoding import EncoderApi
 from deployments.knowledge.indexing_worker import IndexingWorker
 from deployments.knowledge.library import Library, open_library
-from deployments.knowledge.scripted import DIMENSIONS, ScriptedEncoder
 from deployments.knowledge.vector_stores import NoKnowledge
 from deployments.prompting.renderer import PromptModel, PromptRenderer
 from deployments.prompting.templates import Templates
@@ -51,6 +50,7 @@ from pipelines.operations import Piece, span
 from pipelines.payloads import Message, Request, Result
 from pipelines.ports import Metrics, Ports
 from pipelines.steps import INDEXING_TOPIC
+from tests.encoders import DIMENSIONS, WordEncoder
 from tests.factories import INFERENCE, PROMPTING, ManualClock, claim, finish, make_ports, rendered
 from tests.scripted_knowledge import ScriptedKnowledge
 from tests.token_logs import TextComposer
@@ -130,8 +130,8 @@ class House:
         )
         self.lanes: dict[str, DirectApi] = {"scripted": lane}
         direct = DirectService(lanes=self.lanes, models=self.service.models, renderer=renderer(), ports=ports)
-        self.encoders: dict[str, EncoderApi] = {ENCODER: ScriptedEncoder()}
-        card = EncoderCard(name=ENCODER, dimensions=DIMENSIONS, tokenizer=ScriptedEncoder())
+        self.encoders: dict[str, EncoderApi] = {ENCODER: WordEncoder()}
+        card = EncoderCard(name=ENCODER, dimensions=DIMENSIONS, tokenizer=WordEncoder())
         self.encoder_cards = {ENCODER: card}
         self.app = create_app(
             self.service,

@@ -33,7 +33,9 @@ class Conversations:
         self._rows: dict[str, Conversation | None] = {}
 
     def refusal(self, conversation: str, tenant: str, draft: Draft) -> Verdict | None:
-        """Why a new job may not add to it; None where it may."""
+        """Why a new job may not add to it; None where it may, or adds to none."""
+        if not conversation:
+            return None
         row = self._row(conversation)
         if row is None or row.tenant != tenant:
             return Verdict.UNKNOWN

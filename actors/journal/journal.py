@@ -27,23 +27,8 @@ from actors.journal.store import Store
 from actors.journal.workers import Workers
 from actors.stores import StaleEpochError
 from actors.telemetry.story import tell_claims, tell_commit
-from pipelines.commands import (
-    Abandon,
-    Answer,
-    Cancel,
-    Claim,
-    CloseErrands,
-    Command,
-    Delete,
-    Finish,
-    MarkSealed,
-    Orphan,
-    Prune,
-    Redrive,
-    Submit,
-    Tick,
-    WindDown,
-)
+from pipelines.chores import Abandon, CloseErrands, MarkSealed, Orphan, Prune, Tick, WindDown
+from pipelines.commands import Answer, Cancel, Claim, Command, Delete, Finish, Redrive, Submit
 from pipelines.edits import Edit
 from pipelines.jobs import ClaimedJob
 from pipelines.ports import Ports

@@ -11,9 +11,9 @@ from typing import Any, get_args
 from actors.journal.batches import Batches
 from actors.journal.budgets import Budgets
 from actors.journal.conversations import Conversations
+from actors.journal.dead_letters import DeadLetters
 from actors.journal.draft import Draft
 from actors.journal.effects import Effects
-from actors.journal.envelopes import context_of, open_envelope
 from actors.journal.files import edit_file, edit_upload, remove_lapsed_files
 from actors.journal.handout import hand_out, offer
 from actors.journal.keys import Keys, replay
@@ -26,26 +26,10 @@ from actors.journal.vector_stores import VectorStores, jobs_of
 from pipelines import transitions
 from pipelines.batch_edits import BatchEdit, CreateBatch
 from pipelines.changes import Change
-from pipelines.commands import (
-    Abandon,
-    Answer,
-    Cancel,
-    Claim,
-    CloseErrands,
-    Command,
-    Delete,
-    Finish,
-    MarkSealed,
-    Orphan,
-    Prune,
-    Redrive,
-    Submit,
-    Tick,
-    Verdict,
-    WindDown,
-)
+from pipelines.chores import Abandon, CloseErrands, MarkSealed, Orphan, Prune, Tick, WindDown
+from pipelines.commands import Answer, Cancel, Claim, Command, Delete, Finish, Redrive, Submit, Verdict
 from pipelines.edits import ConversationEdit, DeleteFile, Edit, FileEdit, TemplateEdit, UploadEdit
-from pipelines.jobs import ClaimedJob, Reference, StepState
+from pipelines.jobs import ClaimedJob, StepState
 from pipelines.outcomes import payload_of, settle
 from pipelines.steps import LINES
 from pipelines.vector_edits import VectorEdit
@@ -70,7 +54,6 @@ class Ledger:
         self._transaction = transaction
         self._now = now
         self._random = random
-        self._new_id = new_id  # by prefix
         self._testers = testers  # by topic: the worker that tries suspects
         self._room = room  # so many more jobs may be accepted
         self._keys = Keys(transaction, now)
@@ -78,10 +61,12 @@ class Ledger:
         self._conversations = Conversations(transaction, now)
         self._draft = Draft(transaction, now=now, new_id=new_id, on_end=self._settle)
         self._vectors = VectorStores(transaction, self._draft, now)
+        self._letters = DeadLetters(
+            transaction, self._draft, self._conversations, self._budgets, self._vectors, now=now, new_id=new_id
+        )
         self._batches = Batches(transaction, self._draft, now)
         self._upkeep = Upkeep(transaction, self._draft, now=now, random=random)
         self.effects: Effects = self._draft.effects  # once the batch has committed
-        self._contexts: dict[str, tuple[Reference, ...]] = {}  # of the jobs that this batch redrives
         self._handlers: dict[type, Callable[[Any], Reply]] = {
             Submit: self._submit,
             Claim: self._claim,
@@ -89,7 +74,7 @@ class Ledger:
             Cancel: self._cancel,
             Delete: self._delete,
             Abandon: lambda command: self._upkeep.abandon(command.session, command.limit),
-            Redrive: self._redrive,
+            Redrive: self._letters.redrive,
             Orphan: self._orphan,
             Tick: self._tick,
             WindDown: lambda command: self._batches.wind_down(command.limit),
@@ -121,10 +106,7 @@ class Ledger:
         self._draft.load(dict.fromkeys([*named(commands), *of_keys]))
         self._vectors.load(self._draft.jobs.values())
         self._forget_keys()
-        redriven = [command.job_id for command in commands if isinstance(command, Redrive)]
-        self._draft.letters.update((letter.job_id, letter) for letter in self._transaction.dead_letters(redriven))
-        for envelope, fact in map(open_envelope, self._transaction.first_events(redriven)):
-            self._contexts[envelope.job_id] = context_of(fact)
+        self._letters.load([command.job_id for command in commands if isinstance(command, Redrive)])
         self._budgets.load(command.tenant for command in commands if isinstance(command, (Submit, Redrive)))
 
     def _submit(self, command: Submit) -> Answer:
@@ -160,11 +142,8 @@ class Ledger:
             return Answer(Verdict.STALE)
         if command.parent and (flaw := self._flaw_of(command.parent, command.tenant)):
             return Answer(Verdict.PARENT, detail=flaw)
-        verdict = self._locked(command.conversation, command.tenant)
+        verdict = self._conversations.refusal(command.conversation, command.tenant, self._draft)
         return Answer(verdict) if verdict else None
-
-    def _locked(self, conversation: str, tenant: str) -> Verdict | None:
-        return self._conversations.refusal(conversation, tenant, self._draft) if conversation else None
 
     def _attach(self, answer: Answer, session: str) -> None:
         """The earlier job of a key gets the session of the later use, where it had one and is open."""
@@ -227,30 +206,6 @@ class Ledger:
             self._draft.hide(job.id)
             self._forget_keys()
         return Answer(Verdict.DONE, job.status)
-
-    def _redrive(self, command: Redrive) -> Answer:
-        letter = self._draft.letters.get(command.job_id)
-        if letter is None or letter.tenant != command.tenant:
-            return Answer(Verdict.UNKNOWN)
-        if not letter.redriven_as:
-            dead = self._draft.jobs[letter.job_id]
-            if self._locked(dead.conversation, dead.tenant) is Verdict.LOCKED:
-                return Answer(Verdict.LOCKED)
-            reserved = self._budgets.reserve(dead.tenant, dead.reserved)
-            if reserved is None:
-                return Answer(Verdict.OVER_BUDGET)
-            context = self._contexts.get(dead.id, ())
-            change = transitions.redrive(
-                dead, command, self._new_id("resp"), self._now, context=context, reserved=reserved
-            )
-            letter.redriven_as = change.job.id
-            self._draft.refer(dead.tenant, (change.job.request, *context))
-            if change.job.rendered is not None:
-                self._draft.refer(dead.tenant, [change.job.rendered])
-            self._conversations.hold(self._draft.add(change))
-            self._vectors.renew(change.job)
-            self._draft.put_letter(letter)
-        return Answer(Verdict.DONE, job_id=letter.redriven_as)
 
     def _orphan(self, command: Orphan) -> Answer:
         self._upkeep.orphan(command)

@@ -13,7 +13,8 @@ from actors.journal.envelopes import context_of, open_envelope
 from actors.journal.errands import Errand, ErrandKind
 from actors.journal.store import Transaction
 from events.v1.events_pb2 import JobDeadLettered, JobFailed, JobRetried, JobSubmitted, RerankingSkipped
-from pipelines.commands import INLINE_BYTES, Prune
+from pipelines.chores import Prune
+from pipelines.commands import INLINE_BYTES
 from pipelines.jobs import Job, Reference
 
 MONTH_S = 30 * 86400.0

@@ -5,7 +5,7 @@ from random import Random  # noqa: TID251 - a generator is handed in
 from actors.journal.draft import Draft
 from actors.journal.store import Transaction
 from pipelines import transitions
-from pipelines.commands import Orphan
+from pipelines.chores import Orphan
 
 
 class Upkeep:

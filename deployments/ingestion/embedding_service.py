@@ -62,7 +62,9 @@ class EmbeddingService:
 
 
 def shortened(vectors: Vectors, dimensions: int) -> Vectors:
-    """The first so many dimensions, at length one again; what has nothing there stays nothing."""
+    """The first so many dimensions at length one again, or all as they are; what has nothing there stays nothing."""
+    if dimensions == vectors.shape[1]:
+        return vectors
     cut = vectors[:, :dimensions]
     lengths = np.linalg.norm(cut, axis=1, keepdims=True)
     shorter: Vectors = np.divide(cut, lengths, out=np.zeros_like(cut), where=lengths > 0)

@@ -7,6 +7,7 @@ from actors.journal.journal import Journal
 from actors.journal.store import Store
 from tests.contract.journal_stores import KINDS
 from tests.factories import ManualClock, make_ports
+from tests.s3 import S3Server
 
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
@@ -37,3 +38,14 @@ def open_journal(open_store: Callable[[], Store], clock: ManualClock) -> Callabl
 @pytest.fixture
 def journal(open_journal: Callable[[], Journal]) -> Journal:
     return open_journal()
+
+
+@pytest.fixture(params=["folder", "s3"])
+def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty folder, or the URL of a place in an object storage that the environment leads to."""
+    if request.param == "folder":
+        return str(tmp_path / "place")
+    server: S3Server = request.getfixturevalue("s3")
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    return server.new_place()

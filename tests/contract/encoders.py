@@ -9,12 +9,12 @@ from deployments.knowledge.batching import BatchedEncoder, BatchedReranker
 from deployments.knowledge.encoder import Encoder
 from deployments.knowledge.encoding import EncoderApi, RerankerApi
 from deployments.knowledge.reranker import Reranker
-from deployments.knowledge.scripted import ScriptedEncoder
 from deployments.knowledge.tokenizer import TextTokenizer
+from tests.encoders import WordEncoder, WordReranker
 from tests.factories import make_ports
 
 MODEL = "all-minilm-l6-v2"
-KINDS = ("alone", "batched", "scripted")
+KINDS = ("alone", "batched", "words")
 
 
 @cache
@@ -44,7 +44,7 @@ def encoder(kind: str) -> EncoderApi:
         case "batched":
             return BatchedEncoder(minilm(), size=3, ports=make_ports())
         case _:
-            return ScriptedEncoder()
+            return WordEncoder()
 
 
 def reranker(kind: str) -> RerankerApi:
@@ -54,4 +54,4 @@ def reranker(kind: str) -> RerankerApi:
         case "batched":
             return BatchedReranker(maxsim(), size=3, ports=make_ports())
         case _:
-            return ScriptedEncoder()
+            return WordReranker()

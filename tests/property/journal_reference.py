@@ -4,7 +4,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from math import inf
 
-from pipelines.commands import Cancel, Claim, Failed, Finish, Generated, Orphan, Remedy, Rendered, Submit, Verdict
+from pipelines.chores import Orphan
+from pipelines.commands import Cancel, Claim, Failed, Finish, Generated, Remedy, Rendered, Submit, Verdict
 from tests.factories import INFERENCE, PROMPTING
 
 MAX_FAILURES = 5

@@ -17,20 +17,8 @@ from actors.journal.retention import Retention
 from actors.journal.rows import Budget
 from actors.journal.workers import LEASE_S
 from actors.stores import StaleEpochError
-from pipelines.commands import (
-    Answer,
-    Cancel,
-    Claim,
-    Delete,
-    Failed,
-    Finish,
-    Orphan,
-    Outcome,
-    Released,
-    Remedy,
-    Submit,
-    Verdict,
-)
+from pipelines.chores import Orphan
+from pipelines.commands import Answer, Cancel, Claim, Delete, Failed, Finish, Outcome, Released, Remedy, Submit, Verdict
 from pipelines.jobs import ClaimedJob, Fault, Status
 from tests.contract.journal_stores import KINDS
 from tests.contract.store_kind import Server, StoreKind

@@ -19,7 +19,7 @@ from actors.token_log.store import Head, Row
 from actors.token_log.token_log import TokenLog
 from pipelines import transitions
 from pipelines.changes import Change
-from pipelines.commands import Answer, Cancel, Command, Finish, Redrive, Rendered, Submit, Verdict
+from pipelines.commands import Answer, Cancel, Command, Finish, Rendered, Submit, Verdict
 from pipelines.edits import Edit
 from pipelines.jobs import Status, StepState
 from pipelines.outcomes import settle
@@ -139,10 +139,10 @@ class Keyless(Ledger):
 class Redriving(Ledger):
     """Does a dead letter again whenever it is asked to."""
 
-    def _redrive(self, command: Redrive) -> Answer:
-        if (letter := self._draft.letters.get(command.job_id)) is not None:
+    def _prepare(self, commands: Sequence[Command | Edit]) -> None:
+        super()._prepare(commands)
+        for letter in self._draft.letters.values():
             letter.redriven_as = ""
-        return super()._redrive(command)
 
 
 class Rash(_Changing):

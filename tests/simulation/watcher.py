@@ -7,7 +7,8 @@ from actors.journal.ledger import Reply
 from actors.journal.rows import EventRow
 from actors.token_log.memory import Log
 from events.v1.tokens_pb2 import Chunk, Operation, Seal
-from pipelines.commands import Answer, Cancel, Claim, Command, Delete, Finish, Key, Orphan, Submit, Tick, Verdict
+from pipelines.chores import Orphan, Tick
+from pipelines.commands import Answer, Cancel, Claim, Command, Delete, Finish, Key, Submit, Verdict
 from pipelines.edits import Edit
 from pipelines.jobs import Job, StepState
 from tests.simulation.disks import JournalDisk

@@ -14,11 +14,11 @@ from openai.types.responses import Response, ResponseCompletedEvent
 from actors.journal.journal import Journal
 from deployments.engines.scripted import ScriptedEngine, token_ids
 from deployments.knowledge.encoding import Embedded, TextOrTokens
-from deployments.knowledge.scripted import ScriptedEncoder
 from pipelines.batch_edits import CancelBatch, LineQuery, line_id
 from pipelines.commands import Answer, Submit
 from pipelines.errors import RejectError, TransientError
 from tests.batch_crew import CHAT, Crew, chat_line, line
+from tests.encoders import DIMENSIONS, WordEncoder
 from tests.factories import ManualClock
 from tests.ingestion_house import ENCODER, House
 
@@ -365,7 +365,7 @@ async def test_lines_of_embeddings_are_checked_like_bodies(crew: Crew) -> None:
     found = await problems(
         crew,
         line("1", EMBEDDINGS, input="Hi"),
-        line("2", EMBEDDINGS, input="Hi", model=ENCODER, dimensions=65),
+        line("2", EMBEDDINGS, input="Hi", model=ENCODER, dimensions=DIMENSIONS + 1),
         line("3", EMBEDDINGS, input="", model=ENCODER),
         endpoint=EMBEDDINGS,
     )
@@ -405,20 +405,17 @@ async def test_lines_whose_encoder_is_away_are_tried_again_together(tmp_path: Pa
     assert encoder.calls == [3, 3]
 
 
-class Away(ScriptedEncoder):
+class Away(WordEncoder):
     """Cannot be reached at first."""
 
-    def __init__(self) -> None:
-        self.calls: list[int] = []
-
     async def embed(self, texts: Sequence[TextOrTokens]) -> Embedded:
-        self.calls.append(len(texts))
+        embedded = await super().embed(texts)
         if len(self.calls) == 1:
             raise TransientError("away")
-        return await super().embed(texts)
+        return embedded
 
 
-class Picky(ScriptedEncoder):
+class Picky(WordEncoder):
     """Knows no ids."""
 
     async def embed(self, texts: Sequence[TextOrTokens]) -> Embedded:

@@ -13,9 +13,9 @@ from openai import AsyncOpenAI
 
 from deployments.ingestion.embedding_service import MOST_TOKENS
 from deployments.knowledge.encoding import Embedded, TextOrTokens
-from deployments.knowledge.scripted import DIMENSIONS, ScriptedEncoder
 from pipelines.errors import RejectError, TransientError
 from tests.asgi_stream import AsgiStream
+from tests.encoders import DIMENSIONS, WordEncoder
 from tests.ingestion_house import ENCODER, House
 
 TEXTS = ["the lamp burns", "bread and salt", "the lamp"]
@@ -60,7 +60,7 @@ async def test_without_a_format_the_client_gets_the_same_numbers(house: House, s
 
 
 async def test_an_input_has_four_forms(house: House) -> None:
-    ids = ScriptedEncoder().ids(TEXTS)
+    ids = WordEncoder().ids(TEXTS)
     forms: list[Any] = [TEXTS[0], [TEXTS[0]], ids[0], [ids[0]]]
     replies = [await asked(house, input=form) for form in forms]
     assert replies == [replies[0]] * 4

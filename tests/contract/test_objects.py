@@ -1,7 +1,6 @@
-"""Contents in a folder, streamed both ways."""
+"""Contents in a folder and in an object storage, streamed both ways."""
 
 from collections.abc import AsyncGenerator
-from pathlib import Path
 
 import pytest
 
@@ -23,30 +22,30 @@ async def read(objects: Objects, file: str, tenant: str = "a") -> bytes:
 
 
 @pytest.mark.parametrize("count", [0, 1, 12])
-async def test_what_was_put_is_read_and_counted(tmp_path: Path, count: int) -> None:
-    objects = Objects(str(tmp_path / "files"))
+async def test_what_was_put_is_read_and_counted(place: str, count: int) -> None:
+    objects = Objects(place)
     assert await objects.put("a", "file-1", pieces(count)) == count * CHUNK_BYTES
     assert await read(objects, "file-1") == PIECE * count
 
 
-async def test_it_comes_in_pieces(tmp_path: Path) -> None:
-    objects = Objects(str(tmp_path))
+async def test_it_comes_in_pieces(place: str) -> None:
+    objects = Objects(place)
     await objects.put("a", "file-1", pieces(20))
     sizes = [len(piece) async for piece in await objects.get("a", "file-1")]
     assert sum(sizes) == 20 * CHUNK_BYTES
     assert max(sizes) <= 4 * CHUNK_BYTES
 
 
-async def test_a_content_that_breaks_off_is_not_there(tmp_path: Path) -> None:
-    objects = Objects(str(tmp_path))
+async def test_a_content_that_breaks_off_is_not_there(place: str) -> None:
+    objects = Objects(place)
     with pytest.raises((ConnectionResetError, StoreUnavailableError)):
         await objects.put("a", "file-1", pieces(7, broken=True))
     with pytest.raises(FileNotFoundError):
         await read(objects, "file-1")
 
 
-async def test_a_removed_content_is_gone_and_may_be_removed_again(tmp_path: Path) -> None:
-    objects = Objects(str(tmp_path))
+async def test_a_removed_content_is_gone_and_may_be_removed_again(place: str) -> None:
+    objects = Objects(place)
     await objects.put("a", "file-1", pieces(1))
     for _ in range(2):
         await objects.remove("a", "file-1")
@@ -54,8 +53,8 @@ async def test_a_removed_content_is_gone_and_may_be_removed_again(tmp_path: Path
         await read(objects, "file-1")
 
 
-async def test_tenants_do_not_share_a_content(tmp_path: Path) -> None:
-    objects = Objects(str(tmp_path))
+async def test_tenants_do_not_share_a_content(place: str) -> None:
+    objects = Objects(place)
     await objects.put("a/../b", "file-1", pieces(1))
     with pytest.raises(FileNotFoundError):
         await read(objects, "file-1", "b")

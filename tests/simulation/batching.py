@@ -20,11 +20,11 @@ from deployments.ingestion.middleware import DEFAULT_TENANT
 from deployments.ingestion.resolver import Resolver
 from deployments.knowledge.encoding import Embedded
 from deployments.knowledge.files import Files, Upload
-from deployments.knowledge.scripted import DIMENSIONS, ScriptedEncoder
 from deployments.prompting.renderer import PromptRenderer
 from pipelines.commands import Key
 from pipelines.ports import Ports
 from pipelines.steps import BATCHING_TOPIC, EMBEDDING_TOPIC, line_topic
+from tests.encoders import DIMENSIONS, WordEncoder
 from tests.simulation.batch_wishes import ENCODER, FAILING, BatchWish
 from tests.simulation.disks import pieces
 
@@ -33,7 +33,7 @@ FEW = 5  # lines that go together, so that most batches are more than one such p
 BATCH_TOPICS = (BATCHING_TOPIC, EMBEDDING_TOPIC, line_topic("scripted"))
 
 
-class FailingEncoder(ScriptedEncoder):
+class FailingEncoder(WordEncoder):
     """Cannot read some texts."""
 
     async def embed(self, texts: Any) -> Embedded:

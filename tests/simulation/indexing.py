@@ -21,12 +21,11 @@ from deployments.knowledge.files import Files, UnknownFileError, Upload
 from deployments.knowledge.indexer import FileIndexer
 from deployments.knowledge.indexing import IndexingTools
 from deployments.knowledge.indexing_worker import IndexingWorker
-from deployments.knowledge.scripted import ScriptedEncoder
 from deployments.knowledge.vector_files import VectorFiles
 from deployments.knowledge.vector_stores import Chunking, NewFile, NewStore, NoKnowledge, VectorStores
 from pipelines.data.indexing import Report, Task, index_here
 from pipelines.errors import RejectError, TransientError
-from tests.encoders import word_spans
+from tests.encoders import WordEncoder, word_spans
 from tests.simulation.disks import pieces
 from tests.simulation.loop import ProcessDiedError
 from tests.simulation.process import LONGEST_SYNC_S, Process
@@ -164,7 +163,7 @@ def indexing_worker(
         objects=objects,
         converter=FailingConverter(process, tries),
         tokenize=word_spans,
-        encoder=ScriptedEncoder(),
+        encoder=WordEncoder(),
         index=index,
     )
 

@@ -55,6 +55,7 @@ from deployments.inference.slots import QUEUE
 from deployments.inference.speech import Batch
 from deployments.ingestion.app import create_app
 from deployments.ingestion.direct import DirectService
+from deployments.ingestion.errors import ApiError
 from deployments.knowledge.library import open_library
 from deployments.knowledge.vector_stores import NoKnowledge
 from deployments.remote_encoders import RemoteEncoder
@@ -224,6 +225,12 @@ class Ingestion(Replica):
     async def submit(self, body: dict[str, Any], key: str = "", tenant: str = "default") -> str:
         """Accept a job; its id."""
         return await self._service.submit(body, tenant, key)
+
+    async def submit_many(
+        self, jobs: list[dict[str, Any]], key: str = "", tenant: str = "default"
+    ) -> list[str | ApiError]:
+        """Accept many; an id or an error for each."""
+        return await self._service.submit_many(jobs, tenant, key)
 
     async def job(self, job_id: str, tenant: str = "default") -> dict[str, Any]:
         """The view of a job."""

@@ -4,8 +4,8 @@ Invariants: an id is returned only after its event is on disk; nothing is enqueu
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from actors.blobs import Blobs
@@ -20,6 +20,7 @@ from deployments.ingestion.cards import ModelCard, Renderer
 from deployments.ingestion.errors import CONVERSATION_LOCKED, ApiError, over_budget
 from deployments.ingestion.search_check import SearchCheck
 from pipelines.commands import INLINE_BYTES, Answer, Key, Payload, Submit, Verdict
+from pipelines.errors import RejectError
 from pipelines.jobs import Reference, Status, parse_reference
 from pipelines.payloads import Request
 from pipelines.ports import Ports
@@ -46,6 +47,13 @@ class Accepted(NamedTuple):
     job_id: str
     status: Status
     replayed: bool = False
+
+
+class Asked(NamedTuple):
+    """A request, and who makes it."""
+
+    request: Request
+    call: Call
 
 
 class Door:
@@ -81,6 +89,32 @@ class Door:
         crash_point("ingestion.submit.before")
         (answer,) = await self._submits.do([command])
         crash_point("ingestion.submit.after")
+        return self._accepted(command, call, answer, started)
+
+    async def accept_many(self, asked: Sequence[Asked]) -> list[Accepted | ApiError | RejectError]:
+        """One answer for each; those that are accepted are on disk. Raises TransientError where nobody knows which."""
+        data = [each.request.encode() for each in asked]
+        flaws = [await self._flaw(each, len(body)) for each, body in zip(asked, data, strict=True)]
+        good = [place for place, flaw in enumerate(flaws) if flaw is None]
+        payloads = await self._blobs.pack_many([(asked[place].call.tenant, data[place]) for place in good])
+        commands = [self._command(*asked[place], payload) for place, payload in zip(good, payloads, strict=True)]
+        started = self._ports.clock.now()
+        done = zip(good, commands, await self._submits.do(commands), strict=True)
+        results = iter([self._result(command, asked[place].call, answer, started) for place, command, answer in done])
+        return [flaw or next(results) for flaw in flaws]
+
+    async def prepare(self, request: Request, call: Call) -> Submit:
+        """Check a request, and put its payload away where it is large."""
+        await self._check(request, call)
+        return self._command(request, call, await self._pack(call.tenant, request.encode()))
+
+    def _result(self, command: Submit, call: Call, answer: Answer, started: float) -> Accepted | ApiError:
+        try:
+            return self._accepted(command, call, answer, started)
+        except ApiError as error:
+            return error
+
+    def _accepted(self, command: Submit, call: Call, answer: Answer, started: float) -> Accepted:
         refuse(answer, command.conversation)
         if answer.verdict is not Verdict.DONE or answer.status is None:
             raise RuntimeError(f"the journal refused {command.job_id}: {answer.verdict} {answer.detail}")
@@ -88,16 +122,20 @@ class Door:
             self._trace(command, started, root=command.traceparent != call.traceparent)
         return Accepted(answer.job_id or command.job_id, answer.status, replayed=bool(answer.job_id))
 
-    async def prepare(self, request: Request, call: Call) -> Submit:
-        """Check a request, and put its payload away where it is large."""
-        await self._check(request, call.size)
-        await self._searches.check(call.tenant, request)
+    async def _flaw(self, asked: Asked, size: int) -> ApiError | RejectError | None:
+        try:
+            await self._check(asked.request, replace(asked.call, size=size))
+        except (ApiError, RejectError) as error:
+            return error
+        return None
+
+    def _command(self, request: Request, call: Call, payload: Payload) -> Submit:
         return Submit(
             job_id=self._ports.ids.new("resp", self._shard),
             tenant=call.tenant,
             pipeline=pipeline_of(request),
             model=request.model,
-            request=await self._pack(call.tenant, request.encode()),
+            request=payload,
             deadline_s=call.deadline_s,
             priority=request.priority,
             traceparent=traceparent_of(call.traceparent, self._ports),
@@ -110,14 +148,15 @@ class Door:
             conversation=request.conversation or "",
         )
 
-    async def _check(self, request: Request, size: int) -> None:
-        card = self._models.get(request.model)
+    async def _check(self, request: Request, call: Call) -> None:
+        size, card = call.size, self._models.get(request.model)
         if card is None:
             raise unknown_model(request.model)
         if request.template is not None:
             size = sum(len(message.content.encode()) for message in self._renderer.messages(request))
         if size + (request.max_output_tokens or 1) > card.context:  # a token has at least one byte
             await self._ports.run_blocking(lambda: self._renderer.check_length(request))
+        await self._searches.check(call.tenant, request)
 
     def _reservation(self, request: Request) -> int:
         """What a budget must have left for it: the most that it may generate."""

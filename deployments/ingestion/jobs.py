@@ -13,7 +13,10 @@ from actors.journal.protocol import JobQuery
 from deployments.history.history import UnknownJobError
 from deployments.history.views import links
 from deployments.ingestion.bodies import GenerateBody
-from deployments.ingestion.door import Call
+from deployments.ingestion.bulk import BULK_PATH, BulkBody
+from deployments.ingestion.document import described
+from deployments.ingestion.door import Accepted, Call
+from deployments.ingestion.errors import ApiError
 from deployments.ingestion.idempotency import HEADER, REPLAYED, idempotency_key
 from deployments.ingestion.lists import unknown_cursor
 from deployments.ingestion.middleware import tenant_of
@@ -66,6 +69,14 @@ def job_routes(service: IngestionService) -> APIRouter:
         except LookupError as error:
             raise unknown_cursor(after) from error
 
+    @router.post(BULK_PATH, openapi_extra=described(BulkBody), status_code=202)
+    async def submit_many(request: Request) -> Response:
+        body = BulkBody.model_validate_json(await request.body())
+        word, traceparent = request.headers.get(HEADER, ""), request.headers.get("traceparent", "")
+        call = Call(tenant=tenant_of(request.scope), size=0, traceparent=traceparent)
+        answers = await service.bulk.accept(body.jobs, call, word)
+        return json_reply({"data": [_told(answer) for answer in answers]}, 202)
+
     @router.get("/jobs/{job_id}")
     async def job(request: Request, job_id: str) -> Response:
         return json_reply(await service.job(job_id, tenant_of(request.scope)))
@@ -89,6 +100,10 @@ def job_routes(service: IngestionService) -> APIRouter:
         return json_reply(await service.cancel(job_id, tenant_of(request.scope)))
 
     return router
+
+
+def _told(answer: Accepted | ApiError) -> dict[str, Any]:
+    return answer.body() if isinstance(answer, ApiError) else {"job_id": answer.job_id}
 
 
 def json_reply(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 import heliograph
-from heliograph.client import Client
+from heliograph.client import Client, Job
 from heliograph.frames import EventFrame, TokenFrame
 from pipelines.errors import HeliographError
 
@@ -41,6 +41,19 @@ def cancel_one(client: Client) -> dict[str, Any]:
     return {"late": late, "result": failure_of(job.result), "status": str(job.status)}
 
 
+def submit_many(client: Client) -> dict[str, Any]:
+    """Many jobs in one call, one of which is refused."""
+    hello = {"model": "scripted", "prompt": "hello"}
+    answers = client.submit_many([hello, hello | {"model": "nobody"}, hello], idempotency_key="many")
+    again = client.submit_many([hello], idempotency_key="many")
+    jobs = [answer for answer in answers if isinstance(answer, Job)]
+    return {
+        "kinds": [type(answer).__name__ for answer in answers],
+        "same": [job.id for job in again if isinstance(job, Job)] == [jobs[0].id],
+        "texts": len({job.result(timeout=60).output_text for job in jobs}),
+    }
+
+
 def refused(client: Client) -> dict[str, Any]:
     """Requests that are refused."""
     return {
@@ -61,7 +74,13 @@ def failure_of(action: Any) -> str:
 
 def main() -> None:
     client = heliograph.connect(sys.argv[1])
-    print(json.dumps({"streamed": stream_one(client), "cancelled": cancel_one(client), "refused": refused(client)}))  # noqa: T201
+    report = {
+        "streamed": stream_one(client),
+        "cancelled": cancel_one(client),
+        "refused": refused(client),
+        "many": submit_many(client),
+    }
+    print(json.dumps(report))  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -46,6 +46,10 @@ def test_a_cancelled_job_has_no_result(report: Any) -> None:
     assert report["cancelled"] == {"late": "TimeoutError", "result": "JobCancelledError", "status": "cancelled"}
 
 
+def test_many_jobs_are_submitted_in_one_call_and_refused_alone(report: Any) -> None:
+    assert report["many"] == {"kinds": ["Job", "ApiError", "Job"], "same": True, "texts": 1}
+
+
 def test_what_is_refused_raises_an_error_of_our_own_tree(report: Any) -> None:
     assert report["refused"] == {
         "unknown model": "ApiError 404",

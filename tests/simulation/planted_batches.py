@@ -1,7 +1,6 @@
 """Planted bugs of batches: see `planted.py`."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from actors.journal.batches import Batches
 from actors.journal.ledger import Ledger
@@ -69,7 +68,7 @@ def _unclaimed(jobs: Iterable[Job]) -> list[Job]:
 
 
 def _moved(command: Submit) -> Submit:
-    return replace(command, job_id=line_id(command.job_id, number_of(command.job_id) + _AFAR))
+    return command._replace(job_id=line_id(command.job_id, number_of(command.job_id) + _AFAR))
 
 
 def bugs() -> dict[str, tuple[str, Kit]]:

@@ -1,4 +1,4 @@
-"""The object storage: contents of files, in a folder or at a URL such as `s3://bucket/prefix`, through obstore.
+"""The object storage: contents of files, in a folder or at a URL (`actors/storage.py`), through obstore.
 
 A content is written once under an id that nobody else has, streamed in and out, and never whole in memory. Its row is
 in the journal (`actors/journal/files.py`), which also sees to it that nothing stays behind.
@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 import obstore
 from obstore.exceptions import BaseError
-from obstore.store import LocalStore, ObjectStore, from_url
+from obstore.store import ObjectStore
 
+from actors.storage import is_remote, open_storage
 from actors.stores import StoreUnavailableError
 
 if TYPE_CHECKING:
@@ -27,19 +28,16 @@ _FAULTS = (BaseError, OSError)
 
 
 class Objects:
-    """Of one process. Raises StoreUnavailableError where the storage is full, fails or does not answer.
-
-    `place` is a folder, or a URL; credentials are read from the environment, as obstore's documentation says.
-    """
+    """Of one process. Raises StoreUnavailableError where the storage is full, fails or does not answer."""
 
     def __init__(self, place: str) -> None:
         self._place = place
-        self._folder = None if "://" in place else Path(place)
+        self._folder = None if is_remote(place) else Path(place)
 
     @cached_property
     def _store(self) -> ObjectStore:
         """Made when it is first needed: a disk that fails is no reason not to start."""
-        return from_url(self._place) if self._folder is None else LocalStore(self._folder, mkdir=True)
+        return open_storage(self._place)
 
     async def put(self, tenant: str, file: str, content: AsyncIterable[bytes]) -> int:
         """Store a content; the number of its bytes. When it returns, it is on disk."""

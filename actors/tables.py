@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING
 import obstore
 import pyarrow as pa
 from obstore.exceptions import AlreadyExistsError, BaseError
-from obstore.store import LocalStore, ObjectStore, from_url
+from obstore.store import ObjectStore
+
+from actors.storage import PATIENCE_S, is_remote, open_storage
 
 if TYPE_CHECKING:
     from lancedb import AsyncConnection
@@ -28,6 +30,7 @@ OPEN_TABLES = 256
 CACHE_BYTES = 256 << 20
 DROPPED = "-"  # what the note of a store that was dropped begins with
 FAULTS = (RuntimeError, OSError, BaseError)
+_REMOTE = {"allow_http": "true", "client_retry_timeout": str(int(PATIENCE_S))}  # as in `storage.py`
 
 
 class Tables:
@@ -79,7 +82,7 @@ class Tables:
 
     async def sync(self, store: str) -> None:
         """Returns when what a store's table has would survive a loss of power; LanceDB itself syncs nothing."""
-        if store in self._open and "://" not in self._place:
+        if store in self._open and not is_remote(self._place):
             place = Path(self._place)
             table, note = place / "tables" / f"{self._open[store].name}.lance", place / "stores" / store
             names = [note, note.parent, note.parent.parent, table, table.parent, place]
@@ -101,8 +104,8 @@ class Tables:
         """Whether it is the first; an empty one, of which a loss of power has left but the name, is none."""
         try:
             await obstore.put_async(self._notes, store, note.encode(), mode="create" if over is None else "overwrite")
-        except AlreadyExistsError:  # another was first
-            return False
+        except AlreadyExistsError:  # another was first, or this is a repeat because an answer was lost
+            return await self._note(store) == note
         return True
 
     def _keep(self, store: str, table: "AsyncTable") -> "AsyncTable":
@@ -113,9 +116,7 @@ class Tables:
 
     @cached_property
     def _notes(self) -> ObjectStore:
-        if "://" in self._place:
-            return from_url(f"{self._place}/stores")
-        return LocalStore(Path(self._place) / "stores", mkdir=True)
+        return open_storage(f"{self._place}/stores")
 
     async def _connection(self) -> "AsyncConnection":
         """Made when it is first needed: the library takes seconds to load, and a disk that fails must not stop us."""
@@ -124,7 +125,10 @@ class Tables:
             session = lancedb.Session(index_cache_size_bytes=CACHE_BYTES, metadata_cache_size_bytes=CACHE_BYTES)
             try:
                 self._database = await lancedb.connect_async(
-                    f"{self._place}/tables", read_consistency_interval=timedelta(0), session=session
+                    f"{self._place}/tables",
+                    read_consistency_interval=timedelta(0),
+                    session=session,
+                    storage_options=_REMOTE,
                 )
             except ValueError as error:  # that is what it makes of a folder that cannot be read
                 raise OSError(str(error)) from error

@@ -34,7 +34,7 @@ _SERVICES = ("master", "volume", "filer", "s3")
 
 
 class S3Server:
-    """Its bucket is made by the first write."""
+    """With one bucket."""
 
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="heliograph-s3-"))
@@ -50,7 +50,6 @@ class S3Server:
             "AWS_SECRET_ACCESS_KEY": SECRET,
             "AWS_REGION": "us-east-1",
             "AWS_ENDPOINT_URL": self.url,
-            "AWS_ALLOW_HTTP": "true",
         }
 
     def start(self) -> None:
@@ -65,6 +64,8 @@ class S3Server:
         with self._log.open("w") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self._folder)
         until(self._is_up, seconds=START_S, what="the S3 server")
+        filer = f"http://127.0.0.1:{self._ports['filer.port']}"
+        httpx.post(f"{filer}/buckets/{BUCKET}/").raise_for_status()  # buckets are folders there
 
     def remove(self) -> None:
         self._process.kill()

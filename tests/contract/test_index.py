@@ -2,19 +2,20 @@
 
 import asyncio
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, cast
 
 import obstore
 import pytest
-from obstore.store import LocalStore, from_url
 
 from actors import index as index_module
 from actors.index import Chunk, Index
+from actors.storage import open_storage
 from actors.stores import StoreUnavailableError
 from actors.system import real_ports
 from tests.chunks import chunk_table
 from tests.encoders import vector_of
+from tests.losing_proxy import LosingProxy
+from tests.s3 import S3Server
 
 TEXTS = ["the moon pulls the tides", "a heron stands in the reeds", "bread rises with yeast"]
 
@@ -203,8 +204,8 @@ async def stats_of(index: Index) -> tuple[int, int]:
 
 async def tables_in(place: str) -> set[str]:
     """The tables of which anything is stored."""
-    store = from_url(f"{place}/tables") if "://" in place else LocalStore(Path(place) / "tables")
-    return {found["path"].partition("/")[0] for found in await obstore.list(store).collect_async()}
+    tables = open_storage(f"{place}/tables")
+    return {found["path"].partition("/")[0] for found in await obstore.list(tables).collect_async()}
 
 
 async def test_a_store_whose_first_writer_lost_its_power_can_be_written(index: Index, place: str) -> None:
@@ -216,3 +217,15 @@ async def test_a_store_whose_first_writer_lost_its_power_can_be_written(index: I
     assert await found(other, "moon") == ([], [])
     await other.upsert("a", "vs_1", chunk_table("att_1", TEXTS))
     assert (await found(open_index(place), "moon"))[1] == [TEXTS[0]]
+
+
+async def test_a_first_writer_whose_answer_is_lost_has_written(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = s3.new_place()
+    first_note = f"PUT {place.removeprefix('s3:/')}/stores/"
+    async with LosingProxy.open(s3.url, first_note.encode()) as proxy:
+        for name, value in {**s3.environment, "AWS_ENDPOINT_URL": proxy.url}.items():
+            monkeypatch.setenv(name, value)
+        await open_index(place).upsert("a", "vs_1", chunk_table("att_1", TEXTS))
+        assert proxy.has_lost
+        assert (await found(open_index(place), "moon"))[1] == [TEXTS[0]]
+        assert len(await tables_in(place)) == 1

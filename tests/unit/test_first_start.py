@@ -26,7 +26,9 @@ def migrations(tmp_path: Path) -> Path:
 def test_a_start_that_was_killed_at_any_line_is_finished_by_the_next(tmp_path: Path, migrations: Path) -> None:
     folders = [tmp_path / str(line) for line in range(LINES)]
     cut_everywhere(folders, migrations)
-    for folder in folders:
+    begun = [folder for folder in folders if any(folder.iterdir())]
+    assert len(begun) > 1
+    for folder in begun:
         check_opens(folder / "store.sqlite", migrations)
 
 

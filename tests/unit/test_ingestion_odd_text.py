@@ -12,7 +12,6 @@ ODD = ["%00", "a%00b", "%ff", "%ed%a0%80", "%F0%9F%98%80", "%0a", "x" * 3000]
 NUL = "a\0b"
 
 
-@pytest.mark.parametrize("odd", ODD)
 @pytest.mark.parametrize(
     "path",
     [
@@ -32,10 +31,11 @@ NUL = "a\0b"
         "/v1/prompts?limit={}",
     ],
 )
-async def test_an_odd_id_or_parameter_names_nothing(house: House, path: str, odd: str) -> None:
-    reply = await house.client.get(path.format(odd))
-    assert reply.status_code in (400, 404)
-    assert set(reply.json()["error"]) == KEYS
+async def test_an_odd_id_or_parameter_names_nothing(house: House, path: str) -> None:
+    for odd in ODD:  # with one house: it takes longer to build than to ask
+        reply = await house.client.get(path.format(odd))
+        assert reply.status_code in (400, 404), odd
+        assert set(reply.json()["error"]) == KEYS
 
 
 async def test_a_nul_in_a_text_comes_back_as_it_was(house: House) -> None:

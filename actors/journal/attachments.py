@@ -21,7 +21,7 @@ from pipelines.vector_edits import AttachFiles, Attachment, FileToAttach, Remova
 
 INDEXING_S = 3600.0  # after which a file that is still not indexed has failed,
 PER_FILE_S = 10.0  # and so much more for each one that is indexed with it or before it in its store
-REMOVAL_S = 60.0  # until chunks are removed: whoever still writes some has been told to stop by then
+REMOVAL_S = 60.0  # until chunks are removed, once nobody should write any: who still does is told to stop by then
 NAME_CHARACTERS = 255  # of a filename that an indexer is told: the last ones
 FILE_ERRORS = frozenset({"unsupported_file", "invalid_file"})  # what clients are told of; all else is `server_error`
 
@@ -86,19 +86,25 @@ class Attachments:
         self._forget_letters([row.job for row in rows if row.status is Status.FAILED])
         self.leave_index([Removal(row.tenant, row.store, row.id) for row in rows])
 
-    def leave_index(self, removals: Sequence[Removal]) -> None:
-        """What is gone is to leave the index as well."""
-        self._table.put_removals(removals, self._now + REMOVAL_S)
+    def leave_index(self, removals: Sequence[Removal], since: float | None = None) -> None:
+        """What is gone is to leave the index as well; nobody should write it after `since`, None: now."""
+        self._table.put_removals(removals, (self._now if since is None else since) + REMOVAL_S)
 
     def cancel(self, rows: Sequence[Attachment]) -> None:
-        """End the jobs of these attachments, as far as they are open."""
-        names = [row.job for row in rows if row.status is Status.IN_PROGRESS]
-        self._load_jobs(names)
-        for name in names:
-            job = self._draft.jobs.get(name)
-            if job is not None and not job.status.terminal:
-                self._draft.revoke(job)
-                self._draft.change(transitions.cancel(job, self._now))
+        """End the jobs of these attachments, as far as they are open.
+
+        Who holds one goes on with the others of its claim, and may write this one's chunks until its attempt is over.
+        """
+        self._load_jobs(row.job for row in rows if row.status is Status.IN_PROGRESS)
+        jobs = [(row, self._draft.jobs.get(row.job)) for row in rows if row.status is Status.IN_PROGRESS]
+        going = [(row, job) for row, job in jobs if job is not None and not job.status.terminal]
+        held = [(row, job.step_deadline_at) for row, job in going if job.step_deadline_at is not None]
+        if held:
+            removals = [Removal(row.tenant, row.store, row.id) for row, _ in held]
+            self.leave_index(removals, max(until for _, until in held))
+        for _, job in going:
+            self._draft.revoke(job)
+            self._draft.change(transitions.cancel(job, self._now))
 
     def _is_there(self, file: File, tenant: str) -> bool:
         complete = file.tenant == tenant and not file.upload and file.size is not None

@@ -43,7 +43,7 @@ from pipelines.vector_edits import (
     UpdateAttributes,
     UpdateVectorStore,
 )
-from tests.factories import ManualClock, finish, job_id, make_ports, submit
+from tests.factories import ManualClock, claim, finish, job_id, make_ports, submit
 from tests.vector_stores import (
     INDEXED,
     REJECTED,
@@ -219,6 +219,26 @@ async def test_a_detached_file_is_gone_and_its_job_is_cancelled(journal: Journal
     assert await journal.ask(RemovalsQuery(1)) == [first]
     await journal.edit([CloseRemovals(ids=(first.id,))])
     assert await journal.ask(RemovalsQuery(100)) == [second]
+
+
+@pytest.mark.parametrize(
+    "end", [DetachFile(**STORE, file="file-1"), CancelFileBatch(**STORE, file_batch="vsfb_1")], ids=["detach", "cancel"]
+)
+async def test_what_is_still_written_of_a_file_that_was_given_up_leaves_the_index(
+    end: DetachFile | CancelFileBatch, journal: Journal, clock: ManualClock
+) -> None:
+    await make_store(journal)
+    await put_files(journal, 1)
+    await journal.edit([attach(1, file_batch="vsfb_1")])
+    await journal.claim(claim(INDEXING_TOPIC, limit_s=900.0))
+    await journal.edit([end])
+    clock.time += REMOVAL_S
+    early = await journal.ask(RemovalsQuery(100))
+    await journal.edit([CloseRemovals(ids=tuple(removal.id for removal in early))])
+    clock.time += 899.0  # its worker goes on with the others of its batch, and comes to this one last
+    assert await removals(journal) == []
+    clock.time += 1.0
+    assert await removals(journal) == [Removal("default", "vs_1", "vsf_0001")]
 
 
 async def test_the_worker_of_a_detached_file_is_told_to_stop(journal: Journal) -> None:

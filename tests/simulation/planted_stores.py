@@ -13,8 +13,8 @@ from tests.simulation.parts import Kit
 class Littering(Attachments):
     """Forgets that what is detached is to leave the index."""
 
-    def leave_index(self, removals: Sequence[Removal]) -> None:
-        del removals
+    def leave_index(self, removals: Sequence[Removal], since: float | None = None) -> None:
+        del removals, since
 
 
 class Doubling(Attachments):

@@ -12,10 +12,10 @@ class Rows:
     """A list that arrives as the plain list."""
 
     def __init__(self, rows: list[Any]) -> None:
-        self._rows = rows
+        self.rows = rows
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return pickle.loads, (pickle.dumps(self._rows, pickle.HIGHEST_PROTOCOL),)
+        return pickle.loads, (pickle.dumps(self.rows, pickle.HIGHEST_PROTOCOL),)
 
 
 def packed(value: Any) -> Any:

@@ -8,7 +8,7 @@ from tests.simulation.planted import PLANTED
 from tests.simulation.runner import find, run_seeds, undisturbed
 from tests.simulation.seed import run_seed
 
-SEEDS = 500
+SEEDS = 300
 AGAIN = range(12)
 
 

@@ -28,8 +28,8 @@ from actors.journal.protocol import (
 from actors.journal.vector_queries import Question
 from actors.known_stores import same_store
 from actors.naming import TOPIC_SIZE, journal_name, token_log_name
+from actors.pickled import pickled
 from actors.remotes import RemoteTokenLog
-from actors.rows import packed
 from actors.shards import open_journal, open_token_log
 from actors.stores import StaleEpochError
 from actors.system import real_ports
@@ -56,7 +56,7 @@ def served(
     async def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> Any:
         self.start()
         try:
-            return packed(await method(self, *args, **kwargs))
+            return pickled(await method(self, *args, **kwargs))
         except StaleEpochError:
             log.critical("replaced by a newer writer; this process ends")
             os._exit(1)

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from benchmarks.batch_client import begin, do, look, upload
+from benchmarks.batch_client import POLL_S, WAIT_S, begin, content, do, look, upload, wait
 from benchmarks.engine import prompts
 from benchmarks.model_streams import CONFIGURED, MODEL, OURS, Pairs, Side, compare, first_ms
 from benchmarks.program import Program, running
@@ -33,8 +33,6 @@ TOKENS = 32
 PAIRS = 5
 REQUESTS = 20  # interactive ones in each state
 IDLE_S = 2.0  # between them: vLLM's processes spin for a second after their last token
-ENDPOINT = "/v1/chat/completions"
-WAIT_S = 600
 ASK = Side(**{**OURS._asdict(), "prompt": {"background": True, "max_output_tokens": TOKENS}})
 _numbers = count(5000)  # of prompt lists
 
@@ -55,8 +53,8 @@ class Platform(NamedTuple):
 
     def rate(self, asked: Sequence[str]) -> float:
         """Tokens per second of a batch of these prompts."""
-        ended = do(self.client, upload(self.client, content(asked)), ENDPOINT, within_s=WAIT_S)
-        return _tokens(ended.batch, len(asked)) / ended.seconds
+        ended = do(self.client, upload(self.client, content(bodies(asked))))
+        return float(ended.batch["usage"]["output_tokens"] / ended.seconds)
 
     def first_ms(self) -> float:
         """Of one interactive request."""
@@ -78,23 +76,29 @@ class Platform(NamedTuple):
             while self._runs(batch):
                 found.append(self.first_ms())
                 self._pass(batch, QUIET_S + 1)
-            self._wait(batch)
+            wait(self.client, batch, monotonic())
         return found
 
     def protected(self) -> tuple[float, list[float]]:
-        """Tokens per second of a batch, and first tokens of the requests beside it."""
-        batch, started, found = self._begin(), monotonic(), list[float]()
+        """Tokens per second of a batch while requests come one after the other, and their first tokens."""
+        batch, found = self._begin(), list[float]()
+        before, started = self._made(batch), monotonic()
         while self._runs(batch):
             found.append(self.first_ms())
-        ended = self._wait(batch)
-        return _tokens(ended, LINES) / (monotonic() - started), found
+        rate = (self._made(batch) - before) / (monotonic() - started)
+        wait(self.client, batch, monotonic())
+        return rate, found
 
     def _begin(self) -> str:
         """The id of a new batch, some of whose lines have ended."""
-        batch = begin(self.client, upload(self.client, content(prompts(next(_numbers), LINES))), ENDPOINT)
-        while not look(self.client, batch)["request_counts"]["completed"]:
-            sleep(0.05)
+        batch = begin(self.client, upload(self.client, content(bodies(prompts(next(_numbers), LINES)))))
+        while not self._made(batch):
+            sleep(POLL_S)
         return batch
+
+    def _made(self, batch: str) -> int:
+        """Tokens of the lines that have ended."""
+        return int(look(self.client, batch)["usage"]["output_tokens"])
 
     def _runs(self, batch: str) -> bool:
         """Whether it keeps the engine busy."""
@@ -104,29 +108,14 @@ class Platform(NamedTuple):
     def _pass(self, batch: str, seconds: float) -> None:
         ends = monotonic() + seconds
         while monotonic() < ends and self._runs(batch):
-            sleep(0.25)
-
-    def _wait(self, batch: str) -> dict[str, Any]:
-        while (now := look(self.client, batch))["status"] in ("validating", "in_progress", "finalizing"):
-            sleep(0.25)
-        return now
+            sleep(POLL_S)
 
 
-def content(asked: Sequence[str]) -> bytes:
-    """A file of these prompts."""
-    return b"".join(_line(number, prompt) for number, prompt in enumerate(asked))
-
-
-def _line(number: int, prompt: str) -> bytes:
-    messages = [{"role": "user", "content": prompt}]
-    body = {"model": MODEL, "messages": messages, "max_completion_tokens": TOKENS, "temperature": 0}
-    return json.dumps({"custom_id": f"{number}", "method": "POST", "url": ENDPOINT, "body": body}).encode() + b"\n"
-
-
-def _tokens(batch: dict[str, Any], lines: int) -> int:
-    if batch["request_counts"] != {"total": lines, "completed": lines, "failed": 0}:
-        raise RuntimeError(f"not every line has a result: {batch['request_counts']} {batch['errors']}")
-    return int(batch["usage"]["output_tokens"])
+def bodies(asked: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The requests for these prompts."""
+    for prompt in asked:
+        messages = [{"role": "user", "content": prompt}]
+        yield {"model": MODEL, "messages": messages, "max_completion_tokens": TOKENS, "temperature": 0}
 
 
 def offline_rate(program: Program, asked: Sequence[str]) -> float:

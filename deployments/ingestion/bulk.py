@@ -23,32 +23,25 @@ class BulkBody(Body):
     jobs: list[dict[str, Any]] = Field(min_length=1, max_length=MOST_JOBS)
 
 
-class Bulk:
-    """Accepts for one process."""
+async def accept_many(door: Door, jobs: Sequence[dict[str, Any]], call: Call, word: str = "") -> list[str | ApiError]:
+    """An id for each, in order, or why it is refused. `word` is the idempotency key of all; each has it with its place.
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
-
-    async def accept(self, jobs: Sequence[dict[str, Any]], call: Call, word: str = "") -> list[Accepted | ApiError]:
-        """One answer for each, in order. `word` is the idempotency key of all; each job has it with its place.
-
-        Raises TransientError where nothing is known of any.
-        """
-        asked = [_asked(job, call, word, place) for place, job in enumerate(jobs)]
-        good = [each for each in asked if not isinstance(each, ApiError)]
-        answers = iter(await self._door.accept_many(good))
-        return [each if isinstance(each, ApiError) else _answer(next(answers)) for each in asked]
+    Raises TransientError where nothing is known of any.
+    """
+    asked = [_asked(job, call, word, place) for place, job in enumerate(jobs)]
+    answers = iter(await door.accept_many([each for each in asked if isinstance(each, Asked)]))
+    return [_told(next(answers)) if isinstance(each, Asked) else each for each in asked]
 
 
 def _asked(job: dict[str, Any], call: Call, word: str, place: int) -> Asked | ApiError:
     try:
         body = GenerateBody.model_validate(job)
-        key = idempotency_key(BULK_PATH, word, to_json(job)) if word else None
     except ValidationError as error:
         return api_error(error)
+    key = idempotency_key(BULK_PATH, word, to_json(job)) if word else None
     key = key and key._replace(word=f"{place} {key.word}")
     return Asked(body.request(), replace(call, deadline_s=body.deadline_s, key=key))
 
 
-def _answer(answer: Accepted | ApiError | RejectError) -> Accepted | ApiError:
-    return answer if isinstance(answer, (Accepted, ApiError)) else api_error(answer)
+def _told(answer: Accepted | ApiError | RejectError) -> str | ApiError:
+    return answer.job_id if isinstance(answer, Accepted) else api_error(answer)

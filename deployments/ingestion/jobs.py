@@ -15,7 +15,7 @@ from deployments.history.views import links
 from deployments.ingestion.bodies import GenerateBody
 from deployments.ingestion.bulk import BULK_PATH, BulkBody
 from deployments.ingestion.document import described
-from deployments.ingestion.door import Accepted, Call
+from deployments.ingestion.door import Call
 from deployments.ingestion.errors import ApiError
 from deployments.ingestion.idempotency import HEADER, REPLAYED, idempotency_key
 from deployments.ingestion.lists import unknown_cursor
@@ -74,7 +74,7 @@ def job_routes(service: IngestionService) -> APIRouter:
         body = BulkBody.model_validate_json(await request.body())
         word, traceparent = request.headers.get(HEADER, ""), request.headers.get("traceparent", "")
         call = Call(tenant=tenant_of(request.scope), size=0, traceparent=traceparent)
-        answers = await service.bulk.accept(body.jobs, call, word)
+        answers = await service.accept_many(body.jobs, call, word)
         return json_reply({"data": [_told(answer) for answer in answers]}, 202)
 
     @router.get("/jobs/{job_id}")
@@ -102,8 +102,8 @@ def job_routes(service: IngestionService) -> APIRouter:
     return router
 
 
-def _told(answer: Accepted | ApiError) -> dict[str, Any]:
-    return answer.body() if isinstance(answer, ApiError) else {"job_id": answer.job_id}
+def _told(answer: str | ApiError) -> dict[str, Any]:
+    return answer.body() if isinstance(answer, ApiError) else {"job_id": answer}
 
 
 def json_reply(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

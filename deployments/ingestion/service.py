@@ -16,7 +16,7 @@ from deployments.history.history import HistoryApi, UnknownJobError
 from deployments.history.stream_events import StreamFrame
 from deployments.ingestion.attachments import Attachment, Attachments
 from deployments.ingestion.bodies import GenerateBody
-from deployments.ingestion.bulk import MOST_JOBS, Bulk
+from deployments.ingestion.bulk import BulkBody, accept_many
 from deployments.ingestion.cards import ModelCard, Renderer
 from deployments.ingestion.door import Accepted, Call, Door, locked, unknown_model
 from deployments.ingestion.errors import ApiError, api_error, over_budget
@@ -69,7 +69,6 @@ class IngestionService:
         self._door = Door(
             journal=journal, blobs=blobs, renderer=renderer, models=models, ports=ports, searches=searches
         )
-        self.bulk = Bulk(self._door)
         self._session = OwnSession(journal, ports=ports, handle=handle)
         self._attachments = Attachments(self._door, self._session, journal=journal, ports=ports)
         self._readers = Readers(journal=journal, token_log=token_log, history=history, blobs=blobs, ports=ports)
@@ -93,10 +92,15 @@ class IngestionService:
         self, jobs: Sequence[dict[str, Any]], tenant: str = DEFAULT_TENANT, key: str = ""
     ) -> list[str | ApiError]:
         """The same for up to 1 000 bodies, of which each is refused alone. Returns an id or an ApiError for each."""
-        if not 0 < len(jobs) <= MOST_JOBS:
-            raise ApiError(400, f"From 1 to {MOST_JOBS} jobs can be submitted together.", "invalid_value", "jobs")
-        answers = await self.bulk.accept(jobs, Call(tenant=tenant, size=0), key)
-        return [answer if isinstance(answer, ApiError) else answer.job_id for answer in answers]
+        try:
+            parsed = BulkBody.model_validate_json(to_json({"jobs": jobs}))
+            return await self.accept_many(parsed.jobs, Call(tenant=tenant, size=0), key)
+        except ValidationError as error:
+            raise api_error(error) from None  # as above
+
+    async def accept_many(self, jobs: Sequence[dict[str, Any]], call: Call, word: str) -> list[str | ApiError]:
+        """The bodies of a BulkBody; what `submit_many` returns."""
+        return await accept_many(self._door, jobs, call, word)
 
     async def accept(self, request: Request, call: Call) -> Accepted:
         """Check a request, then submit it. Returns once the job is on disk."""

@@ -5,21 +5,13 @@ from contextlib import suppress
 
 from pipelines.batch_edits import BatchStatus
 from tests.simulation.batch_wishes import BatchWish
-from tests.simulation.clients import BatchStory, Caller, Record
-from tests.simulation.network import Network
-from tests.simulation.process import Process
+from tests.simulation.clients import BatchStory, Caller
 
 EARLY = 0.3  # looks at a batch that runs after which its files are read, too
 
 
-class BatchClient(Caller):
+class BatchClient(Caller[BatchWish]):
     """One client and its one batch."""
-
-    def __init__(self, wish: BatchWish, *, network: Network, process: Process, record: Record) -> None:
-        super().__init__(network, process)
-        self._wish = wish
-        self._random = process.random
-        self._record = record
 
     async def run(self) -> None:
         self._record.busy += 1

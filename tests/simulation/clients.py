@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from actors.objects import Objects
 from actors.token_log.protocol import TokenLogApi
@@ -24,6 +24,7 @@ from tests.simulation.searching import submit_search
 from tests.simulation.wishes import Nature, Wish
 
 RETRY_S = 0.5
+W = TypeVar("W")
 
 
 @dataclass(slots=True)
@@ -141,12 +142,15 @@ class Gateway:
                 session.frames.append(frame)
 
 
-class Caller:
-    """Calls ingestion from a client's process."""
+class Caller(Generic[W]):
+    """Has one wish, and calls ingestion from a client's process."""
 
-    def __init__(self, network: Network, process: Process) -> None:
+    def __init__(self, wish: W, *, network: Network, process: Process, record: Record) -> None:
+        self._wish = wish
         self._network = network
         self._process = process
+        self._random = process.random
+        self._record = record
 
     async def _call(self, method: str, *arguments: Any) -> Any:
         while True:
@@ -162,14 +166,11 @@ class Caller:
         return await getattr(Handle(self._network, self._process, target), method).remote(*arguments)
 
 
-class Client(Caller):
+class Client(Caller[Wish]):
     """One client and its one job."""
 
     def __init__(self, wish: Wish, *, network: Network, process: Process, record: Record) -> None:
-        super().__init__(network, process)
-        self._wish = wish
-        self._random = process.random
-        self._record = record
+        super().__init__(wish, network=network, process=process, record=record)
         self._starts_at = self._random.random() * 4
         self._readers = self._random.choice((0, 1, 1, 2))
 

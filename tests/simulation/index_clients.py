@@ -2,21 +2,13 @@
 
 import asyncio
 
-from tests.simulation.clients import Caller, Record, StoreStory
+from tests.simulation.clients import Caller, StoreStory
 from tests.simulation.index_wishes import StoreWish
 from tests.simulation.indexing import CHUNKING, OTHER_CHUNKING
-from tests.simulation.network import Network
-from tests.simulation.process import Process
 
 
-class StoreClient(Caller):
+class StoreClient(Caller[StoreWish]):
     """One client and its one store."""
-
-    def __init__(self, wish: StoreWish, *, network: Network, process: Process, record: Record) -> None:
-        super().__init__(network, process)
-        self._wish = wish
-        self._random = process.random
-        self._record = record
 
     async def run(self) -> None:
         self._record.busy += 1

@@ -11,8 +11,8 @@ from typing import Any
 
 from ray.exceptions import ActorDiedError, ActorUnavailableError
 
+from actors.pickled import Pickled
 from actors.remotes import RemoteActor, RemoteJournal, RemoteTokenLog
-from actors.rows import Rows
 from actors.stores import StaleEpochError
 from actors.topics.ray_queue import RayTopic
 from tests.simulation.process import Process
@@ -163,7 +163,7 @@ class _Method:
 
     def remote(self, *arguments: Any) -> Any:
         network, caller, target, name = self._way
-        plain = tuple(each.rows if isinstance(each, Rows) else each for each in arguments)  # as unpickling would
+        plain = tuple(each.rows if isinstance(each, Pickled) else each for each in arguments)  # as unpickling would
         return network.call(caller, target, name, plain)
 
 

@@ -13,6 +13,7 @@ import pytest
 from actors.journal.journal import Journal
 from actors.journal.protocol import Worker
 from actors.shards import open_journal, open_token_log
+from benchmarks.batch_client import content
 from benchmarks.chunks import batches
 from benchmarks.chunks import rate as chunk_rate
 from benchmarks.crowd import check as check_crowd
@@ -23,7 +24,7 @@ from benchmarks.journal_file import open_journal_file
 from benchmarks.load import Load, post, send
 from benchmarks.memory import MIB, growth, requests
 from benchmarks.model_batch import Firsts
-from benchmarks.model_batch import content as model_content
+from benchmarks.model_batch import bodies as model_bodies
 from benchmarks.model_batch import result as model_batch_result
 from benchmarks.model_streams import OURS as OUR_STREAMS
 from benchmarks.model_streams import RAY_LLM, Pairs, compare, tokens_of
@@ -34,7 +35,7 @@ from benchmarks.program import running
 from benchmarks.ratios import differences, ratios
 from benchmarks.retention import BATCH, House, Rates
 from benchmarks.retention import result as retention_result
-from benchmarks.scripted_batch import Times, content
+from benchmarks.scripted_batch import Times, bodies
 from benchmarks.scripted_batch import result as batch_result
 from benchmarks.server import free_port
 from benchmarks.shard import batch, check, memory, rates
@@ -307,7 +308,7 @@ async def test_the_chunks_of_the_benchmark_are_all_taken(tmp_path: Path) -> None
 
 
 def test_the_lines_of_the_batch_benchmark_all_differ_and_are_requests() -> None:
-    lines = [json.loads(line) for line in content(20).splitlines()]
+    lines = [json.loads(line) for line in content(bodies(20)).splitlines()]
     assert len({line["custom_id"] for line in lines}) == len({json.dumps(line["body"]) for line in lines}) == 20
     assert {(line["method"], line["url"]) for line in lines} == {("POST", "/v1/chat/completions")}
 
@@ -326,6 +327,6 @@ def test_the_batch_benchmark_compares_rates_pair_by_pair_and_first_tokens_with_i
 
 
 def test_the_lines_of_the_model_batch_benchmark_are_its_prompts() -> None:
-    lines = [json.loads(line) for line in model_content(["one", "two"]).splitlines()]
+    lines = [json.loads(line) for line in content(model_bodies(["one", "two"])).splitlines()]
     assert [line["body"]["messages"][0]["content"] for line in lines] == ["one", "two"]
     assert {line["body"]["max_completion_tokens"] for line in lines} == {32}

@@ -8,7 +8,7 @@ import pickle
 from typing import Any
 
 
-class Rows:
+class Pickled:
     """A list that arrives as the plain list."""
 
     def __init__(self, rows: list[Any]) -> None:
@@ -18,6 +18,6 @@ class Rows:
         return pickle.loads, (pickle.dumps(self.rows, pickle.HIGHEST_PROTOCOL),)
 
 
-def packed(value: Any) -> Any:
-    """A list as Rows; anything else as it is."""
-    return Rows(value) if type(value) is list else value
+def pickled(value: Any) -> Any:
+    """A list as Pickled; anything else as it is."""
+    return Pickled(value) if type(value) is list else value

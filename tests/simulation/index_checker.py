@@ -22,7 +22,9 @@ def judge_stores(world: World) -> Iterator[Violation]:
         if (story.id in world.journal_disk.vector_stores) is story.deleted:
             yield Violation("flipped" if story.deleted else "lost", f"{story.id} was made, deleted: {story.deleted}")
     left = {key[:2] for key in world.shelf} - {(row.store, row.id) for row in world.journal_disk.attachments.values()}
-    if left:
+    if world.journal_disk.removals:
+        yield Violation("stuck", f"{len(world.journal_disk.removals)} removals wait")
+    elif left:
         yield Violation("index", f"nobody has attached {sorted(left)}, and the index has chunks of them")
     for file in [file for file in world.record.deleted if file in world.contents]:
         yield Violation("index", f"{file} was deleted, and its content is there")

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any, NamedTuple
 
-STORES = 0.15  # worlds in which files are indexed
+STORES = 0.1  # worlds in which files are indexed
+SLOW = 0.4  # stores with two files over which the encoder takes its time
+SLOWLY = "slowly"  # how the text of such a file begins
 MANY_WORDS = 700  # more chunks than are written together
 
 
@@ -35,19 +37,23 @@ def make_store_wishes(random: Random) -> list[StoreWish]:
 
 def _wish(store: int, random: Random) -> StoreWish:
     number = random.choice((1, 3, 5, 8))
-    deeds = random.choices(_DEEDS, k=random.choice(_MANY))
+    slow = random.sample(range(number), 2) if number > 2 and random.random() < SLOW else []
+    deeds = [
+        (2 * random.random(), random.choice(_DEEDS), random.randrange(number)) for _ in range(random.choice(_MANY))
+    ]
     return StoreWish(
-        tuple(_file(f"store {store} file {each}", random) for each in range(number)),
+        tuple(_file(f"store {store} file {each}", random, slow=each in slow) for each in range(number)),
         at_once=random.randint(0, number),
-        deeds=tuple((2 * random.random(), deed, random.randrange(number)) for deed in deeds),
+        deeds=(*((random.random(), "detach", each) for each in slow[:1]), *deeds),
         deletes=random.random() < 0.2,
     )
 
 
-def _file(name: str, random: Random) -> FileWish:
+def _file(name: str, random: Random, *, slow: bool) -> FileWish:
     _, fault, fails = random.choices(_KINDS, [kind[0] for kind in _KINDS])[0]
     words = MANY_WORDS if random.random() < 0.05 else random.randint(1, 40)
-    text = " ".join(f"word-{each}" for each in range(words))
+    first = SLOWLY if slow else "quickly"
+    text = " ".join([first, *(f"word-{each}" for each in range(words))])
     return FileWish(name, f"{json.dumps(fault)}\n{text}".encode(), fails)
 
 

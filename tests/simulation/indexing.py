@@ -11,12 +11,13 @@ from pyarrow import Table
 
 from actors.blobs import Blobs
 from actors.index import Index
-from actors.journal.protocol import JournalApi
+from actors.journal.protocol import JournalApi, Worker
 from actors.journal.vector_queries import Window
 from actors.objects import Objects
 from actors.stores import StoreUnavailableError
 from deployments.ingestion.middleware import DEFAULT_TENANT
 from deployments.knowledge.converter import Converter
+from deployments.knowledge.encoding import Embedded, TextOrTokens
 from deployments.knowledge.files import Files, UnknownFileError, Upload
 from deployments.knowledge.indexer import FileIndexer
 from deployments.knowledge.indexing import IndexingTools
@@ -25,12 +26,15 @@ from deployments.knowledge.vector_files import VectorFiles
 from deployments.knowledge.vector_stores import Chunking, NewFile, NewStore, NoKnowledge, VectorStores
 from pipelines.data.indexing import Report, Task, index_here
 from pipelines.errors import RejectError, TransientError
+from pipelines.steps import INDEXING_TOPIC
 from tests.encoders import WordEncoder, word_spans
 from tests.simulation.disks import pieces
+from tests.simulation.index_wishes import SLOWLY
 from tests.simulation.loop import ProcessDiedError
 from tests.simulation.process import LONGEST_SYNC_S, Process
 
 SLOTS = 4
+SLOW_S, ATTEMPT_S = 85.0, 100.0
 CHUNKING, OTHER_CHUNKING = Chunking(4, 1), Chunking(6, 2)
 Shelf = dict[tuple[str, str, int], str]  # the text of each chunk, by store, attachment and ordinal
 
@@ -74,6 +78,15 @@ class MemoryIndex(Index):
         await asyncio.sleep(self._process.random.random() * LONGEST_SYNC_S)
         if self._fails():
             raise StoreUnavailableError("index: lost", retry_after_s=1.0)
+
+
+class SlowEncoder(WordEncoder):
+    """Takes longer over some texts, and what is read with them, than chunks are left where their file was detached."""
+
+    async def embed(self, texts: Sequence[TextOrTokens]) -> Embedded:
+        if any(str(text).startswith(SLOWLY) for text in texts):
+            await asyncio.sleep(SLOW_S)
+        return await super().embed(texts)
 
 
 class FailingConverter(Converter):
@@ -155,6 +168,11 @@ class StoreDesk:
             await self._stores.delete(DEFAULT_TENANT, store)
 
 
+def indexing_seat(process: Process) -> Worker:
+    """How the worker registers."""
+    return Worker(id=process.name, topic=INDEXING_TOPIC, slots=SLOTS, handle=process, attempt_limit_s=ATTEMPT_S)
+
+
 def indexing_worker(
     process: Process, journal: JournalApi, blobs: Blobs, objects: Objects, index: Index, tries: Counter[str]
 ) -> IndexingWorker:
@@ -163,7 +181,7 @@ def indexing_worker(
         objects=objects,
         converter=FailingConverter(process, tries),
         tokenize=word_spans,
-        encoder=WordEncoder(),
+        encoder=SlowEncoder(),
         index=index,
     )
 

@@ -17,6 +17,14 @@ class Littering(Attachments):
         del removals, since
 
 
+class Impatient(Attachments):
+    """Has chunks removed while the worker that held their file still comes to it."""
+
+    def leave_index(self, removals: Sequence[Removal], since: float | None = None) -> None:
+        del since
+        super().leave_index(removals)
+
+
 class Doubling(Attachments):
     """Leaves a file attached as it was where it is attached anew."""
 
@@ -44,6 +52,7 @@ def bugs() -> dict[str, tuple[str, Kit]]:
     """By name: the violation, and the kit."""
     return {
         "chunks that nobody removes": ("index", with_attachments(Littering)),
+        "chunks that are removed too early": ("index", with_attachments(Impatient)),
         "a file that is attached twice": ("duplicated", with_attachments(Doubling)),
         "a file that is indexed for ever": ("stuck", with_attachments(Deaf)),
     }

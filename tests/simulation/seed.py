@@ -12,7 +12,7 @@ from tests.simulation.trace import Trace
 from tests.simulation.watcher import Violation
 from tests.simulation.world import World
 
-PATIENCE_S = 240.0  # of virtual time after the last fault
+PATIENCE_S = 300.0  # of virtual time after the last fault
 LINGER_S = 2.5  # in which nothing may change any more
 _LOOK_S = 1.0
 PLAIN = Kit()

@@ -34,8 +34,7 @@ from tests.simulation.clients import MODELS, Client, Gateway, Record, make_gatew
 from tests.simulation.disks import Contents, Files, JournalDisk, TokenDisk
 from tests.simulation.index_clients import StoreClient
 from tests.simulation.index_wishes import make_store_wishes
-from tests.simulation.indexing import SLOTS as INDEXING_SLOTS
-from tests.simulation.indexing import MemoryIndex, Shelf, indexing_worker
+from tests.simulation.indexing import MemoryIndex, Shelf, indexing_seat, indexing_worker
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.network import Network, SimulatedTopic, remote_journal, remote_token_log
 from tests.simulation.parts import (
@@ -189,7 +188,7 @@ class World:
             death_of=self._death_of,
             ports=process.ports,
         )
-        dispatcher._housekeeping = Caretaker(journal, token_log, process.ports, self._contents(process))
+        dispatcher._housekeeping = Caretaker(journal, token_log, process.ports, self.contents)
         dispatcher.start()
         return journal
 
@@ -264,9 +263,7 @@ class World:
         journal = remote_journal(JOURNAL, self.network, process)
         blobs, index = Files(journal, self.files, process.ports.clock), self._index(process)
         handler = indexing_worker(process, journal, blobs, self._contents(process), index, self._tries)
-        worker = Worker(
-            id=process.name, topic=INDEXING_TOPIC, slots=INDEXING_SLOTS, handle=process, attempt_limit_s=ATTEMPT_S
-        )
+        worker = indexing_seat(process)
         Removals(index, journal=journal, ports=process.ports).start()
         process.death_known = self.random.random() < self.deaths_known
         return await self._pull(worker, handler, process, journal)

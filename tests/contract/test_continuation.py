@@ -183,6 +183,10 @@ async def test_a_long_prompt_goes_on_from_a_warm_cache_and_from_a_cold_one(bench
 
 
 @only_xgrammar
+async def test_it_says_how_many_tokens_it_reads_in_a_step(bench: Bench) -> None:
+    assert bench.engine.step_tokens == CHUNK
+
+
 async def test_a_log_that_breaks_its_grammar_fails_alone(bench: Bench) -> None:
     story = await bench.run(bench.prompt())
     broken, beside = await asyncio.gather(

@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Reference(NamedTuple):
@@ -73,7 +73,7 @@ class Usage(NamedTuple):
     cached_tokens: int = 0
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class Job:
     """One row of the projection. Times are Unix seconds. Transitions make a new one; nobody changes it in place."""
 
@@ -124,6 +124,13 @@ class Job:
     def continuable(self) -> bool:
         """Whether another job may go on from it."""
         return self.stored and self.result is not None
+
+
+def evolve(job: Job, **changes: Any) -> Job:
+    """The job with these columns changed. `dataclasses.replace` takes ten times as long, five times a job."""
+    other = object.__new__(Job)
+    other.__dict__.update(job.__dict__, **changes)
+    return other
 
 
 class Blame(NamedTuple):

@@ -7,6 +7,7 @@ has committed.
 from collections import Counter
 from collections.abc import Callable, Iterable
 
+from actors.journal.claims import Claims
 from actors.journal.effects import Effects
 from actors.journal.envelopes import seal_envelope
 from actors.journal.retention import unlink
@@ -26,9 +27,16 @@ class Draft:
     """One batch's. `on_end` hears of each job that becomes terminal, while the transaction is open."""
 
     def __init__(
-        self, transaction: Transaction, *, now: float, new_id: Callable[[str], str], on_end: Callable[[Change], None]
+        self,
+        transaction: Transaction,
+        claims: Claims,
+        *,
+        now: float,
+        new_id: Callable[[str], str],
+        on_end: Callable[[Change], None],
     ) -> None:
         self._transaction = transaction
+        self._claims = claims
         self._now = now
         self._new_id = new_id  # by prefix
         self._on_end = on_end
@@ -46,7 +54,10 @@ class Draft:
 
     def load(self, ids: Iterable[str]) -> None:
         """Read these jobs."""
-        self.adopt(self._transaction.load(ids).values())
+        found = {job_id: self._claims.get(job_id) for job_id in ids}
+        self.adopt(job for job in found.values() if job is not None)
+        if missing := [job_id for job_id, job in found.items() if job is None]:
+            self.adopt(self._transaction.load(missing).values())
 
     def adopt(self, jobs: Iterable[Job]) -> list[Job]:
         """These were read."""
@@ -54,6 +65,10 @@ class Draft:
         for job in adopted:
             self.jobs[job.id] = self._before[job.id] = job
         return adopted
+
+    def held(self, worker: str) -> list[Job]:
+        """What a worker has claimed, as it was written last."""
+        return self._claims.held(worker)
 
     def add(self, change: Change) -> Job:
         """A new job."""
@@ -116,6 +131,7 @@ class Draft:
         """The transaction has removed these jobs."""
         gone = list(jobs)
         for job in gone:
+            self._claims.drop(job.id)
             for known in (self.jobs, self._before, self.letters):
                 known.pop(job.id, None)
         self.effects.pruned.extend(gone)
@@ -125,18 +141,20 @@ class Draft:
         changed = [(self._before[i], job) for i, job in self.jobs.items() if self._before[i] is not job]
         if not (changed or self._sealed or self._blobs or self._referred):
             return
+        ended = [job for before, job in changed if job.status.terminal and not (before and before.status.terminal)]
         self._transaction.insert([job for before, job in changed if before is None])
         self._transaction.update([job for before, job in changed if before is not None])
         self._transaction.append(self._events)
         self._transaction.put_blobs(self._blobs, self._now)
         self._transaction.refer(self._referred)
-        self._transaction.put_errands(list(unlink(self._transaction.release(self._dropped))), self._now)
+        if self._dropped:
+            self._transaction.put_errands(list(unlink(self._transaction.release(self._dropped))), self._now)
         self._transaction.put_dead_letters(self._new_letters)
         self._transaction.remove_dead_letters(self._hidden)
-        ended = [job for before, job in changed if job.status.terminal and not (before and before.status.terminal)]
         self._transaction.open_seals([job for job in ended if job.pipeline in SEALED])
         self._transaction.drop_seals(self._sealed)
         for before, job in changed:
+            self._claims.write(job)
             self.effects.count(before, -1)
             self.effects.count(job, +1)
         self.effects.ended.extend(ended)

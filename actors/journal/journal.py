@@ -15,6 +15,7 @@ from typing import TypeVar, cast
 from actors.coalescer import Coalescer
 from actors.crash_points import crash_point
 from actors.followers import Followers
+from actors.journal.claims import Claims
 from actors.journal.effects import Effects
 from actors.journal.errands import Errand
 from actors.journal.ledger import Ledger, Reply
@@ -41,6 +42,8 @@ COMING_S = 0.25  # how long a claim waits for a step whose predecessor is being 
 class Journal(Reads):
     """Answers `JournalApi` on a store. `on_commit` hears of every committed batch, on the event loop."""
 
+    ledger = Ledger  # the rules
+
     def __init__(
         self,
         store: Store,
@@ -57,6 +60,7 @@ class Journal(Reads):
         self._coming_s = coming_s
         self._limits = limits
         self._kept = 0  # bytes of the jobs that have ended, where they are limited
+        self._claims: Claims | None = None  # None: not read yet, or since then a transaction has failed
         self._replaced: StaleEpochError | None = None
         self._commits: Coalescer[Command | Edit, Reply] = Coalescer(self._commit, name="journal", ports=ports)
         self._followers = Followers(ports.clock)
@@ -254,9 +258,12 @@ class Journal(Reads):
         return replies  # type: ignore[no-any-return]  # run_blocking gives what the call gave
 
     def _write(self, commands: list[Command | Edit], testers: dict[str, str], room: int) -> tuple[list[Reply], Effects]:
+        claims, self._claims = self._claims, None
         with self._store.transaction() as transaction:
-            ledger = Ledger(
+            claims = claims or Claims(transaction.claimed())
+            ledger = self.ledger(
                 transaction,
+                claims,
                 now=self._ports.clock.now(),
                 random=self._ports.random,
                 new_id=lambda prefix: self._ports.ids.new(prefix, self._shard),
@@ -266,6 +273,7 @@ class Journal(Reads):
             )
             replies = ledger.apply(commands)
             crash_point("journal.commit.before")
+        self._claims = claims
         crash_point("journal.commit.after")
         return replies, ledger.effects
 

@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from actors.journal.batches import Batches
 from actors.journal.budgets import Budgets
+from actors.journal.claims import Claims
 from actors.journal.conversations import Conversations
 from actors.journal.dead_letters import DeadLetters
 from actors.journal.draft import Draft
@@ -43,6 +44,7 @@ class Ledger:
     def __init__(
         self,
         transaction: Transaction,
+        claims: Claims,
         *,
         now: float,
         random: Random,
@@ -59,7 +61,7 @@ class Ledger:
         self._keys = Keys(transaction, now)
         self._budgets = Budgets(transaction, token_budgets)
         self._conversations = Conversations(transaction, now)
-        self._draft = Draft(transaction, now=now, new_id=new_id, on_end=self._settle)
+        self._draft = Draft(transaction, claims, now=now, new_id=new_id, on_end=self._settle)
         self._vectors = VectorStores(transaction, self._draft, now)
         self._letters = DeadLetters(
             transaction, self._draft, self._conversations, self._budgets, self._vectors, now=now, new_id=new_id
@@ -160,7 +162,7 @@ class Ledger:
 
     def _claim(self, command: Claim) -> list[ClaimedJob]:
         self._flush()  # the queries must see what this batch has done so far
-        held = self._transaction.held(command.worker)
+        held = self._draft.held(command.worker)
         if mine := [job for job in held if job.claim_id == command.claim_id]:
             return hand_out(self._transaction, mine, [job.ready_at for job in mine], self._now)
         tester = self._testers.get(command.topic, command.worker)  # after a restart nobody has registered yet

@@ -36,9 +36,9 @@ class MemoryTransaction(MemorySideTables):
         """Whether a worker tries suspects."""
         return any(job.topic == topic and job.suspects for job in self._in(StepState.CLAIMED))
 
-    def held(self, worker: str) -> list[Job]:
-        """What the worker has claimed."""
-        return [job for job in self._in(StepState.CLAIMED) if job.worker == worker]
+    def claimed(self) -> list[Job]:
+        """What is claimed."""
+        return list(self._in(StepState.CLAIMED))
 
     def due(self, now: float, limit: int) -> list[Job]:
         """Waiting steps whose time has come."""

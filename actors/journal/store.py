@@ -68,8 +68,8 @@ class Transaction(SideTables, Protocol):
     def on_trial(self, topic: str) -> bool:
         """Whether a worker holds suspects of this topic."""
 
-    def held(self, worker: str) -> list[Job]:
-        """The jobs whose step this worker has claimed."""
+    def claimed(self) -> list[Job]:
+        """The jobs whose step is claimed."""
 
     def due(self, now: float, limit: int) -> list[Job]:
         """Waiting steps whose time has come."""

@@ -51,9 +51,9 @@ class TablesTransaction(SqlSideTables):
         """Whether a worker tries suspects."""
         return bool(self._statements.rows("on_trial", topic))
 
-    def held(self, worker: str) -> list[Job]:
-        """What the worker has claimed."""
-        return self._jobs("held", worker)
+    def claimed(self) -> list[Job]:
+        """What is claimed."""
+        return self._jobs("claimed")
 
     def due(self, now: float, limit: int) -> list[Job]:
         """Waiting steps whose time has come."""

@@ -27,7 +27,7 @@ class Upkeep:
     def orphan(self, command: Orphan) -> None:
         """A worker is gone."""
         self._draft.flush()
-        held = self._draft.adopt(self._transaction.held(command.worker))
+        held = self._draft.adopt(self._draft.held(command.worker))
         for job in held:
             self._draft.revoke(job)
         for change in transitions.orphan(held, command, self._now):

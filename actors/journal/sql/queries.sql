@@ -18,8 +18,8 @@ SELECT {job} FROM jobs WHERE topic = ?1 AND step_state = 'ready' AND suspects <>
 -- name: on_trial
 SELECT 1 FROM jobs WHERE topic = ? AND step_state = 'claimed' AND suspects <> '' LIMIT 1;
 
--- name: held
-SELECT {job} FROM jobs WHERE step_state = 'claimed' AND worker = ?;
+-- name: claimed
+SELECT {job} FROM jobs WHERE step_state = 'claimed';
 
 -- name: due
 SELECT {job} FROM jobs WHERE step_state = 'waiting' AND ready_at <= ? ORDER BY ready_at LIMIT ?;

@@ -1,6 +1,6 @@
 """The one pull loop of every worker, for each topic of its: free slots, a ticket, a claim for many, the handler.
 
-A claim that was filled is followed by another without a ticket.
+A claim that was not for nothing is followed by another without a ticket: while there is work, tickets stay away.
 
 Invariants: nothing is claimed without a free slot; a claim whose answer was lost is repeated under the same id; when
 the journal forgot this worker, it lets go of what was given to others, and registers again. `heart.py` keeps the lease.
@@ -60,7 +60,7 @@ class Lane:
         self.room = room
         self.claim: Claim | None = None  # sent, and not yet answered
         self.claims = 0  # so many were made
-        self.more = False  # the last one was filled, so there may be more
+        self.more = False  # the last one was not for nothing, so there may be more
 
 
 class Puller:
@@ -117,7 +117,7 @@ class Puller:
         crash_point("puller.claim.before")
         claims = await self._journal.claim(lane.claim)
         crash_point("puller.claim.after")
-        lane.more, lane.claim = len(claims) == lane.claim.slots, None
+        lane.more, lane.claim = bool(claims), None
         self._ports.metrics.observe("claim_size", len(claims), topic=lane.topic.name)
         if claims:
             await self._handler.handle(claims)

@@ -61,7 +61,8 @@ class Claim:
     """Give this worker the best ready steps of a topic, `slots` at the most, for `limit_s` each (0: for any time).
 
     `number` rises with every new claim of a worker from the topic, so that a late copy of an older one can be told;
-    0: not counted. `topics` are all of the worker's. A claim may come without a `ticket`, after one that was filled.
+    0: not counted. `topics` are all of the worker's. A claim may come without a
+    `ticket`, after one that was not for nothing.
     """
 
     claim_id: str

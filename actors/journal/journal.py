@@ -4,8 +4,6 @@ Invariants: an answer is given only after its commit is on disk; commit order is
 repeated; one epoch writes. Batches are what was waiting while the last commit ran, never a timer's.
 """
 
-import asyncio
-import contextlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -15,6 +13,7 @@ from typing import TypeVar, cast
 from actors.coalescer import Coalescer
 from actors.crash_points import crash_point
 from actors.followers import Followers
+from actors.journal.arrivals import Arrivals
 from actors.journal.claims import Claims
 from actors.journal.effects import Effects
 from actors.journal.errands import Errand
@@ -69,7 +68,8 @@ class Journal(Reads):
         self.ready: Counter[str] = Counter()  # by topic
         self.waiting: Counter[str] = Counter()
         self.coming: Counter[str] = Counter()  # steps whose preceding step is claimed, or whose job is being written
-        self._arrivals: dict[str, asyncio.Event] = {}  # by topic, while a claim waits for a step that is coming
+        self.unasked: Counter[str] = Counter()  # claims under way that took no ticket, by topic
+        self._arrivals = Arrivals()
         self.on_commit: Callable[[Effects], None] = lambda _: None
         self._take_stock()
 
@@ -117,13 +117,13 @@ class Journal(Reads):
 
         Where none is ready but one is coming, it is waited for a moment.
         """
-        if self._coming_s and self.ready[claim.topic] <= 0 < self.coming[claim.topic]:
-            await self._arrival(claim.topic)
-        if self.workers.is_repeat(claim):  # after the wait, so that a repeat never overtakes the first
-            claim = replace(claim, slots=0)
-        (reply,) = await self._commits.do([claim])
-        claims = cast("list[ClaimedJob]", reply)
-        tell_claims(claims, self._ports)
+        self.unasked[claim.topic] += not claim.ticket
+        try:
+            claims = await self._claim(claim)
+        finally:
+            self.unasked[claim.topic] -= not claim.ticket
+        if not claims:
+            self.on_commit(Effects())  # whoever asked now waits for a ticket
         return claims
 
     async def finish(self, batch: Sequence[Finish]) -> list[Answer]:
@@ -205,11 +205,17 @@ class Journal(Reads):
         """Let go of the store."""
         self._store.close()
 
-    async def _arrival(self, topic: str) -> None:
-        arrival = self._arrivals.setdefault(topic, asyncio.Event())
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._coming_s):
-                await arrival.wait()
+    async def _claim(self, claim: Claim) -> list[ClaimedJob]:
+        if self._coming_s and self.ready[claim.topic] <= 0 < self.coming[claim.topic]:
+            await self._arrivals.wait(claim.topic, self._coming_s)
+        if self.workers.is_repeat(claim):  # after the wait, so that a repeat never overtakes the first
+            claim = replace(claim, slots=0)
+        elif not claim.ticket and self.ready[claim.topic] <= 0:
+            return []
+        (reply,) = await self._commits.do([claim])
+        claims = cast("list[ClaimedJob]", reply)
+        tell_claims(claims, self._ports)
+        return claims
 
     async def _depth(self, topic: str) -> Depth:
         since = await self._read(lambda: self._store.next_ready(topic))
@@ -281,8 +287,7 @@ class Journal(Reads):
         self.ready.update(effects.ready)
         self.waiting.update(effects.waiting)
         self.coming.update(effects.coming)
-        for topic in [name for name in self._arrivals if self.ready[name] > 0]:
-            self._arrivals.pop(topic).set()
+        self._arrivals.tell(lambda topic: self.ready[topic] > 0)
         self.workers.count(effects.claimed)
         self.sessions.expect(effects.attached)
         for worker, job_id, fence in effects.revoked:

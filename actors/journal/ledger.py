@@ -36,6 +36,11 @@ from pipelines.steps import LINES
 from pipelines.vector_edits import VectorEdit
 
 Reply = Answer | list[ClaimedJob] | int  # the number of what was pruned, or abandoned
+_KINDS: dict[type, Any] = {  # which of the edits have a handler in common
+    edit: kind
+    for kind in (ConversationEdit, TemplateEdit, FileEdit, UploadEdit, VectorEdit, BatchEdit)
+    for edit in get_args(kind)
+}
 
 
 class Ledger:
@@ -69,7 +74,7 @@ class Ledger:
         self._batches = Batches(transaction, self._draft, now)
         self._upkeep = Upkeep(transaction, self._draft, now=now, random=random)
         self.effects: Effects = self._draft.effects  # once the batch has committed
-        self._handlers: dict[type, Callable[[Any], Reply]] = {
+        self._handlers: dict[Any, Callable[[Any], Reply]] = {  # by kind
             Submit: self._submit,
             Claim: self._claim,
             Finish: self._finish,
@@ -83,19 +88,19 @@ class Ledger:
             MarkSealed: self._mark_sealed,
             Prune: self._prune,
             CloseErrands: self._close_errands,
-            **dict.fromkeys(get_args(ConversationEdit), lambda edit: self._conversations.edit(edit, self._draft)),
-            **dict.fromkeys(get_args(TemplateEdit), lambda edit: edit_template(transaction.templates, edit, now)),
-            **dict.fromkeys(get_args(FileEdit), self._edit_file),
-            **dict.fromkeys(get_args(UploadEdit), lambda edit: edit_upload(transaction, edit, now)),
-            **dict.fromkeys(get_args(VectorEdit), self._edit_vectors),
+            ConversationEdit: lambda edit: self._conversations.edit(edit, self._draft),
+            TemplateEdit: lambda edit: edit_template(transaction.templates, edit, now),
+            FileEdit: self._edit_file,
+            UploadEdit: lambda edit: edit_upload(transaction, edit, now),
+            VectorEdit: self._edit_vectors,
             CreateBatch: self._create_batch,
-            **dict.fromkeys(get_args(BatchEdit), self._batches.edit),
+            BatchEdit: self._batches.edit,
         }
 
     def apply(self, commands: Sequence[Command | Edit]) -> list[Reply]:
         """The answers, one for one."""
         self._prepare(commands)
-        replies = [self._handlers[type(command)](command) for command in commands]
+        replies = [self._handlers[_KINDS.get(type(command), type(command))](command) for command in commands]
         self._batches.flush()
         self._flush()
         self._budgets.flush()

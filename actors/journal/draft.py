@@ -12,6 +12,7 @@ from actors.journal.envelopes import seal_envelope
 from actors.journal.retention import unlink
 from actors.journal.rows import EventRow
 from actors.journal.store import Transaction
+from actors.journal.turns import Turns
 from actors.telemetry.logs import StateChange
 from pipelines.changes import Change
 from pipelines.commands import INLINE_BYTES, Payload
@@ -26,9 +27,16 @@ class Draft:
     """One batch's. `on_end` hears of each job that becomes terminal, while the transaction is open."""
 
     def __init__(
-        self, transaction: Transaction, *, now: float, new_id: Callable[[str], str], on_end: Callable[[Change], None]
+        self,
+        transaction: Transaction,
+        turns: Turns,
+        *,
+        now: float,
+        new_id: Callable[[str], str],
+        on_end: Callable[[Change], None],
     ) -> None:
         self._transaction = transaction
+        self._turns = turns
         self._now = now
         self._new_id = new_id  # by prefix
         self._on_end = on_end
@@ -58,6 +66,7 @@ class Draft:
     def add(self, change: Change) -> Job:
         """A new job."""
         self._before[change.job.id] = None
+        self._turns.open(change.job)
         return self.change(change)
 
     def change(self, change: Change) -> Job:
@@ -77,6 +86,7 @@ class Draft:
         if change.dropped:
             self._dropped.update((job.tenant, reference) for reference in change.dropped)
         if job.status.terminal and not before.status.terminal:
+            self._turns.close(job)
             self._on_end(change)
         if change.dead_letter is not None:
             self.put_letter(change.dead_letter)
@@ -137,11 +147,16 @@ class Draft:
         self._transaction.open_seals([job for job in ended if job.pipeline in SEALED])
         self._transaction.drop_seals(self._sealed)
         for before, job in changed:
-            self.effects.count(before, -1)
-            self.effects.count(job, +1)
+            self._count(job, +1)
+            if before is not None:
+                self._count(before, -1)
         self.effects.ended.extend(ended)
         self.effects.attached.update(job.attached_to for _, job in changed if job.attached_to)
         self.effects.followed.update(dict.fromkeys(row.job_id for row in self._events))
         self._before = dict(self.jobs)
         self._events, self._blobs, self._referred, self._sealed, self._dropped = [], [], [], [], Counter()
         self._new_letters, self._hidden = [], []
+
+    def _count(self, job: Job, by: int) -> None:
+        self.effects.count(job, by)
+        self._turns.count(job, by)

@@ -49,17 +49,19 @@ COLUMNS = (
     "result", "usage", "log_end", "reason", "traceparent",
     "failures", "crashes", "lone_crashes", "suspects", "redrive_of", "reserved", "step_deadline_at",
     "attached_to", "conversation", "stored", "deleted", "context", "part_of", "step_ends_at",
+    "promotion", "input_tokens", "max_output_tokens",
 )  # fmt: skip
 CHANGING = (  # what never changes after the insert is left out, so the index on tenants is not touched
     "status", "step", "step_state", "topic", "ready_at", "attempt", "releases", "fence",
     "settled", "worker", "claim_id", "started_at", "finished_at", "fault", "rendered",
     "result", "usage", "log_end", "reason",
     "failures", "crashes", "lone_crashes", "suspects", "step_deadline_at", "attached_to", "stored", "deleted",
-    "context", "step_ends_at",
+    "context", "step_ends_at", "priority", "promotion", "input_tokens",
 )  # fmt: skip
 _COUNTS = "in_progress, completed, failed, cancelled"
 FRAGMENTS = {  # what the braces in the queries stand for
     "job": ", ".join(COLUMNS),
+    "job_of_j": ", ".join(f"j.{name}" for name in COLUMNS),
     "job_values": ", ".join("?" for _ in COLUMNS),
     "job_changes": ", ".join(f"{name} = ?" for name in CHANGING),
     "vector_store": "id, tenant, name, description, metadata, expires_after_days, created_at, last_active_at, deleted, "
@@ -79,7 +81,7 @@ def to_row(job: Job) -> tuple[Any, ...]:
         _text(job.result), _json(job.usage), job.end, job.reason, job.traceparent, job.failures, job.crashes,
         job.lone_crashes, job.suspects, job.redrive_of, job.reserved, job.step_deadline_at,
         job.attached_to, job.conversation, int(job.stored), int(job.deleted), _text(job.context), job.part_of,
-        job.step_ends_at,
+        job.step_ends_at, job.promotion, job.input_tokens, job.max_output_tokens,
     )  # fmt: skip
 
 
@@ -90,7 +92,7 @@ def to_changes(job: Job) -> tuple[Any, ...]:
         job.settled, job.worker, job.claim_id, job.started_at, job.finished_at, _json(job.fault), _text(job.rendered),
         _text(job.result), _json(job.usage), job.end, job.reason, job.failures, job.crashes, job.lone_crashes,
         job.suspects, job.step_deadline_at, job.attached_to, int(job.stored), int(job.deleted), _text(job.context),
-        job.step_ends_at, job.id,
+        job.step_ends_at, job.priority, job.promotion, job.input_tokens, job.id,
     )  # fmt: skip
 
 
@@ -101,6 +103,7 @@ def from_row(row: Sequence[Any]) -> Job:
         releases, fence, settled, worker, claim_id, created_at, started_at, finished_at, fault, request, rendered,
         result, usage, end, reason, traceparent, failures, crashes, lone_crashes, suspects, redrive_of,
         reserved, step_deadline_at, attached_to, conversation, stored, deleted, context, part_of, step_ends_at,
+        promotion, input_tokens, max_output_tokens,
     ) = row  # fmt: skip
     return Job(
         id=job_id,
@@ -145,6 +148,9 @@ def from_row(row: Sequence[Any]) -> Job:
         context=parse_reference(context) if context else None,
         part_of=part_of,
         step_ends_at=step_ends_at,
+        promotion=promotion,
+        input_tokens=input_tokens,
+        max_output_tokens=max_output_tokens,
     )
 
 

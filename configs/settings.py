@@ -36,6 +36,13 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
+class TenantLimits(Settings):
+    """What a tenant may have at once; 0: any number."""
+
+    jobs: int = Field(default=0, ge=0)  # open, lines of batches aside; more are refused with 429
+    steps: int = Field(default=0, ge=0)  # of each topic in work; more of them wait while others go on
+
+
 class ModelProfile(Settings):
     """One model, as `configs/models/NAME.yaml` describes it."""
 
@@ -94,6 +101,7 @@ class PlaneSettings(Settings):
     index: str = Index
     backlog_limit: int = Backlog
     token_budgets: TokenBudgets = Field(default_factory=dict)
+    tenant_limits: dict[str, TenantLimits] = Field(default_factory=dict)  # by tenant; "*" is whoever is not named
     retention_s: float = RetentionSeconds
     retention_bytes: int = RetentionBytes
     telemetry: Telemetry = Field(default_factory=Telemetry)
@@ -177,6 +185,7 @@ class MonolithSettings(Settings):
     index: str = Index
     backlog_limit: int = Backlog
     token_budgets: TokenBudgets = Field(default_factory=dict)
+    tenant_limits: dict[str, TenantLimits] = Field(default_factory=dict)  # by tenant; "*" is whoever is not named
     retention_s: float = RetentionSeconds
     retention_bytes: int = RetentionBytes
     models: list[str]

@@ -218,6 +218,7 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"  # no such job, conversation or template
     TERMINAL = "terminal"  # the job has ended another way
     FULL = "full"  # too many jobs are open; nothing was written
+    TOO_MANY = "too_many"  # the tenant has as many open jobs as it may; nothing was written
     OVER_BUDGET = "over_budget"  # the tenant's token budget does not allow it; nothing was written
     CONFLICT = "conflict"  # the key was used for something else
     LOCKED = "locked"  # another job adds to that conversation; nothing was written

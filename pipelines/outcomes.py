@@ -85,6 +85,7 @@ def failed(job: Job, outcome: Failed, now: float, random: Random) -> Change:
 def _rendered(job: Job, outcome: Rendered, now: float) -> Change:
     following = advance(job, step_of(INFER, job.model), now)
     following.rendered = outcome.prompt.reference
+    following.input_tokens = outcome.input_tokens
     fact = pb.PromptRendered(
         prompt=reference_message(outcome.prompt.reference),
         input_tokens=outcome.input_tokens,

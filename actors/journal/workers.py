@@ -103,6 +103,11 @@ class Workers:
         for key in [key for key in claimed if self._held[key] <= 0]:
             del self._held[key]
 
+    def recount(self, claimed: Counter[tuple[str, str]]) -> None:
+        """These claims are in force, and no others."""
+        self._held.clear()
+        self.count(claimed)
+
     def claimed(self, topic: str) -> int:
         """Claims of a topic that are in force."""
         return sum(count for (name, _), count in self._held.items() if name == topic)

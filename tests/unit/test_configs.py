@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 import yaml
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from ray.serve.schema import ServeDeploySchema
 
+from actors.journal.limits import TenantLimits
 from configs import settings
+from deployments.app import limits_of
 
 SERVE_FILES = sorted(path for path in settings.CONFIGS.glob("*.yaml") if "applications" in path.read_text())
 HEAVY = ("ray", "torch", "transformers", "vllm")
@@ -51,6 +53,15 @@ def test_a_serve_config_names_models_that_have_a_profile_and_is_closed_to_the_ne
     served = {app.args["encoder"] for app in config.applications if app.name.startswith(("embedding.", "reranking."))}
     assert set(ingestion.args["encoders"]) < served
     assert config.http_options.host == "127.0.0.1"
+
+
+@pytest.mark.parametrize("kind", [settings.PlaneSettings, settings.MonolithSettings])
+def test_the_limits_of_tenants_are_the_journals(kind: type[settings.PlaneSettings | settings.MonolithSettings]) -> None:
+    own = {"models": ["scripted"]} if kind is settings.MonolithSettings else {}
+    loaded = kind.model_validate({**own, "tenant_limits": {"*": {"jobs": 10, "steps": 2}, "a": {"steps": 5}}})
+    assert limits_of(loaded).tenants == {"*": TenantLimits(jobs=10, steps=2), "a": TenantLimits(steps=5)}
+    with pytest.raises(ValidationError):
+        kind.model_validate({**own, "tenant_limits": {"a": {"jobs": -1}}})
 
 
 def test_the_monolith_loads() -> None:

@@ -87,7 +87,7 @@ async def test_a_worker_is_on_its_way_while_the_submission_is_being_written(syst
     written.set()
     assert [claimed.job_id for claimed in await claiming] == [job_id()]
     await submitting
-    assert system.journal.coming[PROMPTING] == 0
+    assert system.journal.counts.coming[PROMPTING] == 0
 
 
 async def test_a_claim_that_leaves_work_brings_the_next_ticket(system: System) -> None:

@@ -45,7 +45,7 @@ continuation: setup ## Kill vLLM's engine at every tenth token of a real stream,
 upgrade: setup ## Jobs that the code of commit FROM accepted, on the new schema and through a change to this code
 	@$(BIN)/python -m tests.upgrade $(if $(filter 0,$(FROM)),HEAD~1,$(FROM))
 
-ray-up: setup ## A cluster by `ray up` on namespaces of this machine, as root: a job completes on it, `ray down`
+ray-up: setup ## A cluster by `ray up` on namespaces of this machine, as root: jobs complete on it, a worker is drained, `ray down`
 	@$(BIN)/python -m tests.cluster
 
 check: setup ## Lint, format, types, import directions, schemas

@@ -38,7 +38,7 @@ def main() -> None:
     os.environ["PATH"] += ":/usr/sbin:/sbin"
     if INSIDE in sys.argv:
         folder = Path(sys.argv[-1])
-        with Machines(folder, count=2) as machines:
+        with Machines(folder, count=3) as machines:
             trial(machines, ROOT, folder)
         return
     missing = [program for program in PROGRAMS if not shutil.which(program)]

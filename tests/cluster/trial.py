@@ -1,5 +1,8 @@
-"""What is shown: a cluster goes up as its file says, completes a job, and goes down without a rest."""
+"""What is shown: a cluster goes up as its file says, completes a job, loses a worker to `deploy/drain.sh` in the middle
+of another, and goes down without a rest.
+"""
 
+import itertools
 import json
 import os
 import subprocess
@@ -17,24 +20,43 @@ from tests.servers import TERMINAL, until
 
 RAY = str(Path(sys.executable).parent / "ray")
 MINUTES = 60.0
+DRAIN_S = 180
 OF_RAY = ("raylet", "gcs_server", "haproxy")
 
 
 def trial(machines: Machines, root: Path, folder: Path) -> None:
     """Raises AssertionError or CalledProcessError where something is not as it should be."""
-    began = time.monotonic()
+    clock = [time.monotonic()]
     cluster = Cluster(machines, root, folder)
     cluster.ray("up", "--yes", "--no-config-cache")
-    until(lambda: len(_raylets()) == len(machines.addresses), seconds=20 * MINUTES, what="the worker")
-    up = time.monotonic()
+    until(lambda: len(_raylets()) == len(machines.addresses), seconds=20 * MINUTES, what="the workers")
+    clock.append(time.monotonic())
     cluster.ray("rsync-up", arguments=[str(cluster.write_serve_config()), "scripted.yaml"])
     cluster.ray("exec", arguments=["serve deploy scripted.yaml"])
-    job = _completed_job(f"http://{machines.addresses[0]}:8000")
-    done = time.monotonic()
+    with httpx.Client(base_url=f"http://{machines.addresses[0]}:8000", timeout=30, trust_env=False) as http:
+        until(lambda: _is_ready(http), seconds=10 * MINUTES, what="the services")
+        _await_completion(http, _submit(http))
+        clock.append(time.monotonic())
+        _drain(machines, http)
+    clock.append(time.monotonic())
     cluster.ray("down", "--yes")
     until(lambda: not _left(), seconds=3 * MINUTES, what="an empty machine")
-    figures = {"up_s": up - began, "job_s": done - up, "down_s": time.monotonic() - done}
-    print(json.dumps({"job": job["status"], **{name: round(value, 1) for name, value in figures.items()}}))  # noqa: T201
+    clock.append(time.monotonic())
+    spans = (round(end - start, 1) for start, end in itertools.pairwise(clock))
+    print(json.dumps(dict(zip(("up_s", "job_s", "drain_s", "down_s"), spans, strict=True))))  # noqa: T201
+
+
+def _drain(machines: Machines, http: httpx.Client) -> None:
+    """The worker with most replicas goes, as before it is switched off, while a job is under way."""
+    count = "pgrep -fc '^ray::ServeReplica' || true"
+    workers = machines.addresses[1:]
+    leaving = max(workers, key=lambda worker: int(machines.shell(worker, count).splitlines()[-1]))
+    slow = {"text": "one two three four five six seven eight", "delay_ms": 1000}
+    job = _submit(http, metadata={"scripted": json.dumps(slow)})
+    machines.shell(leaving, f"~/heliograph/deploy/drain.sh {DRAIN_S}")
+    assert machines.shell(leaving, count).splitlines()[-1] == "0"
+    _await_completion(http, job)
+    _await_completion(http, _submit(http))
 
 
 class Cluster:
@@ -74,18 +96,18 @@ class Cluster:
         return path
 
 
-def _completed_job(url: str) -> dict[str, Any]:
-    with httpx.Client(base_url=url, timeout=30, trust_env=False) as http:
-        until(lambda: _is_ready(http), seconds=10 * MINUTES, what="the services")
-        reply = http.post("/async-generate", json={"model": "scripted", "prompt": "Say something."})
-        assert reply.status_code == 202, reply.text
-        path = f"/jobs/{reply.json()['job_id']}"
-        until(lambda: http.get(path).json()["status"] in TERMINAL, seconds=MINUTES, what="the job's end")
-        job: dict[str, Any] = http.get(path).json()
-        assert job["status"] == "completed", job
-        response = http.get(f"/v1/responses/{reply.json()['job_id']}").json()
-        assert response["output"][0]["content"][0]["text"], response
-        return job
+def _submit(http: httpx.Client, **more: Any) -> str:
+    reply = http.post("/async-generate", json={"model": "scripted", "prompt": "Say something.", **more})
+    assert reply.status_code == 202, reply.text
+    return str(reply.json()["job_id"])
+
+
+def _await_completion(http: httpx.Client, job_id: str) -> None:
+    path = f"/jobs/{job_id}"
+    until(lambda: http.get(path).json().get("status") in TERMINAL, seconds=2 * MINUTES, what="the job's end")
+    assert http.get(path).json()["status"] == "completed"
+    response = http.get(f"/v1/responses/{job_id}").json()
+    assert response["output"][0]["content"][0]["text"], response
 
 
 def _is_ready(http: httpx.Client) -> bool:

@@ -16,8 +16,13 @@ CONFIGS = Path(__file__).parent
 ENGINE_CORES = "HELIOGRAPH_ENGINE_CORES"  # set by `heliograph serve` for its processes
 
 
-# A `postgresql://` URL: journal and token log live there instead of in the data folder.
-Database = Field(default="", pattern=r"^(postgres(ql)?://.+)?$")
+# A `postgresql://` URL: journal and token log live there instead of in the data folder. The variable is for a URL with
+# a password, which a file shown by Serve's dashboard should not have.
+Database = Field(
+    default_factory=lambda: os.environ.get("HELIOGRAPH_DATABASE", ""),
+    validate_default=True,
+    pattern=r"^(postgres(ql)?://.+)?$",
+)
 # Where clients' files are kept: a URL that obstore knows, such as `s3://bucket/prefix`, instead of the data folder.
 Objects = Field(default="", pattern=r"^([a-z0-9]+://.+)?$")
 # Where the index of vector stores is kept: a URL as above, instead of the data folder.
@@ -59,6 +64,7 @@ class ModelProfile(Settings):
     tool_parser: str = ""  # how the model writes calls: `hermes`, with engine `vllm` also any name that vLLM knows
     reasoning_parser: str = ""  # how it marks its reasoning: `think`, or as above; "": neither is looked for
     num_gpus: float = 0
+    accelerator_type: str = ""  # the kind of GPU that a replica needs, as Ray names it (`H100`); "": any
     num_cpus: float = 1
     engine_args: dict[str, Any] = Field(default_factory=dict)  # handed to vLLM's AsyncEngineArgs
 

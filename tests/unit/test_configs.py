@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,10 +78,25 @@ def test_a_model_profile_loads(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", sorted((settings.CONFIGS / "encoders").glob("*.yaml")), ids=lambda path: path.stem)
-def test_an_encoders_profile_loads_and_its_files_are_there(path: Path) -> None:
+def test_an_encoders_profile_loads_and_its_files_are_there_or_at_a_hub(path: Path) -> None:
     profile = settings.load_encoder(path.stem)
     assert profile.name == path.stem
-    assert (settings.encoder_folder(profile) / "tokenizer.json").is_file()
+    reader = settings.reading_model(profile)
+    assert bool(reader.package) == (settings.encoder_folder(profile) / "tokenizer.json").is_file()
+    assert reader.package or len(reader.source.split("/")) == 2
+
+
+@pytest.mark.parametrize("made", [settings.PlaneSettings, partial(settings.MonolithSettings, models=[])])
+def test_the_database_may_come_from_the_environment_and_the_file_has_the_last_word(
+    made: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert made().database == ""
+    monkeypatch.setenv("HELIOGRAPH_DATABASE", "postgresql://db.internal/heliograph")
+    assert made().database == "postgresql://db.internal/heliograph"
+    assert made(database="").database == ""
+    monkeypatch.setenv("HELIOGRAPH_DATABASE", "db.internal")
+    with pytest.raises(ValidationError, match="database"):
+        made()
 
 
 def test_an_unknown_encoder_is_refused_with_the_known_ones() -> None:

@@ -20,6 +20,7 @@ from configs.settings import (
     InferenceSettings,
     KnowledgeSettings,
     PromptingSettings,
+    load_profile,
 )
 from deployments.knowledge_serving import KnowledgeService
 from deployments.knowledge_wiring import remote_knowledge
@@ -121,10 +122,18 @@ def prompting(settings: PromptingSettings) -> Application:
 
 
 def inference(settings: InferenceSettings) -> Application:
-    """The inference workers of one model. Direct requests wait in the replicas too, in a queue that is bounded."""
-    return serve.deployment(CalledInference, name="inference", **{**inference_options(settings), **CALLED}).bind(
-        settings
-    )
+    """The inference workers of one model."""
+    return serve.deployment(CalledInference, name="inference", **called_options(settings)).bind(settings)
+
+
+def called_options(settings: InferenceSettings) -> dict[str, Any]:
+    """As with topics, but Serve sees all work as requests, so that its own policy scales by them."""
+    options = {**inference_options(settings), **CALLED}
+    if scaling := options.get("autoscaling_config"):
+        by_requests = {**scaling, "target_ongoing_requests": load_profile(settings.model).slots}
+        del by_requests["policy"]
+        options["autoscaling_config"] = by_requests
+    return options
 
 
 def batching(settings: BatchingSettings) -> Application:

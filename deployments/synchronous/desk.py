@@ -36,6 +36,7 @@ class Desk:
         self._topics: dict[str, InProcessTopic] = {}
         self._waiting: defaultdict[str, dict[Call, None]] = defaultdict(dict)  # by topic, in their order
         self._served: dict[tuple[str, int], _Served] = {}  # by job and fence
+        self._closed = False
 
     def topic(self, name: str) -> InProcessTopic:
         """Tells a puller that there are calls."""
@@ -46,6 +47,8 @@ class Desk:
 
         Raises LookupError where nobody here works on the topic.
         """
+        if self._closed:
+            return ""
         tickets, call = self._topics[topic], asyncio.get_running_loop().create_future()
         self._waiting[topic][call] = None
         try:
@@ -84,7 +87,8 @@ class Desk:
             _answer(self._served.pop(key).call, "")
 
     def close(self) -> None:
-        """Nothing more is done here."""
+        """Nothing more is done here: this replica leaves."""
+        self._closed = True
         calls = [served.call for served in self._served.values()]
         calls += [call for waiting in self._waiting.values() for call in waiting]
         self._served.clear()

@@ -89,8 +89,8 @@ class Driver:
             if following:
                 self.due(following)
         except Exception as error:
-            expected = isinstance(error, TransientError)
-            log.warning("a service failed", exc_info=None if expected else error, extra={"topic": topic})
+            if not isinstance(error, TransientError):  # of which there is one for every call of a dead replica
+                log.exception("a service failed", extra={"topic": topic})
             self._ports.metrics.count("loop_failures", loop="call")
             self._due[topic] = 0  # the sweep calls again
         finally:

@@ -12,9 +12,7 @@ CALLED_FOR = {  # on microservices: what goes through every service; the rest is
     "test_a_template_becomes_a_stored_result",
     "test_a_reader_sees_events_tokens_and_one_end",
     "test_a_cancelled_job_is_final_at_once",
-    "test_many_jobs_at_once_all_end",
     "test_every_line_comes_back_once",
-    "test_lines_on_embeddings_have_the_vectors_of_the_endpoint",
     "test_a_required_reranking_is_in_the_events",
 }
 INGRESSES = [*WIRINGS, "python_proxy"]  # what speaks HTTP to the client: uvicorn, HAProxy, Serve's own proxy

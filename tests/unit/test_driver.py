@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from actors.journal.disk import Disk
 from actors.journal.journal import Journal
 from actors.journal.memory import MemoryStore
-from actors.journal.protocol import JournalApi
+from actors.journal.protocol import Depth, JournalApi
 from deployments.synchronous.desk import Desk
 from deployments.synchronous.driver import Driver, DriverJournal
 from deployments.synchronous.http import HttpService, create_work_app
@@ -59,11 +60,23 @@ class Service:
             self.calls -= 1
 
 
+class SilentJournal(Journal):
+    """Does not say what is ready until it may."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.may_tell = asyncio.Event()
+
+    async def depth(self) -> dict[str, Depth]:
+        await self.may_tell.wait()
+        return await super().depth()
+
+
 class House:
     """A journal, two services, and a driver, which may be another's."""
 
-    def __init__(self) -> None:
-        self.journal = Journal(MemoryStore(Disk(uuid="one")), ports=make_ports())
+    def __init__(self, journal: type[Journal] = Journal) -> None:
+        self.journal = journal(MemoryStore(Disk(uuid="one")), ports=make_ports())
         self.prompting, self.inference = Service(self.journal), Service(self.journal)
         self.driver = self.make_driver()
 
@@ -82,7 +95,16 @@ async def house() -> AsyncIterator[House]:
     house.driver.stop()
 
 
-async def test_a_job_goes_from_service_to_service_to_its_end(house: House) -> None:
+@pytest.fixture
+async def silent() -> AsyncIterator[House]:
+    """Where the sweep finds nothing."""
+    house = House(SilentJournal)
+    yield house
+    house.driver.stop()
+
+
+async def test_a_job_goes_from_service_to_service_to_its_end(silent: House) -> None:
+    house = silent
     house.driver.start()
     await house.seen_by_ingestion().submit([submit(n) for n in range(20)])
     assert await house.inference.jobs(20) == [job_id(n) for n in range(20)]
@@ -122,15 +144,20 @@ async def test_jobs_that_others_have_submitted_are_found(house: House) -> None:
     assert await house.inference.jobs(3) == [job_id(n) for n in range(3)]
 
 
-async def test_a_service_that_fails_is_called_again_by_the_sweep_and_not_at_once(house: House) -> None:
+async def test_a_service_that_fails_is_called_again_by_the_sweep_and_not_at_once(silent: House) -> None:
+    house = silent
     house.prompting.broken = True
     house.prompting.may.clear()
     house.driver.start()
     await house.seen_by_ingestion().submit([submit(n) for n in range(20)])
     house.prompting.may.set()
     assert await house.prompting.jobs(4) == ["broken"] * 4
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert house.prompting.done.empty()
     house.prompting.broken = False
-    house.driver.look()
+    assert isinstance(house.journal, SilentJournal)
+    house.journal.may_tell.set()
     assert await house.inference.jobs(20) == [job_id(n) for n in range(20)]
 
 

@@ -112,9 +112,13 @@ async def test_a_job_goes_from_service_to_service_to_its_end(silent: House) -> N
     assert [(job.status, job.fence) for job in jobs if job] == [("completed", 2)] * 20
 
 
-async def test_no_more_calls_are_under_way_than_are_allowed(house: House) -> None:
+async def test_no_more_calls_are_under_way_than_are_allowed_and_the_others_follow(silent: House) -> None:
+    house = silent
+    house.inference.may.clear()
     house.driver.start()
     await house.seen_by_ingestion().submit([submit(n) for n in range(20)])
+    await house.prompting.jobs(20)
+    house.inference.may.set()
     await house.inference.jobs(20)
     assert house.prompting.most_calls == house.inference.most_calls == 4
 

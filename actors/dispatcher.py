@@ -85,7 +85,8 @@ class Dispatcher:
     async def _hand_out(self) -> None:
         await self._work.wait()
         self._work.clear()
-        served = {topic for worker in self._journal.workers.registered() for topic in worker.topics}
+        pulling = [worker for worker in self._journal.workers.registered() if not worker.called]
+        served = {topic for worker in pulling for topic in worker.topics}
         for name in sorted(served - self._topics.keys()):
             await self._topic(name).put(0)  # finds or makes its queue now, not under the first job
         for name in sorted({*self._journal.counts.ready, *self._journal.counts.coming}):

@@ -180,6 +180,13 @@ class IngestionSettings(Settings):
     telemetry: Telemetry = Field(default_factory=Telemetry)
 
 
+class DrivingSettings(IngestionSettings):
+    """The HTTP surface, where it drives the jobs and calls the services for each step."""
+
+    # `http://HOST:PORT/PREFIX` of the application `prompting`; "": it is called by handle, as all others are.
+    prompting: str = Field(default="", pattern=r"^(https?://.+)?$")
+
+
 class MonolithSettings(Settings):
     """The whole system in one process."""
 

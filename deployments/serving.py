@@ -26,6 +26,7 @@ from actors.puller import Handler, Lane, Puller, Room
 from actors.remotes import RemoteJournal, RemoteTokenLog
 from actors.system import real_ports
 from actors.telemetry.setup import process_telemetry
+from actors.topics.protocol import Topic
 from actors.topics.ray_queue import RayTopic
 from configs.settings import (
     HistorySettings,
@@ -74,8 +75,11 @@ class Replica:
 
     def __init__(self, service: str, telemetry: Telemetry) -> None:
         self._ports = real_ports(**process_telemetry(service, **telemetry.model_dump()))
-        self._journal = RemoteJournal(journal_name(), self._ports)
+        self._journal = self._find_journal()
         self._token_log = RemoteTokenLog(token_log_name(), self._ports)
+
+    def _find_journal(self) -> RemoteJournal:
+        return RemoteJournal(journal_name(), self._ports)
 
     async def _find_blobs(self) -> Blobs:
         return Blobs(self._journal, Path((await self._journal.info()).places.blobs), self._ports.clock)
@@ -87,14 +91,22 @@ class WorkerReplica(Replica):
     _pullers: tuple[Puller, ...] = ()
 
     async def _pull(self, worker: Worker, handler: Handler, line_room: Room | None = None) -> None:
-        topic = RayTopic(worker.topic, size=TOPIC_SIZE)
-        lines = Lane(RayTopic(worker.line_topic, size=TOPIC_SIZE), line_room) if line_room else None
+        lines = Lane(self._find_topic(worker.line_topic), line_room) if line_room else None
         heart = ThreadHeart(self._journal.beat, ports=self._ports)
         puller = Puller(
-            worker, handler, journal=self._journal, topic=topic, heart=heart, ports=self._ports, lines=lines
+            worker,
+            handler,
+            journal=self._journal,
+            topic=self._find_topic(worker.topic),
+            heart=heart,
+            ports=self._ports,
+            lines=lines,
         )
         await puller.start()
         self._pullers += (puller,)
+
+    def _find_topic(self, name: str) -> Topic:
+        return RayTopic(name, size=TOPIC_SIZE)
 
     async def __del__(self) -> None:
         pullers, self._pullers = self._pullers, ()
@@ -270,12 +282,16 @@ def prompting(settings: PromptingSettings) -> Application:
 
 def inference(settings: InferenceSettings) -> Application:
     """The inference workers of one model."""
+    return serve.deployment(Inference, name="inference", **inference_options(settings)).bind(settings)
+
+
+def inference_options(settings: InferenceSettings) -> dict[str, Any]:
+    """Where its replicas run, how many, and what they take at once."""
     profile = load_profile(settings.model)
     topics = [inference_topic(profile.name), line_topic(profile.name)]
     scaling = scaling_options(topics=topics, slots=profile.slots, **settings.replicas.model_dump())
-    direct = {"max_ongoing_requests": profile.slots + QUEUE, "max_queued_requests": QUEUE}
-    options = {**replica_options(profile), **scaling, **direct, "health_check_period_s": HEALTH_S}
-    return serve.deployment(Inference, name="inference", **options).bind(settings)
+    options = {**replica_options(profile), **scaling, "health_check_period_s": HEALTH_S}
+    return options | {"max_ongoing_requests": profile.slots + QUEUE, "max_queued_requests": QUEUE}
 
 
 def history(settings: HistorySettings) -> Application:

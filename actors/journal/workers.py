@@ -126,8 +126,9 @@ class Workers:
         return {topic: worker.id for worker in workers for topic in worker.topics}
 
     def with_room(self, topic: str) -> int:
-        """How many workers of a topic have a free slot."""
-        return sum(self._held[topic, worker.id] < worker.slots for worker in self.of(topic))
+        """How many workers that take tickets of a topic have a free slot."""
+        pulling = [worker for worker in self.of(topic) if not worker.called]
+        return sum(self._held[topic, worker.id] < worker.slots for worker in pulling)
 
     def registered(self) -> list[Worker]:
         """All registered workers."""

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from ray.serve.config import AutoscalingConfig
 
 from actors.journal.protocol import Depth
+from configs.settings import InferenceSettings, Replicas
 from deployments.autoscaling import POLL_S, STALE_S, QueueDepthPolicy, scaling_options, wanted_replicas
+from deployments.serving_synchronous import called_options
 
 counts = st.integers(0, 100_000)
 replicas = st.integers(0, 100)
@@ -162,3 +164,11 @@ def test_serve_makes_the_policy_from_the_options_of_the_deployment() -> None:
 
 def test_a_fixed_number_of_replicas_needs_no_policy() -> None:
     assert scaling_options(topics=["t"], slots=4, least=2, most=2, **DELAYS) == {"num_replicas": 2}
+
+
+def test_a_service_that_is_called_for_every_step_is_scaled_by_its_calls() -> None:
+    options = called_options(InferenceSettings(model="scripted", replicas=Replicas(least=0, most=3)))
+    scaling = AutoscalingConfig.model_validate(options["autoscaling_config"])
+    assert (scaling.min_replicas, scaling.max_replicas, scaling.target_ongoing_requests) == (0, 3, 64)
+    assert "QueueDepthPolicy" not in scaling.policy.policy_function
+    assert called_options(InferenceSettings(model="scripted"))["num_replicas"] == 1

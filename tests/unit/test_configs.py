@@ -28,6 +28,7 @@ SETTINGS: dict[str, type[BaseModel]] = {
     "knowledge": settings.KnowledgeSettings,
     "history": settings.HistorySettings,
     "ingestion": settings.IngestionSettings,
+    "deployments.serving_synchronous:ingestion": settings.DrivingSettings,
 }
 
 
@@ -37,14 +38,15 @@ def document(path: Path) -> dict[str, Any]:
 
 
 def test_the_shipped_wirings_are_there() -> None:
-    assert {"event-driven.yaml", "scripted.yaml"} <= {path.name for path in SERVE_FILES}
+    assert {"event-driven.yaml", "microservices.yaml", "scripted.yaml"} <= {path.name for path in SERVE_FILES}
 
 
 @pytest.mark.parametrize("path", SERVE_FILES, ids=lambda path: path.stem)
 def test_a_serve_config_is_valid_for_serve_and_its_arguments_for_us(path: Path) -> None:
     config = ServeDeploySchema.model_validate(document(path))
     for application in config.applications:
-        SETTINGS[application.name.split(".")[0]].model_validate(application.args)
+        of_name = SETTINGS[application.name.split(".")[0]]
+        SETTINGS.get(application.import_path, of_name).model_validate(application.args)
 
 
 @pytest.mark.parametrize("path", SERVE_FILES, ids=lambda path: path.stem)

@@ -226,3 +226,13 @@ async def _ready(system: System) -> bool:
 
 async def _nobody_registered(system: System) -> bool:
     return system.journal.workers.registered() == []
+
+
+async def test_a_worker_that_is_called_gets_no_ticket_and_its_topic_is_not_made(system: System) -> None:
+    await system.journal.register(Worker(id="w1", topic=PROMPTING, slots=1, called=True))
+    await system.journal.register(Worker(id="engine", topic=INFERENCE, slots=1))
+    await system.journal.submit([submit()])
+    (rendering,) = await system.journal.claim(claim())
+    await system.journal.finish([finish(rendering, rendered())])
+    assert await system.topic(INFERENCE).take(5)
+    assert list(system.topics) == [INFERENCE]

@@ -10,7 +10,7 @@ CELLS ?= all
 FROM ?= 0
 JOBS ?= $(shell nproc)
 
-.PHONY: help setup demo serve test acceptance long simulate fault continuation upgrade check format events requirements bench-pipeline bench-engine bench-start bench-memory bench-backlog bench-retention bench-streams bench-retrieval bench-batch bench-bulk
+.PHONY: help setup demo serve test acceptance long simulate fault continuation upgrade check format events requirements bench-pipeline bench-engine bench-start bench-memory bench-backlog bench-retention bench-streams bench-retrieval bench-batch bench-bulk bench-peers
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -91,3 +91,7 @@ bench-retrieval: setup ## Hybrid search and reranking against vectors and words 
 
 bench-bulk: setup ## Jobs that come by the thousand: accepted and finished per second
 	@$(BIN)/python -m benchmarks.bulk
+
+bench-peers: setup ## Three durable steps, beside DBOS, Procrastinate, Celery, Dramatiq and Temporal
+	@setup/environment.sh peers
+	@$(BIN)/python -m benchmarks.peers_table

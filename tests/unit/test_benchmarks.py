@@ -34,6 +34,8 @@ from benchmarks.model_streams import OURS as OUR_STREAMS
 from benchmarks.model_streams import RAY_LLM, Pairs, compare, tokens_of
 from benchmarks.model_streams import result as model_result
 from benchmarks.peers.constant_stream import frames_of
+from benchmarks.peers_table import Turn, table
+from benchmarks.peers_table import result as peers_result
 from benchmarks.pipeline import OURS, PEERS, result
 from benchmarks.program import running
 from benchmarks.ratios import differences, ratios
@@ -143,6 +145,27 @@ def test_the_result_of_bulk_calls_has_medians_and_spreads() -> None:
     figures = bulk_result([BulkRates(100, 10), BulkRates(300, 30), BulkRates(200, 20)])
     assert (figures["accepted_per_s"], figures["finished_per_s"]) == (200, 20)
     assert figures["least_to_greatest"]["finished_per_s"] == [10, 30]
+
+
+def test_each_peer_is_compared_with_ours_on_the_same_kind_of_store() -> None:
+    turns = {
+        "heliograph": [Turn(200, 1, 5), Turn(300, 1, 5)],
+        "heliograph_postgres": [Turn(100, 2, 10), Turn(200, 2, 10)],
+        "celery": [Turn(100, 1, 10), Turn(100, 1, 20)],
+        "dbos": [Turn(50, 3, 20), Turn(100, 3, 20)],
+    }
+    figures = peers_result(turns)
+    assert figures["vs_celery"] == [2.5, 2, 3]
+    assert figures["vs_dbos"] == [2, 2, 2]
+    assert figures["time_vs_celery"] == [0.375, 0.25, 0.5]
+    assert "vs_temporal" not in figures
+    assert figures["dbos"]["jobs_per_s"] == [75, 50, 100]
+
+
+def test_the_table_of_peers_states_what_each_promises() -> None:
+    head, _, row = table({"dbos": [Turn(50, 3, 20), Turn(100, 3, 20)]})
+    assert len(row.split("|")) == len(head.split("|"))
+    assert row.startswith("| `dbos` | 75 (50 to 100) | 3 (3 to 3) | 20 (20 to 20) | Postgres, fsync=on")
 
 
 def test_a_program_is_waited_for_line_by_line() -> None:

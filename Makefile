@@ -10,7 +10,7 @@ CELLS ?= all
 FROM ?= 0
 JOBS ?= $(shell nproc)
 
-.PHONY: help setup demo serve test acceptance long simulate fault continuation upgrade ray-up check check-deploy format events requirements bench-pipeline bench-engine bench-start bench-memory bench-backlog bench-retention bench-streams bench-retrieval bench-batch
+.PHONY: help setup demo serve test acceptance long simulate fault continuation upgrade ray-up check check-deploy format events requirements bench-pipeline bench-engine bench-start bench-memory bench-backlog bench-retention bench-streams bench-retrieval bench-batch bench-bulk bench-peers
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -94,3 +94,10 @@ bench-streams: setup ## Durable streams: chunks, events, a thousand readers, fir
 
 bench-retrieval: setup ## Hybrid search and reranking against vectors and words alone, and chunks indexed per second
 	@$(BIN)/python -m benchmarks.retrieval
+
+bench-bulk: setup ## Jobs that come by the thousand: accepted and finished per second
+	@$(BIN)/python -m benchmarks.bulk
+
+bench-peers: setup ## Three durable steps, beside DBOS, Procrastinate, Celery, Dramatiq and Temporal
+	@setup/environment.sh peers
+	@$(BIN)/python -m benchmarks.peers_table

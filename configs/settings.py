@@ -98,7 +98,20 @@ class Telemetry(Settings):
     )  # "": no traces
 
 
-class PlaneSettings(Settings):
+class ApplicationSettings(Settings):
+    """What every Serve application has."""
+
+    version: str = ""  # of the code, as you name it: another one has Serve replace the replicas
+    telemetry: Telemetry = Field(default_factory=Telemetry)
+
+
+class ServiceSettings(ApplicationSettings):
+    """What every service has."""
+
+    drain_s: float = Field(default=30.0, ge=0)  # in which a replica that leaves may end what it has begun
+
+
+class PlaneSettings(ApplicationSettings):
     """The shared actors."""
 
     data: str = "./.heliograph"  # folder of journal, token log and payloads
@@ -110,22 +123,19 @@ class PlaneSettings(Settings):
     tenant_limits: dict[str, TenantLimits] = Field(default_factory=dict)  # by tenant; "*" is whoever is not named
     retention_s: float = RetentionSeconds
     retention_bytes: int = RetentionBytes
-    telemetry: Telemetry = Field(default_factory=Telemetry)
 
 
-class PromptingSettings(Settings):
+class PromptingSettings(ServiceSettings):
     """The prompt workers."""
 
     models: list[str]
-    telemetry: Telemetry = Field(default_factory=Telemetry)
 
 
-class BatchingSettings(Settings):
+class BatchingSettings(ServiceSettings):
     """The batch workers."""
 
     models: list[str]
     encoders: list[str] = Field(default_factory=list)  # embedding models
-    telemetry: Telemetry = Field(default_factory=Telemetry)
 
 
 class Replicas(Settings):
@@ -138,36 +148,31 @@ class Replicas(Settings):
     downscale_to_zero_delay_s: float = 600.0
 
 
-class InferenceSettings(Settings):
+class InferenceSettings(ServiceSettings):
     """The inference workers of one model."""
 
     model: str
     replicas: Replicas = Field(default_factory=Replicas)
-    telemetry: Telemetry = Field(default_factory=Telemetry)
 
 
-class EncoderSettings(Settings):
+class EncoderSettings(ServiceSettings):
     """The workers of one encoder."""
 
     encoder: str
-    telemetry: Telemetry = Field(default_factory=Telemetry)
 
 
-class HistorySettings(Settings):
+class HistorySettings(ServiceSettings):
     """The history service."""
 
-    telemetry: Telemetry = Field(default_factory=Telemetry)
 
-
-class KnowledgeSettings(Settings):
+class KnowledgeSettings(ServiceSettings):
     """Who indexes and searches the files of vector stores."""
 
     encoder: str  # that makes vectors of their texts
     reranker: str = ""  # that puts what was found in its final order; "": none does
-    telemetry: Telemetry = Field(default_factory=Telemetry)
 
 
-class IngestionSettings(Settings):
+class IngestionSettings(ServiceSettings):
     """The HTTP surface."""
 
     models: list[str]
@@ -177,7 +182,6 @@ class IngestionSettings(Settings):
     tenants: dict[str, str] = Field(default_factory=dict)  # bearer token: tenant; empty: all are `default`
     body_limit_bytes: int = 10 * 1024 * 1024
     file_limit_bytes: int = 512 * 1024 * 1024  # of an upload
-    telemetry: Telemetry = Field(default_factory=Telemetry)
 
 
 class DrivingSettings(IngestionSettings):

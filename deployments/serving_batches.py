@@ -7,16 +7,17 @@ from actors.objects import Objects
 from configs.settings import BatchingSettings
 from deployments.app import make_renderer
 from deployments.batch_workers import batching_seat, make_batch_worker
+from deployments.departure import small_service
 from deployments.remote_encoders import RemoteEncoder
 from deployments.remote_history import remote_history
-from deployments.serving import SMALL, WorkerReplica, replica_identity
+from deployments.serving import WorkerReplica, replica_identity
 
 
 class Batching(WorkerReplica):
     """Reads the files of batches, and writes their results."""
 
     async def __init__(self, settings: BatchingSettings) -> None:  # type: ignore[misc]  # Serve awaits it
-        super().__init__("batching", settings.telemetry)
+        super().__init__("batching", settings)
         blobs = await self._find_blobs()
         worker = make_batch_worker(
             settings.models,
@@ -33,4 +34,4 @@ class Batching(WorkerReplica):
 
 def batching(settings: BatchingSettings) -> Application:
     """The batch workers."""
-    return serve.deployment(Batching, name="batching", ray_actor_options=SMALL).bind(settings)
+    return serve.deployment(Batching, name="batching", **small_service(settings)).bind(settings)

@@ -117,13 +117,13 @@ class Workers:
         return self._held.total()
 
     def of(self, topic: str) -> list[Worker]:
-        """The registered workers of a topic."""
-        return [worker for worker in self.registered() if topic in worker.topics]
+        """The registered workers of a topic, but for those that are leaving."""
+        return [worker for worker in self.registered() if worker.slots and topic in worker.topics]
 
     def testers(self) -> dict[str, str]:
         """By topic, the one worker that tries suspects."""
         workers = sorted(self.registered(), key=lambda worker: worker.id)
-        return {topic: worker.id for worker in workers for topic in worker.topics}
+        return {topic: worker.id for worker in workers if worker.slots for topic in worker.topics}
 
     def with_room(self, topic: str) -> int:
         """How many workers that take tickets of a topic have a free slot."""

@@ -64,6 +64,7 @@ class Journal(Reads):
         self.sessions = Sessions(ports.clock)
         self.ready: Counter[str] = Counter()  # by topic
         self.waiting: Counter[str] = Counter()
+        self.finished: Counter[str] = Counter()
         self.coming: Counter[str] = Counter()  # steps whose preceding step is claimed, or whose job is being written
         self._arrivals: dict[str, asyncio.Event] = {}  # by topic, while a claim waits for a step that is coming
         self.on_commit: Callable[[Effects], None] = lambda _: None
@@ -215,6 +216,8 @@ class Journal(Reads):
             waiting=self.waiting[topic],
             age_s=0.0 if since is None else max(0.0, self._ports.clock.now() - since),
             workers=len(self.workers.of(topic)),
+            finished=self.finished[topic],
+            holders=tuple(sorted(self.workers.holders(topic))),
         )
 
     def _open_jobs(self) -> int:
@@ -272,6 +275,7 @@ class Journal(Reads):
     def _announce(self, effects: Effects) -> None:
         self.ready.update(effects.ready)
         self.waiting.update(effects.waiting)
+        self.finished.update(effects.finished)
         self.coming.update(effects.coming)
         for topic in [name for name in self._arrivals if self.ready[name] > 0]:
             self._arrivals.pop(topic).set()

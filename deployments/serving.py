@@ -37,6 +37,7 @@ from configs.settings import (
     load_profile,
 )
 from deployments.app import (
+    PROMPTING_SLOTS,
     inference_seat,
     limits_of,
     make_engine,
@@ -63,7 +64,7 @@ from deployments.remote_history import remote_history
 from deployments.remote_knowledge import RemoteKnowledge
 from deployments.remote_lane import RemoteLane
 from pipelines.payloads import Prompt
-from pipelines.steps import inference_topic, line_topic
+from pipelines.steps import PROMPTING_TOPIC, inference_topic, line_topic
 
 SMALL = {"num_cpus": 0.05}
 HEALTH_S = 2  # a replica that died is replaced this soon
@@ -265,14 +266,15 @@ def plane(settings: PlaneSettings) -> Application:
 
 def prompting(settings: PromptingSettings) -> Application:
     """The prompt workers."""
-    return serve.deployment(Prompting, name="prompting", ray_actor_options=SMALL).bind(settings)
+    options = {"ray_actor_options": SMALL, **scaling_options({PROMPTING_TOPIC: PROMPTING_SLOTS}, settings.replicas)}
+    return serve.deployment(Prompting, name="prompting", **options).bind(settings)
 
 
 def inference(settings: InferenceSettings) -> Application:
     """The inference workers of one model."""
     profile = load_profile(settings.model)
     topics = [inference_topic(profile.name), line_topic(profile.name)]
-    scaling = scaling_options(topics=topics, slots=profile.slots, **settings.replicas.model_dump())
+    scaling = scaling_options(dict.fromkeys(topics, profile.slots), settings.replicas)
     direct = {"max_ongoing_requests": profile.slots + QUEUE, "max_queued_requests": QUEUE}
     options = {**replica_options(profile), **scaling, **direct, "health_check_period_s": HEALTH_S}
     return serve.deployment(Inference, name="inference", **options).bind(settings)

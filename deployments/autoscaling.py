@@ -164,8 +164,8 @@ class QueueDepthPolicy:
         starting = len(scale.running_replicas) < scale.target_num_replicas
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                self._failing = starting and await self._news.starts_fail(scale.app_name, scale.deployment_name)
                 self._take_in(await self._news.depths(), time.monotonic())
+                self._failing = starting and await self._news.starts_fail(scale.app_name, scale.deployment_name)
         except Exception as error:  # noqa: BLE001 - no news: the target stays
             log.warning("no news to scale by", extra={"topic": self._name, "error": type(error).__name__})
 

@@ -86,10 +86,13 @@ class Governor:
     def target(
         self, need: int, *, target: int, running: Sequence[str], holders: Collection[str], failing: bool, now: float
     ) -> int:
-        """The next target. `running` are the ids of replicas, oldest first; `failing`: their starts crash."""
+        """The next target. `running` are the ids of replicas, oldest first; `failing`: their starts crash.
+
+        Serve gives up a deployment none of whose replicas starts, until it was at zero.
+        """
         steady = self._steady(need, target, now)
         if failing:
-            return min(steady, len(running) + 1)
+            return min(steady, len(running) + 1) if running else 0
         if steady >= target:
             self._surplus_since = None
             return steady

@@ -1,42 +1,43 @@
-"""What Serve says of replicas that crash at their start, which nothing but its words tells."""
+"""What Serve says and does about replicas that crash at their start."""
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from ray import serve
-from ray.serve import Application
 
 from deployments.autoscaling import RayNews
+from tests.integration.failing_starts import application
+from tests.servers import until
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
+NAME = "fragile"
 
 
-class Sound:
-    """Starts."""
-
-
-class Broken:
-    """Does not."""
-
-    def __init__(self) -> None:
-        raise RuntimeError("no such model")
-
-
-def application(kind: type, name: str) -> Application:
-    return serve.deployment(kind, name=name, ray_actor_options={"num_cpus": 0.1}).bind()
-
-
-@pytest.fixture(autouse=True)
-def _applications() -> Iterator[None]:
+@pytest.fixture
+def needed(tmp_path: Path) -> Iterator[Path]:
+    """The file that an application needs, which runs and has no replica yet."""
+    file = tmp_path / "needed"
     serve.start(proxy_location="Disabled")
-    serve.run(application(Sound, "sound"), name="sound", route_prefix=None)
-    with pytest.raises(RuntimeError, match="broken"):
-        serve.run(application(Broken, "broken"), name="broken", route_prefix=None)
-    yield
+    serve.run(application(NAME, file), name=NAME, route_prefix=None)
+    yield file
     serve.shutdown()
 
 
-def test_serve_tells_of_starts_that_crash() -> None:
-    assert asyncio.run(RayNews().starts_fail("broken", "broken"))
-    assert not asyncio.run(RayNews().starts_fail("sound", "sound"))
+def starts_fail() -> bool:
+    return asyncio.run(RayNews().starts_fail(NAME, NAME))
+
+
+def replicas() -> dict[str, int]:
+    states: dict[str, int] = serve.status().applications[NAME].deployments[NAME].replica_states
+    return states
+
+
+def test_starts_that_crash_are_told_and_tried_again(needed: Path) -> None:
+    until(starts_fail, seconds=120, what="starts that crash")
+    until(lambda: not starts_fail(), seconds=120, what="another try")
+    until(starts_fail, seconds=120, what="another crash")
+    needed.touch()
+    until(lambda: replicas().get("RUNNING") == 3, seconds=120, what="three replicas")
+    assert not starts_fail()

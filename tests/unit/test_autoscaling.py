@@ -2,6 +2,7 @@ import asyncio
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -9,8 +10,17 @@ from ray.serve._private.common import DeploymentID, ReplicaID
 from ray.serve.config import AutoscalingConfig
 
 from actors.journal.protocol import Depth
-from configs.settings import Replicas, StandingReplicas
+from configs.settings import (
+    BatchingSettings,
+    EncoderSettings,
+    InferenceSettings,
+    PromptingSettings,
+    Replicas,
+    StandingReplicas,
+)
+from deployments import serving, serving_batches, serving_encoders
 from deployments.autoscaling import POLL_S, STALE_S, QueueDepthPolicy, call_scaling_options, scaling_options
+from pipelines.steps import BATCHING_TOPIC, EMBEDDING_TOPIC, PROMPTING_TOPIC, inference_topic, line_topic
 
 SETTINGS = Replicas(least=0, most=3, downscale_delay_s=2.0)
 
@@ -161,3 +171,38 @@ def test_a_fixed_number_of_replicas_needs_no_policy() -> None:
 def test_what_nothing_is_accepted_without_does_not_scale_to_zero() -> None:
     with pytest.raises(ValidationError):
         StandingReplicas(least=0, most=2)
+
+
+def scaling_of(application: Any) -> AutoscalingConfig:
+    scaling = application._bound_deployment._deployment_config.autoscaling_config
+    assert isinstance(scaling, AutoscalingConfig)
+    return scaling
+
+
+@pytest.mark.parametrize(
+    ("application", "slots"),
+    [
+        (
+            serving.prompting(PromptingSettings(models=["scripted"], replicas=StandingReplicas(most=3))),
+            {PROMPTING_TOPIC: 256},
+        ),
+        (
+            serving_batches.batching(BatchingSettings(models=["scripted"], replicas=SETTINGS)),
+            {BATCHING_TOPIC: 4, EMBEDDING_TOPIC: 256},
+        ),
+        (
+            serving.inference(InferenceSettings(model="scripted", replicas=SETTINGS)),
+            {inference_topic("scripted"): 64, line_topic("scripted"): 64},
+        ),
+    ],
+    ids=["prompting", "batching", "inference"],
+)
+def test_every_service_that_pulls_scales_by_its_topics(application: Any, slots: dict[str, int]) -> None:
+    scaling = scaling_of(application)
+    assert scaling.policy.policy_kwargs["slots"] == slots
+    assert scaling.max_replicas == 3
+
+
+def test_encoders_scale_by_calls() -> None:
+    settings = EncoderSettings(encoder="all-minilm-l6-v2", replicas=SETTINGS)
+    assert scaling_of(serving_encoders.embedding(settings)).policy.is_default_policy_function()

@@ -179,7 +179,13 @@ def test_work_that_never_ends_keeps_a_surplus_only_so_long() -> None:
 def test_replicas_that_crash_at_their_start_do_not_multiply() -> None:
     deployment = Deployment(target=0)
     assert deployment.at(1, 8) == 8
-    assert deployment.at(2, 8, failing=True, running=0) == 1
-    assert deployment.at(3, 8, failing=True, running=0) == 1
-    assert deployment.at(4, 8, failing=True, running=2) == 3
-    assert deployment.at(5, 8, running=3) == 8
+    assert deployment.at(2, 8, failing=True, running=2) == 3
+    assert deployment.at(3, 8, failing=True, running=2) == 3
+    assert deployment.at(4, 8, running=3) == 8
+
+
+def test_where_none_starts_the_target_is_zero_so_that_serve_tries_again() -> None:
+    deployment = Deployment(target=0)
+    assert deployment.at(1, 8) == 8
+    assert deployment.at(2, 8, failing=True, running=0) == 0
+    assert deployment.at(3, 8, running=0) == 8

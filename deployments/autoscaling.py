@@ -122,6 +122,7 @@ class QueueDepthPolicy:
         self._paces = {topic: Pace() for topic in slots}
         self._depths: dict[str, Depth] = {}
         self._failing = False
+        self._silent = False
         self._heard_at = -math.inf
         self._asked_at = -math.inf
         self._poll: asyncio.Task[None] | None = None
@@ -167,7 +168,11 @@ class QueueDepthPolicy:
                 self._take_in(await self._news.depths(), time.monotonic())
                 self._failing = starting and await self._news.starts_fail(scale.app_name, scale.deployment_name)
         except Exception as error:  # noqa: BLE001 - no news: the target stays
-            log.warning("no news to scale by", extra={"topic": self._name, "error": type(error).__name__})
+            if not self._silent:  # said once: there is none before the journal's first start
+                log.warning("no news to scale by", extra={"topic": self._name, "error": type(error).__name__})
+            self._silent = True
+        else:
+            self._silent = False
 
     def _take_in(self, depths: Mapping[str, Depth], now: float) -> None:
         self._depths = {topic: depths[topic] for topic in self._slots if topic in depths}

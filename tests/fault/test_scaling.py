@@ -15,6 +15,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.long, pytest.mark.timeout(600)]
 INFERENCE = "ServeReplica:inference.scripted"
 ENCODER = "ServeReplica:embedding"
 HALF_A_MINUTE = {"scripted": json.dumps({"tokens": 60, "delay_ms": 500})}
+A_WHILE = {"scripted": json.dumps({"tokens": 10, "delay_ms": 500})}
 QUIET_S = 15.0  # longer than any answer of the journal is good for
 
 
@@ -47,7 +48,7 @@ def test_100_jobs_of_30_s_are_neither_lost_nor_started_twice_while_scaling_up_an
 
 
 def test_a_controller_that_dies_while_inference_starts_from_zero_comes_back_and_scales_it(idle: ServerProcess) -> None:
-    jobs = [idle.submit(metadata=HALF_A_MINUTE, max_output_tokens=10) for _ in range(100)]
+    jobs = [idle.submit(metadata=A_WHILE) for _ in range(100)]
     idle.kill("ray::ServeController")
     assert {idle.finish(job)["status"] for job in jobs} == {"completed"}
     until(lambda: not idle.find(INFERENCE), seconds=120, what="no replica after them")

@@ -125,10 +125,29 @@ class PlaneSettings(ApplicationSettings):
     retention_bytes: int = RetentionBytes
 
 
+class Replicas(Settings):
+    """How many replicas. Where `least` and `most` differ, the work that waits decides; all else is in seconds."""
+
+    least: int = Field(default=1, ge=0)  # with 0, name the model in ingestion's `on_demand` too
+    most: int = Field(default=1, ge=1)
+    backlog_s: float = Field(default=30.0, gt=0)  # in which the work that waits should be done
+    upscale_delay_s: float = Field(default=2.0, ge=0)
+    downscale_delay_s: float = Field(default=300.0, ge=0)  # since the last time that as many were needed
+    downscale_to_zero_delay_s: float = Field(default=600.0, ge=0)
+    finish_s: float = Field(default=60.0, ge=0)  # how long a surplus stays while those that would go hold work
+
+
+class StandingReplicas(Replicas):
+    """The same where nothing is accepted without one."""
+
+    least: int = Field(default=1, ge=1)
+
+
 class PromptingSettings(ServiceSettings):
     """The prompt workers."""
 
     models: list[str]
+    replicas: StandingReplicas = Field(default_factory=StandingReplicas)
 
 
 class BatchingSettings(ServiceSettings):
@@ -136,16 +155,7 @@ class BatchingSettings(ServiceSettings):
 
     models: list[str]
     encoders: list[str] = Field(default_factory=list)  # embedding models
-
-
-class Replicas(Settings):
-    """How many replicas. Where `least` and `most` differ, the work that waits decides; delays are in seconds."""
-
-    least: int = 1  # with 0, name the model in ingestion's `on_demand` too
-    most: int = 1
-    upscale_delay_s: float = 2.0
-    downscale_delay_s: float = 300.0
-    downscale_to_zero_delay_s: float = 600.0
+    replicas: Replicas = Field(default_factory=Replicas)
 
 
 class InferenceSettings(ServiceSettings):
@@ -159,6 +169,7 @@ class EncoderSettings(ServiceSettings):
     """The workers of one encoder."""
 
     encoder: str
+    replicas: Replicas = Field(default_factory=Replicas)
 
 
 class HistorySettings(ServiceSettings):

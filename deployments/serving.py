@@ -38,6 +38,7 @@ from configs.settings import (
     load_profile,
 )
 from deployments.app import (
+    PROMPTING_SLOTS,
     inference_seat,
     limits_of,
     make_engine,
@@ -65,7 +66,7 @@ from deployments.remote_history import remote_history
 from deployments.remote_knowledge import RemoteKnowledge
 from deployments.remote_lane import RemoteLane
 from pipelines.payloads import Prompt
-from pipelines.steps import inference_topic, line_topic
+from pipelines.steps import PROMPTING_TOPIC, inference_topic, line_topic
 
 HEALTH_S = 2  # a replica that died is replaced this soon
 
@@ -285,7 +286,8 @@ def plane(settings: PlaneSettings) -> Application:
 
 def prompting(settings: PromptingSettings) -> Application:
     """The prompt workers."""
-    return serve.deployment(Prompting, name="prompting", **small_service(settings)).bind(settings)
+    scaling = scaling_options({PROMPTING_TOPIC: PROMPTING_SLOTS}, settings.replicas)
+    return serve.deployment(Prompting, name="prompting", **small_service(settings), **scaling).bind(settings)
 
 
 def inference(settings: InferenceSettings) -> Application:
@@ -297,7 +299,7 @@ def inference_options(settings: InferenceSettings) -> dict[str, Any]:
     """Where its replicas run, how many, and what they take at once."""
     profile = load_profile(settings.model)
     topics = [inference_topic(profile.name), line_topic(profile.name)]
-    scaling = scaling_options(topics=topics, slots=profile.slots, **settings.replicas.model_dump())
+    scaling = scaling_options(dict.fromkeys(topics, profile.slots), settings.replicas)
     options = {**replica_options(profile), **scaling, **leaving_options(settings), "health_check_period_s": HEALTH_S}
     return options | {"max_ongoing_requests": profile.slots + QUEUE, "max_queued_requests": QUEUE}
 

@@ -12,6 +12,7 @@ class Counts:
     def __init__(self) -> None:
         self.ready: Counter[str] = Counter()
         self.waiting: Counter[str] = Counter()
+        self.finished: Counter[str] = Counter()  # steps that came to an outcome since the start
         self.coming: Counter[str] = Counter()  # steps whose preceding step is claimed, or whose job is being written
         self._written: Counter[str] = Counter()  # the latter
 
@@ -34,6 +35,7 @@ class Counts:
         """A batch was committed."""
         self.ready.update(effects.ready)
         self.waiting.update(effects.waiting)
+        self.finished.update(effects.finished)
         self.coming.update(effects.coming)
 
     def write(self, steps: Counter[str], by: int) -> None:

@@ -17,6 +17,7 @@ class Effects:
     waiting: Counter[str] = field(default_factory=Counter)
     coming: Counter[str] = field(default_factory=Counter)  # by topic: steps whose preceding step is claimed
     claimed: Counter[tuple[str, str]] = field(default_factory=Counter)  # by (topic, worker)
+    finished: Counter[str] = field(default_factory=Counter)  # by topic: claims that came to an outcome
     tickets: Counter[str] = field(default_factory=Counter)  # used, by topic that was claimed from, also for nothing
     followed: dict[str, None] = field(default_factory=dict)  # jobs with new events, in order
     attached: set[str] = field(default_factory=set)  # sessions of jobs that have changed

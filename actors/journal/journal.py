@@ -216,6 +216,8 @@ class Journal(Reads):
             waiting=self.counts.waiting[topic] + self.counts.ready[topic] - claimable,
             age_s=0.0 if since is None else max(0.0, self._ports.clock.now() - since),
             workers=len(self.workers.of(topic)),
+            finished=self.counts.finished[topic],
+            holders=tuple(sorted(self.workers.holders(topic))),
         )
 
     def _next_since(self, topic: str) -> float | None:

@@ -29,7 +29,7 @@ from pipelines import transitions
 from pipelines.batch_edits import BatchEdit, CreateBatch
 from pipelines.changes import Change
 from pipelines.chores import Abandon, CloseErrands, MarkSealed, Orphan, Prune, Tick, WindDown
-from pipelines.commands import Answer, Cancel, Claim, Command, Delete, Finish, Redrive, Submit, Verdict
+from pipelines.commands import Answer, Cancel, Claim, Command, Delete, Finish, Redrive, Released, Submit, Verdict
 from pipelines.edits import ConversationEdit, DeleteFile, Edit, FileEdit, TemplateEdit, UploadEdit
 from pipelines.jobs import ClaimedJob, StepState
 from pipelines.outcomes import payload_of, settle
@@ -196,6 +196,8 @@ class Ledger:
             return Answer(Verdict.STALE, job.status)
         if (payload := payload_of(command.outcome)) is not None:
             self._draft.keep(job.tenant, payload)
+        if not isinstance(command.outcome, Released):
+            self.effects.finished[job.topic] += 1
         changed = self._draft.change(settle(job, command.outcome, self._now, self._random))
         return Answer(Verdict.DONE, changed.status)
 

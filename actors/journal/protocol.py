@@ -91,6 +91,8 @@ class Depth(NamedTuple):
     waiting: int
     age_s: float
     workers: int
+    finished: int = 0  # claims that came to an outcome since the journal's start
+    holders: tuple[str, ...] = ()  # the workers whose claims are in force, by id
 
 
 class JobQuery(NamedTuple):

@@ -112,6 +112,10 @@ class Workers:
         """Claims of a topic that are in force."""
         return sum(count for (name, _), count in self._held.items() if name == topic)
 
+    def holders(self, topic: str) -> set[str]:
+        """Who has claims of a topic in force."""
+        return {worker_id for (name, worker_id), count in self._held.items() if name == topic and count > 0}
+
     def claims(self) -> int:
         """All claims that are in force."""
         return self._held.total()

@@ -162,7 +162,7 @@ def cluster(redis_port: int) -> Iterator[Server]:
     config = yaml.safe_load((CONFIGS / "scripted.yaml").read_text())
     wanted = ("plane", "prompting", f"inference.{MODEL}", "history", "ingestion")
     applications = {each["name"]: each for each in config["applications"] if each["name"] in wanted}
-    replicas = {"least": 0, "most": MOST, "drain_s": DRAIN_S, **BOUNDS}
+    replicas = {"least": 0, "most": MOST, "backlog_s": DRAIN_S, **BOUNDS}
     applications[f"inference.{MODEL}"]["args"] |= {"replicas": replicas}
     applications["ingestion"]["args"] |= {"on_demand": [MODEL], "encoder": "", "encoders": []}
     config["applications"] = [*applications.values(), *(_peer(name, redis_port) for name in ("calls", "tasks"))]

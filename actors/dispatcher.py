@@ -87,14 +87,14 @@ class Dispatcher:
         self._work.clear()
         served = {topic for worker in self._journal.workers.registered() for topic in worker.topics}
         for name in sorted(served - self._topics.keys()):
-            await self._topic(name).put(0)  # finds or makes its queue now, not under the first job
+            await self._topic(name).put(0, self._journal.shard)  # finds or makes its queue now, not under the first job
         for name in sorted({*self._journal.ready, *self._journal.coming}):
             work = self._journal.ready[name] + self._journal.coming[name]
             missing = min(work, self._journal.workers.with_room(name)) - self._tickets[name]
             if missing > 0:
                 self._tickets[name] += missing
                 crash_point("dispatcher.put.before")
-                await self._topic(name).put(missing)
+                await self._topic(name).put(missing, self._journal.shard)
                 crash_point("dispatcher.put.after")
 
     async def _seal(self) -> None:

@@ -8,7 +8,9 @@ import ray
 from actors.journal.limits import Limits
 from actors.journal.protocol import Places
 from actors.naming import NAMESPACE, journal_name, token_log_name
+from actors.shards import Where
 from actors.shells import JournalActor, Shell, TokenLogActor
+from actors.stores import ShardCountError
 
 HOME = "journal"  # the resource by which a cluster marks the node that has the data folder's volume
 
@@ -32,9 +34,37 @@ def ensure_actor(shell: type[Shell], name: str, *arguments: Any) -> int:
     return pid
 
 
+def ensure_shards(
+    folder: Path, *, database: str, places: Places, shards: int, telemetry: dict[str, Any], limits: Limits
+) -> None:
+    """The actors of all shards. Raises ShardCountError where there are another number of them."""
+    for shard in range(shards):
+        ensure_shard(
+            folder, database=database, places=places, shard=shard, telemetry=telemetry, limits=limits, shards=shards
+        )
+        if shard == 0:
+            _check_number(shards)
+
+
 def ensure_shard(
-    folder: Path, *, database: str, places: Places, shard: int, telemetry: dict[str, Any], limits: Limits
+    folder: Path,
+    *,
+    database: str,
+    places: Places,
+    shard: int,
+    telemetry: dict[str, Any],
+    limits: Limits,
+    shards: int = 1,
 ) -> None:
     """The actors of one shard."""
-    ensure_actor(TokenLogActor, token_log_name(shard), str(folder), database, shard, telemetry)
-    ensure_actor(JournalActor, journal_name(shard), str(folder), database, places, shard, telemetry, limits)
+    where = Where(database, shard, shards)
+    ensure_actor(TokenLogActor, token_log_name(shard), str(folder), where, telemetry)
+    ensure_actor(JournalActor, journal_name(shard), str(folder), where, places, telemetry, limits)
+
+
+def _check_number(shards: int) -> None:
+    """An actor that was there already has not looked at the number."""
+    journal = ray.get_actor(journal_name(0), namespace=NAMESPACE)
+    created: int = ray.get(journal.info.remote()).shards
+    if created != shards:
+        raise ShardCountError(journal_name(0), created, shards)

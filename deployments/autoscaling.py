@@ -12,10 +12,9 @@ import time
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-import ray
-
+from actors.depths import add_depths
 from actors.journal.protocol import Depth
-from actors.naming import NAMESPACE, journal_name
+from actors.remote_depths import RemoteDepths
 
 log = logging.getLogger("heliograph")
 POLL_S = 1.0
@@ -82,7 +81,7 @@ class QueueDepthPolicy:
         self._heard_at = -math.inf
         self._asked_at = -math.inf
         self._poll: asyncio.Task[None] | None = None
-        self._journal: Any = None
+        self._journal: RemoteDepths | None = None
 
     def __call__(self, scale: Scale) -> tuple[int, dict[str, Any]]:
         """The number of replicas, and the state that Serve keeps for a policy (none). Never raises."""
@@ -114,26 +113,12 @@ class QueueDepthPolicy:
     async def _hear(self) -> None:
         try:
             depths = await asyncio.wait_for(self._depths(), TIMEOUT_S)
-            self._depth = _together([depths[topic] for topic in self._topics if topic in depths])
+            self._depth = add_depths([depths[topic] for topic in self._topics if topic in depths])
             self._heard_at = time.monotonic()
         except Exception as error:  # noqa: BLE001 - no journal, no news: the target stays
             self._journal = None
             log.warning("journal does not answer", extra={"topic": self._topics[0], "error": type(error).__name__})
 
     async def _depths(self) -> dict[str, Depth]:
-        if self._journal is None:  # `get_actor` waits, so it must not run on the controller's loop
-            find = asyncio.get_running_loop().run_in_executor
-            self._journal = await find(None, ray.get_actor, journal_name(), NAMESPACE)
-        depths: dict[str, Depth] = await self._journal.depth.remote()
-        return depths
-
-
-def _together(depths: Sequence[Depth]) -> Depth:
-    """The work of several topics."""
-    return Depth(
-        ready=sum(depth.ready for depth in depths),
-        claimed=sum(depth.claimed for depth in depths),
-        waiting=sum(depth.waiting for depth in depths),
-        age_s=max((depth.age_s for depth in depths), default=0.0),
-        workers=max((depth.workers for depth in depths), default=0),
-    )
+        self._journal = self._journal or RemoteDepths()
+        return await self._journal.ask()

@@ -17,13 +17,14 @@ from starlette.types import ASGIApp
 
 from actors.blobs import Blobs
 from actors.deaths import Home
-from actors.heart import ThreadHeart
+from actors.heart import ThreadHeart, heartbeat_s
 from actors.journal.protocol import Places, Worker
-from actors.naming import TOPIC_SIZE, journal_name, token_log_name
+from actors.naming import TOPIC_SIZE
 from actors.objects import Objects
-from actors.plane import ensure_shard
-from actors.puller import Handler, Lane, Puller, Room
-from actors.remotes import RemoteJournal, RemoteTokenLog
+from actors.plane import ensure_shards
+from actors.puller import Handler, Puller, Room
+from actors.remote_shards import Cluster
+from actors.sharded_puller import ShardedPuller, open_puller
 from actors.system import real_ports
 from actors.telemetry.setup import process_telemetry
 from actors.topics.ray_queue import RayTopic
@@ -70,28 +71,33 @@ HEALTH_S = 2  # a replica that died is replaced this soon
 
 
 class Replica:
-    """What every replica has: ports and handles to the shared actors."""
+    """What every replica has: ports and, once it is connected, handles to the shared actors."""
 
     def __init__(self, service: str, telemetry: Telemetry) -> None:
         self._ports = real_ports(**process_telemetry(service, **telemetry.model_dump()))
-        self._journal = RemoteJournal(journal_name(), self._ports)
-        self._token_log = RemoteTokenLog(token_log_name(), self._ports)
 
-    async def _find_blobs(self) -> Blobs:
-        return Blobs(self._journal, Path((await self._journal.info()).places.blobs), self._ports.clock)
+    async def _connect(self) -> None:
+        cluster = await Cluster.find(self._ports)
+        self._journal, self._token_log, self._places = cluster.journal, cluster.token_log, cluster.places
+        self._shards = cluster.shards
+        self._blobs = Blobs(self._journal, Path(self._places.blobs), self._ports.clock)
 
 
 class WorkerReplica(Replica):
     """A replica that pulls, from one topic or several."""
 
-    _pullers: tuple[Puller, ...] = ()
+    _pullers: tuple[Puller | ShardedPuller, ...] = ()
 
     async def _pull(self, worker: Worker, handler: Handler, line_room: Room | None = None) -> None:
-        topic = RayTopic(worker.topic, size=TOPIC_SIZE)
-        lines = Lane(RayTopic(worker.line_topic, size=TOPIC_SIZE), line_room) if line_room else None
-        heart = ThreadHeart(self._journal.beat, ports=self._ports)
-        puller = Puller(
-            worker, handler, journal=self._journal, topic=topic, heart=heart, ports=self._ports, lines=lines
+        wait_s = heartbeat_s(len(self._shards))
+        puller = open_puller(
+            worker,
+            handler,
+            shards=self._shards,
+            open_topic=lambda name: RayTopic(name, size=TOPIC_SIZE),
+            open_heart=lambda shard: ThreadHeart(self._shards[shard].beat, ports=self._ports, wait_s=wait_s),
+            ports=self._ports,
+            line_room=line_room,
         )
         await puller.start()
         self._pullers += (puller,)
@@ -106,11 +112,11 @@ class Plane:
 
     def __init__(self, settings: PlaneSettings) -> None:
         process_telemetry("plane", **settings.telemetry.model_dump())
-        ensure_shard(
+        ensure_shards(
             Path(settings.data).absolute(),
             database=settings.database,
             places=Places(objects=settings.objects, indexes=settings.index),
-            shard=0,
+            shards=settings.shards,
             telemetry=settings.telemetry.model_dump(),
             limits=limits_of(settings),
         )
@@ -121,8 +127,8 @@ class Prompting(WorkerReplica):
 
     async def __init__(self, settings: PromptingSettings) -> None:  # type: ignore[misc]  # Serve awaits it
         super().__init__("prompting", settings.telemetry)
-        blobs = await self._find_blobs()
-        worker = make_prompt_worker(settings.models, journal=self._journal, blobs=blobs, ports=self._ports)
+        await self._connect()
+        worker = make_prompt_worker(settings.models, journal=self._journal, blobs=self._blobs, ports=self._ports)
         await self._pull(prompting_seat(*replica_identity()), worker)
 
 
@@ -134,12 +140,13 @@ class Inference(WorkerReplica):
         profile = load_profile(settings.model)
         engine = make_engine(profile)
         await engine.start()
+        await self._connect()
         worker = make_inference_worker(
             profile,
             engine,
             journal=self._journal,
             token_log=self._token_log,
-            blobs=await self._find_blobs(),
+            blobs=self._blobs,
             ports=self._ports,
         )
         worker_id, handle = replica_identity()
@@ -163,8 +170,10 @@ class HistoryService(Replica):
 
     async def __init__(self, settings: HistorySettings) -> None:  # type: ignore[misc]  # Serve awaits it
         super().__init__("history", settings.telemetry)
-        blobs = await self._find_blobs()
-        self._history = make_history(journal=self._journal, token_log=self._token_log, blobs=blobs, ports=self._ports)
+        await self._connect()
+        self._history = make_history(
+            journal=self._journal, token_log=self._token_log, blobs=self._blobs, ports=self._ports
+        )
 
     async def ask(self, question: str, *arguments: Any, **named: Any) -> Any:
         """What the method `question` of `HistoryApi` answers."""
@@ -181,12 +190,12 @@ class Ingestion(Replica):
         renderer = make_renderer(settings.models)
         lanes = {model: RemoteLane.find(model) for model in settings.models}
         self._direct = DirectService(lanes=lanes, models=settings.models, renderer=renderer, ports=self._ports)
-        blobs = await self._find_blobs()
+        await self._connect()
         self._service = make_ingestion(
             settings.models,
             journal=self._journal,
             token_log=self._token_log,
-            blobs=blobs,
+            blobs=self._blobs,
             history=remote_history(self._ports),
             renderer=renderer,
             on_demand=settings.on_demand,
@@ -196,11 +205,10 @@ class Ingestion(Replica):
         )
         encoders = {name: RemoteEncoder.find(name) for name in settings.encoders}
         self._embeddings = make_embeddings(encoders, models=settings.models, ports=self._ports)
-        objects = Objects((await self._journal.info()).places.objects)
         self._library = open_library(
             journal=self._journal,
-            objects=objects,
-            blobs=blobs,
+            objects=Objects(self._places.objects),
+            blobs=self._blobs,
             knowledge=RemoteKnowledge.find() if settings.encoder else NoKnowledge(),
             encoder=settings.encoder,
             ports=self._ports,

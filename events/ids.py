@@ -9,6 +9,7 @@ import re
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]  # ten bits at a time
+_SHARDS = {pair: shard for shard, pair in enumerate(_PAIRS)}
 ENTROPY_BYTES = 10
 MAX_SHARDS = 1024
 _NUMBER = 4  # characters at the end of a numbered id
@@ -26,7 +27,12 @@ def shard_of(identifier: str) -> int:
     """The shard that owns the object. Raises ValueError where the text is no id of ours."""
     if not is_id(identifier):
         raise ValueError(f"not an id: {identifier!r}")
-    return _PAIRS.index(identifier.partition("_")[2][:2])
+    return named_shard(identifier)
+
+
+def named_shard(identifier: str) -> int:
+    """The shard that an id names; 0 for what is no id of ours, which no shard knows."""
+    return _SHARDS.get(identifier.partition("_")[2][:2], 0)
 
 
 def milliseconds_of(identifier: str) -> int:

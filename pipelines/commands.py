@@ -62,6 +62,7 @@ class Claim:
 
     `number` rises with every new claim of a worker from the topic, so that a late copy of an older one can be told;
     0: not counted. `topics` are all of the worker's. A claim may come without a `ticket`, after one that was filled.
+    Suspects are given only where the worker has nothing of another shard (`alone`).
     """
 
     claim_id: str
@@ -72,6 +73,7 @@ class Claim:
     limit_s: float = 0.0
     topics: tuple[str, ...] = ()
     ticket: bool = True
+    alone: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

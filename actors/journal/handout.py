@@ -20,7 +20,7 @@ def offer(transaction: Transaction, claim: Claim, held: Sequence[Job], tester: s
     for topic in (claim.topics or (claim.topic,)) if tester == claim.worker else ():
         suspects = transaction.suspects(topic, claim.slots)
         if suspects and not transaction.on_trial(topic):
-            return suspects if topic == claim.topic and not held else None
+            return suspects if topic == claim.topic and claim.alone and not held else None
     return transaction.ready(claim.topic, claim.slots)
 
 

@@ -48,12 +48,14 @@ class Journal(Reads):
         ports: Ports,
         places: Places = NOWHERE,
         shard: int = 0,
+        shards: int = 1,
         coming_s: float = COMING_S,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         super().__init__(store, ports)
         self._places = places
-        self._shard = shard
+        self.shard = shard
+        self._shards = shards
         self._coming_s = coming_s
         self._limits = limits
         self._kept = 0  # bytes of the jobs that have ended, where they are limited
@@ -69,9 +71,19 @@ class Journal(Reads):
         self.on_commit: Callable[[Effects], None] = lambda _: None
         self._take_stock()
 
+    @property
+    def parts(self) -> "tuple[Journal]":
+        """This one alone."""
+        return (self,)
+
+    def home(self, tenant: str) -> int:
+        """This shard."""
+        del tenant
+        return self.shard
+
     async def info(self) -> StoreInfo:
         """Which store answers."""
-        return StoreInfo(self._store.uuid, self._store.epoch, self._places)
+        return StoreInfo(self._store.uuid, self._store.epoch, self._places, self._shards)
 
     async def register(self, worker: Worker) -> None:
         """A worker offers its slots."""
@@ -86,7 +98,13 @@ class Journal(Reads):
         """Long poll for revoked claims. Raises StaleEpochError where a newer journal has taken over."""
         if self._replaced is not None:
             raise self._replaced
-        return await self.workers.heartbeat(worker_id, wait_s)
+        heartbeat = await self.workers.heartbeat(worker_id, wait_s)
+        if self._shards == 1:
+            return heartbeat
+        topics, testers = self.workers.topics(worker_id), self.workers.testers()
+        tried = [topic for topic in topics if testers[topic] == worker_id]
+        waiting = await self._waiting(topics, self.ready)
+        return heartbeat._replace(waiting=waiting, alone=await self._has_suspects(worker_id, tried))
 
     async def session(self, session: Session) -> None:
         """An ingestion session lives. Raises StaleEpochError where a newer journal has taken over."""
@@ -208,7 +226,7 @@ class Journal(Reads):
                 await arrival.wait()
 
     async def _depth(self, topic: str) -> Depth:
-        since = await self._read(lambda: self._store.next_ready(topic))
+        since, _ = await self._read(lambda: self._store.next_ready(topic)) or (None, 0)
         return Depth(
             ready=self.ready[topic],
             claimed=self.workers.claimed(topic),
@@ -259,7 +277,7 @@ class Journal(Reads):
                 transaction,
                 now=self._ports.clock.now(),
                 random=self._ports.random,
-                new_id=lambda prefix: self._ports.ids.new(prefix, self._shard),
+                new_id=lambda prefix: self._ports.ids.new(prefix, self.shard),
                 testers=testers,
                 room=room,
                 token_budgets=self._limits.token_budgets,

@@ -109,10 +109,17 @@ class MemoryStore(MemorySideReaders):
         payloads = ((job.request, job.rendered, job.result, job.result) for job in jobs)
         return len(jobs), sum(reference.size for references in payloads for reference in references if reference)
 
-    def next_ready(self, topic: str) -> float | None:
-        """Since when the step that is next is ready."""
+    def next_ready(self, topic: str) -> tuple[float, int] | None:
+        """Since when the step that is next is ready, and its priority."""
         ready = MemoryTransaction(self._disk).ready(topic, 1)
-        return ready[0].ready_at if ready else None
+        return (ready[0].ready_at, ready[0].priority) if ready else None
+
+    def has_suspects(self, worker: str, topics: Sequence[str]) -> bool:
+        """Held by the worker, or untried."""
+        rows = MemoryTransaction(self._disk)
+        if any(job.suspects for job in rows.held(worker)):
+            return True
+        return any(rows.suspects(topic, 1) and not rows.on_trial(topic) for topic in topics)
 
     def load_schemas(self) -> bytes | None:
         """The schemas that were registered last."""

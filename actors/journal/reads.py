@@ -1,12 +1,12 @@
 """What the journal tells of its store, as it was committed last."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from actors.journal.envelopes import page_after
 from actors.journal.errands import Errand
 from actors.journal.files import status_of
-from actors.journal.protocol import DeadLetterQuery, FileQuery, JobQuery
+from actors.journal.protocol import DeadLetterQuery, FileQuery, JobQuery, Waiting
 from actors.journal.store import Store
 from actors.journal.vector_queries import Question
 from actors.stores import read_from
@@ -121,6 +121,15 @@ class Reads:
     async def unsealed(self, limit: int) -> list[Job]:
         """Terminal jobs whose logs are still to be sealed."""
         return await self._read(lambda: self._store.unsealed(limit))
+
+    async def _waiting(self, topics: Sequence[str], ready: Mapping[str, int]) -> tuple[Waiting, ...]:
+        """How many steps of each topic are ready, and the priority of the best."""
+        best = await self._read(lambda: [self._store.next_ready(topic) for topic in topics])
+        pairs = zip(topics, best, strict=True)
+        return tuple([Waiting(topic, ready[topic], first[1]) if first else Waiting(topic, 0) for topic, first in pairs])
+
+    async def _has_suspects(self, worker: str, topics: Sequence[str]) -> bool:
+        return await self._read(lambda: self._store.has_suspects(worker, topics))
 
     async def _read(self, read: Callable[[], T]) -> T:
         return await read_from(self._store, read)

@@ -199,8 +199,11 @@ class Store(SideReaders, Protocol):
     def finished_sizes(self) -> tuple[int, int]:
         """How many jobs have finished, and the bytes of their payloads, results twice. Reads every row."""
 
-    def next_ready(self, topic: str) -> float | None:
-        """Since when the step that would be claimed next is ready, Unix seconds; None where none is."""
+    def next_ready(self, topic: str) -> tuple[float, int] | None:
+        """Since when the step that would be claimed next is ready, Unix seconds, and its priority; None: none is."""
+
+    def has_suspects(self, worker: str, topics: Sequence[str]) -> bool:
+        """Whether the worker holds suspects, or there are some of these topics that nobody tries."""
 
     def load_schemas(self) -> bytes | None:
         """The schemas that were registered last."""

@@ -261,10 +261,17 @@ class TablesStore(SqlSideReaders):
         ((jobs, size),) = self._reader.rows("finished_sizes")
         return jobs, size
 
-    def next_ready(self, topic: str) -> float | None:
-        """Since when the step that is next is ready."""
+    def next_ready(self, topic: str) -> tuple[float, int] | None:
+        """Since when the step that is next is ready, and its priority."""
         rows = self._reader.rows("next_ready", topic)
-        return rows[0][0] if rows else None
+        return (rows[0][0], rows[0][1]) if rows else None
+
+    def has_suspects(self, worker: str, topics: Sequence[str]) -> bool:
+        """Held by the worker, or untried."""
+        rows = self._reader.rows
+        if any(from_row(row).suspects for row in rows("held", worker)):
+            return True
+        return any(rows("suspects", topic, 1) and not rows("on_trial", topic) for topic in topics)
 
     def load_schemas(self) -> bytes | None:
         """The schemas that were registered last."""

@@ -69,7 +69,7 @@ class Prompts:
 
     async def prompt_create(self, tenant: str, name: str, template: Any) -> dict[str, Any]:
         """A new template."""
-        prompt_id = self._ports.ids.new("pmpt")
+        prompt_id = self._ports.ids.new("pmpt", self._journal.home(tenant))
         await self._edit_prompt(
             CreateTemplate(template=prompt_id, tenant=tenant, name=name, body=_checked(name, template))
         )

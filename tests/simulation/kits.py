@@ -26,7 +26,7 @@ class _LedgerJournal(WatchedJournal):
                 transaction,
                 now=ports.clock.now(),
                 random=ports.random,
-                new_id=ports.ids.new,
+                new_id=lambda prefix: ports.ids.new(prefix, self.shard),
                 testers=testers,
                 room=room,
                 token_budgets=self._limits.token_budgets,

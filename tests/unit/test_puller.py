@@ -90,7 +90,7 @@ async def hands(journal: Journal, topic: InProcessTopic) -> AsyncIterator[Hands]
 
     worker = Worker(id="w1", topic=PROMPTING, slots=2, attempt_limit_s=60)
     heart = ThreadHeart(beat, ports=make_ports())
-    puller = Puller(worker, hands, journal=journal, topic=topic, heart=heart, ports=make_ports())
+    puller = Puller(worker, hands, journal=journal, lanes=[Lane(topic, hands)], heart=heart, ports=make_ports())
     await puller.start()
     yield hands
     await puller.stop()
@@ -155,7 +155,7 @@ async def test_a_worker_that_was_given_up_lets_go_of_what_is_no_longer_its_own(
 ) -> None:
     hands, heart = Hands(2), SilentHeart()
     worker = Worker(id="w1", topic=PROMPTING, slots=2)
-    puller = Puller(worker, hands, journal=journal, topic=topic, heart=heart, ports=make_ports())
+    puller = Puller(worker, hands, journal=journal, lanes=[Lane(topic, hands)], heart=heart, ports=make_ports())
     await puller.start()
     await journal.submit([submit(0), submit(1)])
     await topic.put(1)
@@ -186,12 +186,13 @@ async def test_a_worker_takes_lines_from_a_topic_of_their_own_as_far_as_they_hav
     journal: Journal, topic: InProcessTopic
 ) -> None:
     hands = Hands(2)
-    lines = Lane(InProcessTopic(INDEXING_TOPIC, size=10), OneLine(hands))
+    line_topic = InProcessTopic(INDEXING_TOPIC, size=10)
+    lanes = [Lane(topic, hands), Lane(line_topic, OneLine(hands))]
     worker = Worker(id="w1", topic=PROMPTING, line_topic=INDEXING_TOPIC, slots=2)
-    puller = Puller(worker, hands, journal=journal, topic=topic, heart=SilentHeart(), ports=make_ports(), lines=lines)
+    puller = Puller(worker, hands, journal=journal, lanes=lanes, heart=SilentHeart(), ports=make_ports())
     await puller.start()
     await journal.submit([submit(n, pipeline=INDEXING) for n in range(3)])
-    await lines.topic.put(2)
+    await line_topic.put(2)
     await asyncio.wait_for(hands.got.wait(), 10)
     hands.got.clear()
     await journal.submit([submit(n) for n in (3, 4)])

@@ -125,7 +125,7 @@ SELECT topic, step, model, 'claimed', worker, COUNT(*)
 FROM jobs WHERE step_state = 'claimed' GROUP BY topic, step, model, worker;
 
 -- name: next_ready
-SELECT ready_at FROM jobs WHERE step_state = 'ready' AND topic = ? ORDER BY priority DESC, ready_at LIMIT 1;
+SELECT ready_at, priority FROM jobs WHERE step_state = 'ready' AND topic = ? ORDER BY priority DESC, ready_at LIMIT 1;
 
 -- name: newest_jobs
 SELECT {job} FROM jobs

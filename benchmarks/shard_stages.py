@@ -15,7 +15,8 @@ from pipelines.ports import Ports
 from pipelines.steps import PROMPTING_TOPIC, inference_topic
 
 PER_CALL = 100
-CALLERS = 4  # of submits, and workers of each kind
+CALLERS = 4  # of submits
+ROOM = 256  # slots of all workers together, as far as this shard gets them
 SEALS = 500
 PROMPT, RESULT = b"p" * 300, b"r" * 600
 
@@ -58,7 +59,7 @@ async def _work(journal: Journal, ports: Ports, topic: str, slots: int, outcome:
         while claims := await journal.claim(Claim(claim_id=ports.ids.new("c"), topic=topic, worker=name, slots=slots)):
             check(await journal.finish([Finish(claim.job_id, claim.fence, outcome) for claim in claims]))
 
-    await asyncio.gather(*(worker(f"w{number}") for number in range(CALLERS)))
+    await asyncio.gather(*(worker(f"w{number}") for number in range(ROOM // slots)))
 
 
 async def _seal(journal: Journal) -> None:

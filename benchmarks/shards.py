@@ -2,9 +2,9 @@
 
 A shard is a process with a journal on SQLite, as its actor is; nothing else runs. Jobs are submitted, rendered,
 inferred (all without the work itself) and sealed, one stage after the other, so that each has a cost of its own.
-The model: with N shards a worker's free slots are divided, so each shard's claims are an N-th as large, and there
-are N times as many. So a job costs `job_s + claim_s / slots`, both measured at one shard, with large claims and with
-small ones.
+The model: N shards have N times the workers, each of which divides its slots among them, so a shard's claims are
+an N-th as large and N times as many. So a job costs `job_s + claim_s / slots`, both measured at one shard, with
+large claims and with small ones.
 """
 
 import argparse

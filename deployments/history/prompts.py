@@ -77,7 +77,7 @@ class Prompts:
 
     async def prompt_add_version(self, tenant: str, prompt_id: str, template: Any) -> dict[str, Any]:
         """A further version."""
-        body, version_id = _checked(prompt_id, template), self._ports.ids.new("version")
+        body, version_id = _checked(prompt_id, template), self._ports.ids.new("version", self._journal.home(tenant))
         answer = await self._edit_prompt(
             AddVersion(template=prompt_id, tenant=tenant, version_id=version_id, body=body)
         )

@@ -105,6 +105,10 @@ class VectorStores:
         self._encoder = encoder
         self._ports = ports
 
+    def home(self, tenant: str) -> int:
+        """The tenant's shard."""
+        return self._journal.home(tenant)
+
     async def create(self, tenant: str, new: NewStore, key: Key | None = None) -> Made:
         """A new store, with files or without."""
         store = self._ports.ids.new("vs", self._journal.home(tenant))

@@ -4,15 +4,20 @@ import asyncio
 
 import pytest
 
-from actors.journal.protocol import JobQuery, Worker
+from actors.depths import known_depths
+from actors.journal.disk import Disk
+from actors.journal.journal import Journal
+from actors.journal.memory import MemoryStore
+from actors.journal.protocol import Depth, JobQuery, Worker
 from actors.journal.vector_queries import RemovalsQuery, StoreQueries, StoreQuery
+from actors.remotes import UnreachableError
 from actors.sharded import ShardedJournal, ShardedTokenLog, journal_of, token_log_of
 from actors.token_log.protocol import SealRequest
 from pipelines.commands import Cancel, Delete, Verdict
 from pipelines.edits import CreateConversation
 from pipelines.jobs import Status
 from pipelines.vector_edits import CreateVectorStore
-from tests.factories import INFERENCE, PROMPTING, claim, finish, payload, rendered
+from tests.factories import INFERENCE, PROMPTING, claim, finish, make_ports, payload, rendered
 from tests.shards import TENANTS, Shards, id_for, submit_for
 from tests.token_logs import appends, seal_in, shown
 
@@ -140,3 +145,22 @@ async def test_parts_are_followed_each_for_itself(shards: Shards) -> None:
     polls = [part.follow("s", {id_for(t, 1): 0}, [], 5) for t, part in zip(TENANTS, shards.journal.parts, strict=True)]
     news = await asyncio.gather(*polls)
     assert [list(each) for each in news] == [[job_id] for _, job_id in ids(1)]
+
+
+async def test_the_depth_of_shards_that_answer_is_known_while_another_does_not(shards: Shards) -> None:
+    await fill(shards, 1)
+    assert (await known_depths(shards.journal))[PROMPTING].ready == 2
+    silent = Silent(MemoryStore(Disk(uuid="silent")), ports=make_ports(), shard=1, shards=2)
+    journal = ShardedJournal([shards.journals[0], silent])
+    assert (await known_depths(journal))[PROMPTING].ready == 1
+    with pytest.raises(UnreachableError):
+        await journal.depth()
+    with pytest.raises(UnreachableError):
+        await known_depths(ShardedJournal([silent, silent]))
+
+
+class Silent(Journal):
+    """Cannot be reached."""
+
+    async def depth(self) -> dict[str, Depth]:
+        raise UnreachableError("away")

@@ -98,7 +98,15 @@ class PostgresDatabase:
     remote = True
 
     def __init__(
-        self, url: str, schema: str, queries: Mapping[str, str], migrations: Path, *, marker: Path, new_uuid: str
+        self,
+        url: str,
+        schema: str,
+        queries: Mapping[str, str],
+        migrations: Path,
+        *,
+        marker: Path,
+        new_uuid: str,
+        shards: int = 1,
     ) -> None:
         self._url = url
         self._schema = schema
@@ -106,7 +114,7 @@ class PostgresDatabase:
         self._connection = connect(url, schema)
         with _translated(), ExitStack() as opened:
             opened.callback(self._connection.close)
-            self.uuid = prepare(self._connection, schema, migrations, marker=marker, new_uuid=new_uuid)
+            self.uuid = prepare(self._connection, schema, migrations, marker=marker, new_uuid=new_uuid, shards=shards)
             self.epoch = take_over(self._connection)
             self._reader = PostgresReader(url, schema, self._queries)
             opened.pop_all()

@@ -99,9 +99,9 @@ class Journal(Reads):
         if self._replaced is not None:
             raise self._replaced
         heartbeat = await self.workers.heartbeat(worker_id, wait_s)
-        if self._shards == 1:
+        if self._shards == 1 or not (topics := self.workers.topics(worker_id)):
             return heartbeat
-        topics, testers = self.workers.topics(worker_id), self.workers.testers()
+        testers = self.workers.testers()
         tried = [topic for topic in topics if testers[topic] == worker_id]
         waiting = await self._waiting(topics, self.ready)
         return heartbeat._replace(waiting=waiting, alone=await self._has_suspects(worker_id, tried))

@@ -74,6 +74,7 @@ class PostgresReader:
         self._schema = schema
         self._queries = queries
         self._lock = Lock()
+        self._given_up = False
         self._connection = connect(url, schema)
 
     def rows(self, name: str, *values: Any) -> list[Any]:
@@ -82,14 +83,16 @@ class PostgresReader:
             try:
                 return PostgresStatements(self._connection, self._queries).rows(name, *values)
             except psycopg.OperationalError:
-                if not self._connection.closed:
+                if self._given_up or not self._connection.closed:
                     raise
                 self._connection = connect(self._url, self._schema)
                 return PostgresStatements(self._connection, self._queries).rows(name, *values)
 
     def close(self) -> None:
-        """Hang up."""
-        self._connection.close()
+        """Hang up, behind a read that is under way; later ones fail."""
+        with self._lock:
+            self._given_up = True
+            self._connection.close()
 
 
 class PostgresDatabase:

@@ -51,6 +51,8 @@ class Backlog(Reads):
     async def _with_news(self, heartbeat: Heartbeat, worker_id: str) -> Heartbeat:
         """The answer, with what there is for the worker here, which it weighs against what other shards have."""
         topics, testers = self.workers.topics(worker_id), self.workers.testers()
+        if not topics:  # it has left meanwhile
+            return heartbeat
         tried = [topic for topic in topics if testers.get(topic) == worker_id]
         alone = await self._read(lambda: self._store.has_suspects(worker_id, tried))
         return heartbeat._replace(waiting=self._waiting(topics), alone=alone)

@@ -12,7 +12,7 @@ HOT: dict[str, tuple[Any, ...]] = {
     "ready": ("topic", 0, 0, "[]", 5),
     "suspects": ("topic", 5),
     "on_trial": ("topic",),
-    "held": ("worker",),
+    "tries": ("worker",),
     "due": (1.0, 5),
     "overdue": (1.0, 5),
     "nearing": (1.0, 2.0, 3.0, 5),

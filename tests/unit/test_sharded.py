@@ -7,8 +7,9 @@ import pytest
 from actors.depths import known_depths
 from actors.journal.disk import Disk
 from actors.journal.journal import Journal
+from actors.journal.limits import Limits, TenantLimits
 from actors.journal.memory import MemoryStore
-from actors.journal.protocol import Depth, JobQuery, Worker
+from actors.journal.protocol import Depth, JobQuery, Waiting, Worker
 from actors.journal.vector_queries import RemovalsQuery, StoreQueries, StoreQuery
 from actors.remotes import UnreachableError
 from actors.sharded import ShardedJournal, ShardedTokenLog, journal_of, token_log_of
@@ -86,6 +87,18 @@ async def test_the_depth_is_that_of_all_shards_and_the_workers_those_of_one(shar
     await shards.journals[1].claim(claim(PROMPTING, slots=1))
     depth = (await shards.journal.depth())[PROMPTING]
     assert (depth.ready, depth.claimed, depth.workers) == (3, 1, 1)
+    assert depth.holders == ("w1",)
+
+
+async def test_a_heartbeat_tells_what_may_be_claimed_and_the_priority_of_whose_turn_is_next() -> None:
+    limits = Limits(tenants={TENANTS[0]: TenantLimits(steps=1)})
+    journal = Journal(MemoryStore(Disk(uuid="one")), ports=make_ports(), shards=2, limits=limits)
+    await journal.register(Worker(id="w1", topic=PROMPTING, slots=2))
+    await journal.submit([submit_for(TENANTS[0], number, priority=number) for number in (10, 11, 12)])
+    assert (await journal.heartbeat("w1", 0)).waiting == (Waiting(PROMPTING, 3, 12),)
+    await journal.submit([submit_for(TENANTS[1], number, priority=5) for number in (1, 2)])
+    assert len(await journal.claim(claim(PROMPTING, slots=2))) == 2
+    assert (await journal.heartbeat("w1", 0)).waiting == (Waiting(PROMPTING, 1, 5),)
 
 
 async def test_conversations_are_the_tenants_shards(shards: Shards) -> None:

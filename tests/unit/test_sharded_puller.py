@@ -218,3 +218,41 @@ async def test_what_one_shard_revokes_or_forgets_concerns_its_own_jobs_only(benc
     async with asyncio.timeout(10):
         while not forgetful.workers.registered():
             await asyncio.sleep(0)
+
+
+async def test_a_worker_that_leaves_lets_one_shards_job_end_though_it_has_none_of_the_other(bench: Bench) -> None:
+    await bench.start()
+    await bench.shards.journal.submit([submit_for("acme", 1)])
+    await bench.shards.topic(PROMPTING).put(1, 1)
+    assert await bench.has(1) == {1: 1}
+    leaving = asyncio.ensure_future(bench.puller.stop(drain_s=60))
+    async with asyncio.timeout(10):
+        while bench.shards.journals[0].workers.registered():
+            await asyncio.sleep(0)
+    (seat,) = bench.shards.journals[1].workers.registered()
+    assert seat.slots == 0
+    assert await bench.has(1) == {1: 1}
+    bench.hands.let_go()
+    await asyncio.wait_for(leaving, 10)
+    assert bench.shards.journals[1].workers.registered() == []
+
+
+async def test_what_a_worker_cannot_end_in_time_is_handed_back_to_each_shard(bench: Bench) -> None:
+    await bench.start()
+    await bench.shards.journal.submit([submit_for(tenant, 1) for tenant in TENANTS])
+    for shard in range(2):
+        await bench.shards.topic(PROMPTING).put(1, shard)
+    assert await bench.has(2) == {0: 1, 1: 1}
+    await asyncio.wait_for(bench.puller.stop(drain_s=0.01), 10)
+    assert bench.hands.claims == []
+    assert [(await journal.depth())[PROMPTING].ready for journal in bench.shards.journals] == [1, 1]
+
+
+async def test_a_ticket_is_followed_by_claims_without_one_while_there_is_work(bench: Bench) -> None:
+    await bench.start()
+    await bench.shards.journal.submit([submit_for("acme", number) for number in range(6)])
+    await bench.shards.topic(PROMPTING).put(1, 1)
+    assert await bench.has(4) == {1: 4}
+    bench.hands.let_go()
+    assert await bench.has(2) == {1: 2}
+    assert [claim.ticket for claim in bench.lines[1].claims[:2]] == [True, False]

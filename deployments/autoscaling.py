@@ -76,7 +76,7 @@ def scaling_options(slots: Mapping[str, int], replicas: Replicas) -> dict[str, A
     """The deployment options of workers; `slots` of one replica, by topic."""
     kwargs = {
         "slots": dict(slots),
-        "drain_s": replicas.drain_s,
+        "backlog_s": replicas.backlog_s,
         "down_s": replicas.downscale_delay_s,
         "finish_s": replicas.finish_s,
     }
@@ -107,17 +107,17 @@ class QueueDepthPolicy:
 
     Args:
         slots: Steps that one replica works on at once, by topic. Direct requests take those of the first.
-        drain_s: Seconds in which what waits should be done.
+        backlog_s: Seconds in which what waits should be done.
         down_s: Seconds without need of a replica after which it may go.
         finish_s: Seconds for which one that holds work keeps its place nevertheless.
     """
 
     def __init__(
-        self, *, slots: Mapping[str, int], drain_s: float, down_s: float, finish_s: float, news: News | None = None
+        self, *, slots: Mapping[str, int], backlog_s: float, down_s: float, finish_s: float, news: News | None = None
     ) -> None:
         self._slots = slots
         self._news = news or RayNews()
-        self._drain_s = drain_s
+        self._backlog_s = backlog_s
         self._governor = Governor(down_s=down_s, finish_s=finish_s)
         self._paces = {topic: Pace() for topic in slots}
         self._depths: dict[str, Depth] = {}
@@ -147,7 +147,7 @@ class QueueDepthPolicy:
         works = [Work(self._depths[topic], self._slots[topic], self._paces[topic].step_s) for topic in self._depths]
         direct = scale.total_num_requests / self._slots[self._name]
         return self._governor.target(
-            min(needed_replicas(works, direct=direct, drain_s=self._drain_s), scale.capacity_adjusted_max_replicas),
+            min(needed_replicas(works, direct=direct, backlog_s=self._backlog_s), scale.capacity_adjusted_max_replicas),
             target=scale.target_num_replicas,
             running=[replica.to_full_id_str() for replica in scale.running_replicas],
             holders={holder for depth in self._depths.values() for holder in depth.holders},

@@ -196,7 +196,7 @@ async def test_a_restart_keeps_everything_and_knows_what_is_ready(open_journal: 
     after = open_journal()
     depth = (await after.depth())[PROMPTING]
     assert (depth.ready, depth.claimed) == (2, 1)
-    assert after.coming == {INFERENCE: 1}
+    assert after.counts.coming == {INFERENCE: 1}
     assert len(await after.claim(claim(claim_id="c1", slots=1))) == 1  # the answer that was lost
 
 

@@ -20,6 +20,7 @@ from configs.settings import (
 )
 from deployments import serving, serving_batches, serving_encoders
 from deployments.autoscaling import POLL_S, STALE_S, QueueDepthPolicy, call_scaling_options, scaling_options
+from deployments.serving_synchronous import called_options
 from pipelines.steps import BATCHING_TOPIC, EMBEDDING_TOPIC, PROMPTING_TOPIC, inference_topic, line_topic
 
 SETTINGS = Replicas(least=0, most=3, downscale_delay_s=2.0)
@@ -61,7 +62,7 @@ class Cluster:
 def policy_for(cluster: Cluster) -> QueueDepthPolicy:
     """What was needed at its call before does not count."""
     slots = {"t": 4, "lines": 4}
-    return QueueDepthPolicy(slots=slots, drain_s=30.0, down_s=0.0, finish_s=60.0, news=cluster)
+    return QueueDepthPolicy(slots=slots, backlog_s=30.0, down_s=0.0, finish_s=60.0, news=cluster)
 
 
 async def polled(policy: QueueDepthPolicy, context: Context) -> int:
@@ -206,3 +207,11 @@ def test_every_service_that_pulls_scales_by_its_topics(application: Any, slots: 
 def test_encoders_scale_by_calls() -> None:
     settings = EncoderSettings(encoder="all-minilm-l6-v2", replicas=SETTINGS)
     assert scaling_of(serving_encoders.embedding(settings)).policy.is_default_policy_function()
+
+
+def test_a_service_that_is_called_for_every_step_is_scaled_by_its_calls() -> None:
+    options = called_options(InferenceSettings(model="scripted", replicas=SETTINGS))
+    scaling = AutoscalingConfig.model_validate(options["autoscaling_config"])
+    assert (scaling.min_replicas, scaling.max_replicas, scaling.target_ongoing_requests) == (0, 3, 64)
+    assert "QueueDepthPolicy" not in scaling.policy.policy_function
+    assert called_options(InferenceSettings(model="scripted"))["num_replicas"] == 1

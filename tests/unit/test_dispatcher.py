@@ -1,4 +1,5 @@
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -7,6 +8,7 @@ import pytest
 
 from actors.dispatcher import Dispatcher
 from actors.journal.disk import Disk
+from actors.journal.effects import Effects
 from actors.journal.journal import Journal
 from actors.journal.memory import MemoryStore
 from actors.journal.protocol import Death, Worker
@@ -85,7 +87,7 @@ async def test_a_worker_is_on_its_way_while_the_submission_is_being_written(syst
     written.set()
     assert [claimed.job_id for claimed in await claiming] == [job_id()]
     await submitting
-    assert system.journal.coming[PROMPTING] == 0
+    assert system.journal.counts.coming[PROMPTING] == 0
 
 
 async def test_a_claim_that_leaves_work_brings_the_next_ticket(system: System) -> None:
@@ -104,6 +106,36 @@ async def test_a_claim_without_a_ticket_brings_none(system: System) -> None:
     await system.journal.claim(claim(slots=2, claim_id="c2", ticket=False))
     assert await system.topic(PROMPTING).take(5)
     assert not await system.topic(PROMPTING).take(0.05)
+
+
+async def test_a_worker_that_waits_for_the_step_needs_no_ticket(system: System) -> None:
+    written = asyncio.Event()
+
+    async def once_written(work: Callable[[], Any]) -> Any:
+        await written.wait()
+        return work()
+
+    system.dispatcher.stop()
+    system.start(run_blocking=lambda work: asyncio.ensure_future(once_written(work)))
+    await system.register("w1")
+    submitting = asyncio.ensure_future(system.journal.submit([submit()]))
+    claiming = asyncio.ensure_future(system.journal.claim(claim(ticket=False)))
+    assert not await system.topic(PROMPTING).take(0.05)
+    written.set()
+    assert [claimed.job_id for claimed in await claiming] == [job_id()]
+    await submitting
+    assert not await system.topic(PROMPTING).take(0.05)
+
+
+async def test_a_claim_without_a_ticket_and_for_nothing_is_not_written(system: System) -> None:
+    await system.register("w1")
+    system.dispatcher.stop()
+    heard: list[Effects] = []
+    system.journal.on_commit = heard.append
+    assert await system.journal.claim(claim(ticket=False)) == []
+    assert [effects.tickets for effects in heard] == [Counter()]  # the one that asks for a ticket
+    assert await system.journal.claim(claim(claim_id="c2")) == []
+    assert Counter({PROMPTING: 1}) in [effects.tickets for effects in heard]
 
 
 async def test_each_worker_with_room_gets_a_ticket(system: System) -> None:
@@ -194,3 +226,13 @@ async def _ready(system: System) -> bool:
 
 async def _nobody_registered(system: System) -> bool:
     return system.journal.workers.registered() == []
+
+
+async def test_a_worker_that_is_called_gets_no_ticket_and_its_topic_is_not_made(system: System) -> None:
+    await system.journal.register(Worker(id="w1", topic=PROMPTING, slots=1, called=True))
+    await system.journal.register(Worker(id="engine", topic=INFERENCE, slots=1))
+    await system.journal.submit([submit()])
+    (rendering,) = await system.journal.claim(claim())
+    await system.journal.finish([finish(rendering, rendered())])
+    assert await system.topic(INFERENCE).take(5)
+    assert list(system.topics) == [INFERENCE]

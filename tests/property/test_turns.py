@@ -1,0 +1,143 @@
+"""The turns of tenants: as a plain deficit round robin would give them, and fair in tokens."""
+
+import itertools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from actors.journal.disk import Disk
+from actors.journal.limits import TenantLimits
+from actors.journal.memory_transaction import MemoryTransaction
+from actors.journal.turns import Turns
+from pipelines.jobs import Job, Reference, StepState
+from tests.property import turns_reference
+from tests.property.turns_reference import order
+
+TOPIC = "topic.prompting"
+TENANTS = ["a", "b", "c", "d"]
+LIMITS = {"c": 2, "d": 1}
+PRIORITIES = st.sampled_from([0, 0, 1, -5000, -5001])  # the last two are of one class
+ARRIVAL = st.tuples(st.just("arrive"), st.sampled_from(TENANTS), PRIORITIES, st.integers(0, 6))
+CLAIM = st.tuples(st.just("claim"), st.integers(1, 5))
+END = st.tuples(st.just("end"), st.integers(0, 50), st.sampled_from([StepState.DONE, StepState.READY]))
+BACKLOG = st.lists(st.lists(st.integers(1, 50), min_size=30, max_size=40), min_size=2, max_size=4)
+
+
+class Subject:
+    """Turns on a store in memory. It is told of each row as it comes and goes."""
+
+    def __init__(self, limits: Mapping[str, int]) -> None:
+        self.disk = Disk(uuid="one")
+        self.turns = Turns({tenant: TenantLimits(steps=steps) for tenant, steps in limits.items()})
+
+    def put(self, job: Job) -> None:
+        before = self.disk.jobs.get(job.id)
+        self.disk.jobs[job.id] = job
+        self.turns.count(job, +1)
+        if before is not None:
+            self.turns.count(before, -1)
+
+    def draw(self, slots: int) -> list[Job]:
+        return self.turns.draw(MemoryTransaction(self.disk), TOPIC, slots)
+
+
+def ready(number: int, tenant: str, tokens: int, priority: int = 0) -> Job:
+    return Job(
+        id=f"resp_{number:04d}",
+        tenant=tenant,
+        pipeline="generate",
+        model="scripted",
+        step="render",
+        topic=TOPIC,
+        priority=priority,
+        max_output_tokens=tokens,
+        ready_at=float(number),
+        deadline_at=1e9,
+        created_at=0.0,
+        request=Reference("", 0),
+    )
+
+
+@given(st.lists(ARRIVAL | ARRIVAL | CLAIM | END, max_size=60))
+@settings(max_examples=300, derandomize=True, database=None, deadline=None)
+def test_turns_are_those_of_a_round_robin_that_walks_through_every_round(deeds: Sequence[tuple[Any, ...]]) -> None:
+    subject, reference, numbers = Subject(LIMITS), turns_reference.Reference(LIMITS), itertools.count()
+
+    def put(job: Job) -> None:
+        subject.put(job)
+        reference.put(job)
+
+    for deed, *values in deeds:
+        match deed:
+            case "arrive":
+                tenant, priority, tokens = values
+                put(ready(next(numbers), tenant, tokens, priority))
+            case "claim":
+                drawn = subject.draw(values[0])
+                assert [job.id for job in drawn] == [job.id for job in reference.draw(values[0])]
+                for job in drawn:
+                    put(replace(job, step_state=StepState.CLAIMED))
+                if len(drawn) < values[0]:
+                    assert subject.turns.held_back(TOPIC) == reference.held_back()
+            case _:
+                number, state = values
+                open_jobs = [job for job in reference.jobs.values() if job.step_state is not StepState.DONE]
+                if open_jobs:
+                    put(replace(open_jobs[number % len(open_jobs)], step_state=state))
+
+
+@given(BACKLOG, st.integers(1, 9), st.integers(1, 12))
+@settings(max_examples=200, derandomize=True, database=None, deadline=None)
+def test_those_who_always_have_work_get_as_many_tokens_but_for_one_job(
+    sizes: Sequence[Sequence[int]], slots: int, claims: int
+) -> None:
+    subject, numbers = Subject({}), itertools.count()
+    for tenant, tokens in zip(TENANTS, sizes, strict=False):
+        for size in tokens:
+            subject.put(ready(next(numbers), tenant, size))
+    got: Counter[str] = Counter(dict.fromkeys(TENANTS[: len(sizes)], 0))
+    taken: dict[str, list[Job]] = {}
+    for _ in range(claims):
+        for job in subject.draw(slots):
+            subject.put(replace(job, step_state=StepState.CLAIMED))
+            got[job.tenant] += job.tokens
+            taken.setdefault(job.tenant, []).append(job)
+        if any(len(taken.get(tenant, [])) == len(tokens) for tenant, tokens in zip(TENANTS, sizes, strict=False)):
+            break  # who has no work any more gets less
+        assert max(got.values()) - min(got.values()) <= max(map(max, sizes))
+    for jobs in taken.values():
+        assert jobs == sorted(jobs, key=order)
+
+
+def test_a_claim_reads_little_more_than_it_takes() -> None:
+    """A queue of many tenants, or of many jobs of one, is not read through."""
+    for tenants, jobs in ((1, 1000), (500, 2), (3, 300)):
+        subject = Subject({})
+        for number in range(tenants * jobs):
+            subject.put(ready(number, f"t{number % tenants}", 1 + number % 7))
+        reads = Reads(subject.disk)
+        drawn = subject.turns.draw(reads, TOPIC, 32)
+        assert len(drawn) == 32
+        assert reads.tenants <= 32
+        assert reads.jobs <= 3 * 32
+
+
+class Reads(MemoryTransaction):
+    """Counts what is read."""
+
+    def __init__(self, disk: Disk) -> None:
+        super().__init__(disk)
+        self.tenants = 0
+        self.jobs = 0
+
+    def ready(
+        self, topic: str, priorities: tuple[int, int], tenants: Sequence[str], limit: int
+    ) -> Mapping[str, Sequence[Job]]:
+        found = super().ready(topic, priorities, tenants, limit)
+        self.tenants += len(tenants)
+        self.jobs += sum(map(len, found.values()))
+        return found

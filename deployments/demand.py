@@ -53,16 +53,16 @@ class Work(NamedTuple):
         """Replicas that its claims fill."""
         return self.depth.claimed / self.slots
 
-    def timed(self, drain_s: float) -> float:
+    def timed(self, backlog_s: float) -> float:
         """Replicas by which all of it is done in so many seconds; never more than have something to do at once."""
-        share = 1.0 if self.step_s is None else min(1.0, self.step_s / drain_s)
+        share = 1.0 if self.step_s is None else min(1.0, self.step_s / backlog_s)
         return (self.depth.ready + self.depth.claimed) / self.slots * share
 
 
-def needed_replicas(works: Sequence[Work], *, direct: float, drain_s: float) -> int:
+def needed_replicas(works: Sequence[Work], *, direct: float, backlog_s: float) -> int:
     """Replicas for work and for direct requests, which fill `direct` replicas."""
     held = sum(work.held for work in works)
-    timed = sum(work.timed(drain_s) for work in works)
+    timed = sum(work.timed(backlog_s) for work in works)
     return math.ceil(max(held, timed, 0.0) + direct - _SLACK)
 
 

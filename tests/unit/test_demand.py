@@ -15,8 +15,8 @@ def work(ready: int = 0, claimed: int = 0, *, slots: int = SLOTS, step_s: float 
     return Work(Depth(ready, claimed, 0, 0.0, 1), slots, step_s)
 
 
-def needed(*works: Work, direct: float = 0.0, drain_s: float = 10.0) -> int:
-    return needed_replicas(works, direct=direct, drain_s=drain_s)
+def needed(*works: Work, direct: float = 0.0, backlog_s: float = 10.0) -> int:
+    return needed_replicas(works, direct=direct, backlog_s=backlog_s)
 
 
 def heard(*samples: tuple[float, int, int]) -> float | None:

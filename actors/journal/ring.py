@@ -4,8 +4,8 @@ In each round a tenant is given one token. Who takes a step owes its tokens, and
 Rounds in which nobody can take anything are not walked through: a heap has the round of everybody's next turn.
 
 Invariants: who comes anew has its turn in this round, before all that were served in it; nobody saves tokens while it
-has no work; who leaves and comes back still owes, unless nobody had work in between. A claim costs as many steps of the
-heap as it takes jobs and passes tenants.
+has no work; who leaves and comes back still owes, unless there was a moment at which nobody could take a step. A claim
+costs as many steps of the heap as it takes jobs and passes tenants.
 """
 
 from collections import Counter, deque
@@ -80,9 +80,9 @@ class Ring:
         heapreplace(self.queue, (seat.turn, tenant))
 
     def next(self) -> str | None:
-        """The tenant that has the next turn."""
-        waiting = (entry for entry in list(self.queue) if self.seats[entry[1]].ready)
-        return min(waiting, default=(0, None))[1]
+        """The tenant that has the next turn. Any thread may ask."""
+        entries = [(entry, self.seats.get(entry[1])) for entry in list(self.queue)]
+        return min((entry for entry, seat in entries if seat is not None and seat.ready), default=(0, None))[1]
 
     def first(self, number: int) -> list[str]:
         """The tenants whose turns are next, in order."""

@@ -24,6 +24,10 @@ class Class:
             self.owed = Counter({tenant: tokens - 1 for tenant, tokens in self.owed.items() if tokens > 1})
         return min(able)
 
+    def forgive(self, present: set[str]) -> None:
+        """Nobody could take a step: who has none owes nothing."""
+        self.owed = Counter({tenant: tokens for tenant, tokens in self.owed.items() if tenant in present})
+
 
 class Reference:
     """Whose turn it is on one topic. `limits` are steps in work, by tenant."""
@@ -44,9 +48,11 @@ class Reference:
         drawn: list[Job] = []
         for rank in sorted(self.classes, reverse=True):
             while len(drawn) < slots:
-                ready = [job for job in self._ready(rank) if job not in drawn]
+                taken = {job.id for job in drawn}
+                ready = [job for job in self._ready(rank) if job.id not in taken]
                 waiting = {job.tenant for job in ready if self._may_work(job.tenant, drawn)}
                 if not waiting:
+                    self.classes[rank].forgive({job.tenant for job in self._ready(rank)})
                     break
                 tenant = self.classes[rank].next(waiting)
                 drawn.append(min((job for job in ready if job.tenant == tenant), key=order))

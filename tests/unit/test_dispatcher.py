@@ -10,6 +10,7 @@ from actors.dispatcher import Dispatcher
 from actors.journal.disk import Disk
 from actors.journal.effects import Effects
 from actors.journal.journal import Journal
+from actors.journal.limits import DEFAULT_LIMITS, Limits, TenantLimits
 from actors.journal.memory import MemoryStore
 from actors.journal.protocol import Death, Worker
 from actors.token_log import memory as token_memory
@@ -30,8 +31,8 @@ class System:
         self.deaths: dict[str, Death] = {}
         self.start()
 
-    def start(self, **changes: Any) -> None:
-        self.journal = Journal(MemoryStore(self.disk), ports=replace(make_ports(), **changes))
+    def start(self, *, limits: Limits = DEFAULT_LIMITS, **changes: Any) -> None:
+        self.journal = Journal(MemoryStore(self.disk), ports=replace(make_ports(), **changes), limits=limits)
         self.token_log = TokenLog(token_memory.MemoryTokenStore(self.token_disk), ports=make_ports())
         self.topics: dict[str, InProcessTopic] = {}
         self.dispatcher = Dispatcher(
@@ -152,6 +153,23 @@ async def test_a_full_worker_gets_no_ticket(system: System) -> None:
     assert await system.topic(PROMPTING).take(5)
     await system.journal.claim(claim(slots=1))
     assert not await system.topic(PROMPTING).take(0.05)
+
+
+async def test_no_ticket_is_out_for_steps_of_a_tenant_that_may_have_no_more_in_work_until_one_has_ended(
+    system: System,
+) -> None:
+    system.dispatcher.stop()
+    system.start(limits=Limits(tenants={"*": TenantLimits(steps=1)}))
+    await system.register("w1")
+    await system.journal.submit([submit(n) for n in range(3)])
+    topic = system.topic(PROMPTING)
+    assert await topic.take(5)
+    (claimed,) = await system.journal.claim(claim(slots=2))
+    if await topic.take(0.05):  # at the most one, which finds out
+        assert await system.journal.claim(claim(slots=2, claim_id="c2")) == []
+    assert not await topic.take(0.05)
+    await system.journal.finish([finish(claimed, rendered())])
+    assert await topic.take(5)
 
 
 async def test_a_worker_is_called_before_its_step_is_ready(system: System) -> None:

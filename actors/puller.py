@@ -1,6 +1,6 @@
 """The one pull loop of every worker, for each topic of its: free slots, a ticket, a claim for many, the handler.
 
-A claim that was filled is followed by another without a ticket.
+A claim that was not for nothing is followed by another without a ticket: while there is work, tickets stay away.
 
 Invariants: nothing is claimed without a free slot; a claim whose answer was lost is repeated under the same id; when
 the journal forgot this worker, it lets go of what was given to others, and registers again. A worker that leaves claims
@@ -27,6 +27,7 @@ from pipelines.jobs import ClaimedJob, StepState
 from pipelines.ports import Ports, Task
 
 log = logging.getLogger("heliograph")
+LOOK_S = 0.02
 TAKE_S = 2.0  # how long one wait for a ticket lasts
 SETTLE_S = 2.0  # for a claim that is under way when its worker leaves in a hurry
 
@@ -65,7 +66,7 @@ class Lane:
         self.room = room
         self.claim: Claim | None = None  # sent, and not yet answered
         self.claims = 0  # so many were made
-        self.more = False  # the last one was filled, so there may be more
+        self.more = False  # the last one was not for nothing, so there may be more
         self.turn = asyncio.Lock()  # held while a claim is made and handed over
         self.in_hand: Sequence[ClaimedJob] = ()  # while they are handed over
 
@@ -127,6 +128,7 @@ class Puller:
                 await self._journal.register(self._worker)
         while self._handler.held():
             await self._handler.wait_for_slot()
+            await self._ports.sleep(LOOK_S)  # a slot may be free although something is held
 
     async def _hand_back(self) -> None:
         """What runs, and what was cut while it was handed over."""
@@ -152,7 +154,7 @@ class Puller:
         crash_point("puller.claim.before")
         claims = await self._journal.claim(lane.claim)
         crash_point("puller.claim.after")
-        lane.more, lane.claim = len(claims) == lane.claim.slots, None
+        lane.more, lane.claim = bool(claims), None
         self._ports.metrics.observe("claim_size", len(claims), topic=lane.topic.name)
         if claims:
             lane.in_hand = claims

@@ -16,8 +16,13 @@ CONFIGS = Path(__file__).parent
 ENGINE_CORES = "HELIOGRAPH_ENGINE_CORES"  # set by `heliograph serve` for its processes
 
 
-# A `postgresql://` URL: journal and token log live there instead of in the data folder.
-Database = Field(default="", pattern=r"^(postgres(ql)?://.+)?$")
+# A `postgresql://` URL: journal and token log live there instead of in the data folder. The variable is for a URL with
+# a password, which a file shown by Serve's dashboard should not have.
+Database = Field(
+    default_factory=lambda: os.environ.get("HELIOGRAPH_DATABASE", ""),
+    validate_default=True,
+    pattern=r"^(postgres(ql)?://.+)?$",
+)
 # Where clients' files are kept: a URL that obstore knows, such as `s3://bucket/prefix`, instead of the data folder.
 Objects = Field(default="", pattern=r"^([a-z0-9]+://.+)?$")
 # Where the index of vector stores is kept: a URL as above, instead of the data folder.
@@ -36,6 +41,13 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
+class TenantLimits(Settings):
+    """What a tenant may have at once; 0: any number."""
+
+    jobs: int = Field(default=0, ge=0)  # open, lines of batches aside; more are refused with 429
+    steps: int = Field(default=0, ge=0)  # of each topic in work; more of them wait while others go on
+
+
 class ModelProfile(Settings):
     """One model, as `configs/models/NAME.yaml` describes it."""
 
@@ -52,6 +64,7 @@ class ModelProfile(Settings):
     tool_parser: str = ""  # how the model writes calls: `hermes`, with engine `vllm` also any name that vLLM knows
     reasoning_parser: str = ""  # how it marks its reasoning: `think`, or as above; "": neither is looked for
     num_gpus: float = 0
+    accelerator_type: str = ""  # the kind of GPU that a replica needs, as Ray names it (`H100`); "": any
     num_cpus: float = 1
     engine_args: dict[str, Any] = Field(default_factory=dict)  # handed to vLLM's AsyncEngineArgs
 
@@ -107,14 +120,34 @@ class PlaneSettings(ApplicationSettings):
     index: str = Index
     backlog_limit: int = Backlog
     token_budgets: TokenBudgets = Field(default_factory=dict)
+    tenant_limits: dict[str, TenantLimits] = Field(default_factory=dict)  # by tenant; "*" is whoever is not named
     retention_s: float = RetentionSeconds
     retention_bytes: int = RetentionBytes
+
+
+class Replicas(Settings):
+    """How many replicas. Where `least` and `most` differ, the work that waits decides; all else is in seconds."""
+
+    least: int = Field(default=1, ge=0)  # with 0, name the model in ingestion's `on_demand` too
+    most: int = Field(default=1, ge=1)
+    backlog_s: float = Field(default=30.0, gt=0)  # in which the work that waits should be done
+    upscale_delay_s: float = Field(default=2.0, ge=0)
+    downscale_delay_s: float = Field(default=300.0, ge=0)  # since the last time that as many were needed
+    downscale_to_zero_delay_s: float = Field(default=600.0, ge=0)
+    finish_s: float = Field(default=60.0, ge=0)  # how long a surplus stays while those that would go hold work
+
+
+class StandingReplicas(Replicas):
+    """The same where nothing is accepted without one."""
+
+    least: int = Field(default=1, ge=1)
 
 
 class PromptingSettings(ServiceSettings):
     """The prompt workers."""
 
     models: list[str]
+    replicas: StandingReplicas = Field(default_factory=StandingReplicas)
 
 
 class BatchingSettings(ServiceSettings):
@@ -122,16 +155,7 @@ class BatchingSettings(ServiceSettings):
 
     models: list[str]
     encoders: list[str] = Field(default_factory=list)  # embedding models
-
-
-class Replicas(Settings):
-    """How many replicas. Where `least` and `most` differ, the work that waits decides; delays are in seconds."""
-
-    least: int = 1  # with 0, name the model in ingestion's `on_demand` too
-    most: int = 1
-    upscale_delay_s: float = 2.0
-    downscale_delay_s: float = 300.0
-    downscale_to_zero_delay_s: float = 600.0
+    replicas: Replicas = Field(default_factory=Replicas)
 
 
 class InferenceSettings(ServiceSettings):
@@ -145,6 +169,7 @@ class EncoderSettings(ServiceSettings):
     """The workers of one encoder."""
 
     encoder: str
+    replicas: Replicas = Field(default_factory=Replicas)
 
 
 class HistorySettings(ServiceSettings):
@@ -170,6 +195,13 @@ class IngestionSettings(ServiceSettings):
     file_limit_bytes: int = 512 * 1024 * 1024  # of an upload
 
 
+class DrivingSettings(IngestionSettings):
+    """The HTTP surface, where it drives the jobs and calls the services for each step."""
+
+    # `http://HOST:PORT/PREFIX` of the application `prompting`; "": it is called by handle, as all others are.
+    prompting: str = Field(default="", pattern=r"^(https?://.+)?$")
+
+
 class MonolithSettings(Settings):
     """The whole system in one process."""
 
@@ -181,6 +213,7 @@ class MonolithSettings(Settings):
     index: str = Index
     backlog_limit: int = Backlog
     token_budgets: TokenBudgets = Field(default_factory=dict)
+    tenant_limits: dict[str, TenantLimits] = Field(default_factory=dict)  # by tenant; "*" is whoever is not named
     retention_s: float = RetentionSeconds
     retention_bytes: int = RetentionBytes
     models: list[str]

@@ -26,6 +26,7 @@ from actors.puller import Handler, Lane, Puller, Room
 from actors.remotes import RemoteJournal, RemoteTokenLog
 from actors.system import real_ports
 from actors.telemetry.setup import process_telemetry
+from actors.topics.protocol import Topic
 from actors.topics.ray_queue import RayTopic
 from configs.settings import (
     HistorySettings,
@@ -37,6 +38,7 @@ from configs.settings import (
     load_profile,
 )
 from deployments.app import (
+    PROMPTING_SLOTS,
     inference_seat,
     limits_of,
     make_engine,
@@ -64,7 +66,7 @@ from deployments.remote_history import remote_history
 from deployments.remote_knowledge import RemoteKnowledge
 from deployments.remote_lane import RemoteLane
 from pipelines.payloads import Prompt
-from pipelines.steps import inference_topic, line_topic
+from pipelines.steps import PROMPTING_TOPIC, inference_topic, line_topic
 
 HEALTH_S = 2  # a replica that died is replaced this soon
 
@@ -75,8 +77,11 @@ class Replica:
     def __init__(self, service: str, settings: ServiceSettings) -> None:
         self._ports = real_ports(**process_telemetry(service, **settings.telemetry.model_dump()))
         self._drain_s = settings.drain_s
-        self._journal = RemoteJournal(journal_name(), self._ports)
+        self._journal = self._find_journal()
         self._token_log = RemoteTokenLog(token_log_name(), self._ports)
+
+    def _find_journal(self) -> RemoteJournal:
+        return RemoteJournal(journal_name(), self._ports)
 
     async def _find_blobs(self) -> Blobs:
         return Blobs(self._journal, Path((await self._journal.info()).places.blobs), self._ports.clock)
@@ -89,11 +94,16 @@ class WorkerReplica(Replica):
     _departure: Departure | None = None
 
     async def _pull(self, worker: Worker, handler: Handler, line_room: Room | None = None) -> None:
-        topic = RayTopic(worker.topic, size=TOPIC_SIZE)
-        lines = Lane(RayTopic(worker.line_topic, size=TOPIC_SIZE), line_room) if line_room else None
+        lines = Lane(self._find_topic(worker.line_topic), line_room) if line_room else None
         heart = ThreadHeart(self._journal.beat, ports=self._ports)
         puller = Puller(
-            worker, handler, journal=self._journal, topic=topic, heart=heart, ports=self._ports, lines=lines
+            worker,
+            handler,
+            journal=self._journal,
+            topic=self._find_topic(worker.topic),
+            heart=heart,
+            ports=self._ports,
+            lines=lines,
         )
         await puller.start()
         self._pullers += (puller,)
@@ -101,6 +111,9 @@ class WorkerReplica(Replica):
 
     async def _leave(self, within_s: float, _: asyncio.Event) -> None:
         await asyncio.gather(*(puller.stop(drain_s=within_s) for puller in self._pullers))
+
+    def _find_topic(self, name: str) -> Topic:
+        return RayTopic(name, size=TOPIC_SIZE)
 
     async def __del__(self) -> None:
         if self._departure is not None:
@@ -273,18 +286,22 @@ def plane(settings: PlaneSettings) -> Application:
 
 def prompting(settings: PromptingSettings) -> Application:
     """The prompt workers."""
-    return serve.deployment(Prompting, name="prompting", **small_service(settings)).bind(settings)
+    scaling = scaling_options({PROMPTING_TOPIC: PROMPTING_SLOTS}, settings.replicas)
+    return serve.deployment(Prompting, name="prompting", **small_service(settings), **scaling).bind(settings)
 
 
 def inference(settings: InferenceSettings) -> Application:
     """The inference workers of one model."""
+    return serve.deployment(Inference, name="inference", **inference_options(settings)).bind(settings)
+
+
+def inference_options(settings: InferenceSettings) -> dict[str, Any]:
+    """Where its replicas run, how many, and what they take at once."""
     profile = load_profile(settings.model)
     topics = [inference_topic(profile.name), line_topic(profile.name)]
-    scaling = scaling_options(topics=topics, slots=profile.slots, **settings.replicas.model_dump())
-    direct = {"max_ongoing_requests": profile.slots + QUEUE, "max_queued_requests": QUEUE}
-    direct |= leaving_options(settings)
-    options = {**replica_options(profile), **scaling, **direct, "health_check_period_s": HEALTH_S}
-    return serve.deployment(Inference, name="inference", **options).bind(settings)
+    scaling = scaling_options(dict.fromkeys(topics, profile.slots), settings.replicas)
+    options = {**replica_options(profile), **scaling, **leaving_options(settings), "health_check_period_s": HEALTH_S}
+    return options | {"max_ongoing_requests": profile.slots + QUEUE, "max_queued_requests": QUEUE}
 
 
 def history(settings: HistorySettings) -> Application:

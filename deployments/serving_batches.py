@@ -6,11 +6,14 @@ from ray.serve import Application
 from actors.objects import Objects
 from configs.settings import BatchingSettings
 from deployments.app import make_renderer
-from deployments.batch_workers import batching_seat, make_batch_worker
+from deployments.autoscaling import scaling_options
+from deployments.batch_workers import BATCHING_SLOTS, batching_seat, make_batch_worker
+from deployments.batching.embedding import SLOTS
 from deployments.departure import small_service
 from deployments.remote_encoders import RemoteEncoder
 from deployments.remote_history import remote_history
 from deployments.serving import WorkerReplica, replica_identity
+from pipelines.steps import BATCHING_TOPIC, EMBEDDING_TOPIC
 
 
 class Batching(WorkerReplica):
@@ -34,4 +37,6 @@ class Batching(WorkerReplica):
 
 def batching(settings: BatchingSettings) -> Application:
     """The batch workers."""
-    return serve.deployment(Batching, name="batching", **small_service(settings)).bind(settings)
+    slots = {BATCHING_TOPIC: BATCHING_SLOTS, EMBEDDING_TOPIC: SLOTS}
+    options = {**small_service(settings), **scaling_options(slots, settings.replicas)}
+    return serve.deployment(Batching, name="batching", **options).bind(settings)

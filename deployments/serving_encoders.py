@@ -13,6 +13,7 @@ from ray.serve import Application
 from actors.system import real_ports
 from actors.telemetry.setup import process_telemetry
 from configs.settings import EncoderProfile, EncoderSettings, load_encoder
+from deployments.autoscaling import call_scaling_options
 from deployments.departure import leaving_options
 from deployments.encoders import make_encoder, make_reranker
 from deployments.inference.slots import QUEUE
@@ -107,5 +108,6 @@ def _deployment(worker: type, name: str, settings: EncoderSettings) -> Applicati
         "max_queued_requests": QUEUE,
         "health_check_period_s": HEALTH_S,
         **leaving_options(settings),
+        **call_scaling_options(settings.replicas),
     }
     return serve.deployment(worker, name=name, **options).bind(settings)

@@ -86,6 +86,9 @@ class Job:
     step_state: StepState = StepState.READY
     topic: str
     priority: int = 0  # higher goes first
+    promotion: int = 0  # by so much it was raised, as the deadline is near
+    input_tokens: int = 0  # of its prompt; until that is rendered, about
+    max_output_tokens: int = 0
     ready_at: float
     deadline_at: float
     step_deadline_at: float | None = None  # of the attempt that is claimed; None: the job's own is enough
@@ -119,6 +122,11 @@ class Job:
     stored: bool = True  # whether others may go on from it
     deleted: bool = False  # shown to nobody; never true of a stored job
     part_of: str = ""  # the batch, or the attachment of a file to a vector store, that takes note of its end
+
+    @property
+    def tokens(self) -> int:
+        """What it may cost the workers, one at least."""
+        return max(1, self.input_tokens + self.max_output_tokens)
 
     @property
     def continuable(self) -> bool:

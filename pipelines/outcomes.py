@@ -67,6 +67,19 @@ def payload_of(outcome: Outcome) -> Payload | None:
             return None
 
 
+def following_topic(outcome: Outcome, model: str) -> str:
+    """The topic of the step that an outcome makes ready at once; "" where the job has ended, or its step is to wait."""
+    match outcome:
+        case Rendered():
+            return step_of(INFER, model).topic
+        case Retrieved(reranked=True):
+            return step_of(RERANK).topic
+        case Retrieved() | Reranked():
+            return step_of(RENDER).topic
+        case _:
+            return ""
+
+
 def failed(job: Job, outcome: Failed, now: float, random: Random) -> Change:
     """The attempt has failed."""
     blame = Blame(outcome.kind, outcome.traceback.reference if outcome.traceback else None)
@@ -85,6 +98,7 @@ def failed(job: Job, outcome: Failed, now: float, random: Random) -> Change:
 def _rendered(job: Job, outcome: Rendered, now: float) -> Change:
     following = advance(job, step_of(INFER, job.model), now)
     following.rendered = outcome.prompt.reference
+    following.input_tokens = outcome.input_tokens
     fact = pb.PromptRendered(
         prompt=reference_message(outcome.prompt.reference),
         input_tokens=outcome.input_tokens,

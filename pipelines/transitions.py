@@ -25,6 +25,7 @@ from pipelines.chores import Orphan
 from pipelines.commands import Claim, Failed, Payload, Redrive, Remedy, Submit
 from pipelines.jobs import Blame, Fault, Job, Reference, Status, StepState, evolve
 from pipelines.outcomes import failed
+from pipelines.shares import prompt_tokens, raised
 from pipelines.steps import LINE, first_step
 from pipelines.suspects import accuse, guilty
 
@@ -58,7 +59,8 @@ def redrive(
         model=dead.model,
         request=Payload(dead.request, None),
         deadline_s=dead.deadline_at - dead.created_at,
-        priority=dead.priority,
+        priority=dead.priority - dead.promotion,
+        max_output_tokens=dead.max_output_tokens,
         traceparent=dead.traceparent,
         stored=dead.stored,
         context=context,
@@ -80,6 +82,8 @@ def _begin(command: Submit, now: float, *, reserved: int, delay_s: float = 0.0, 
         step_state=StepState.WAITING if delay_s else StepState.READY,
         topic=step.topic,
         priority=command.priority,
+        input_tokens=prompt_tokens(command.request.reference),
+        max_output_tokens=command.max_output_tokens,
         ready_at=now + delay_s,
         step_ends_at=ends_at(step, now + delay_s),
         deadline_at=now + delay_s + command.deadline_s,
@@ -139,6 +143,12 @@ def delete(job: Job, now: float) -> Change:
 def expire(job: Job, now: float) -> Change:
     """The deadline has passed."""
     return fail(job, DEADLINE_PASSED, Blame(), now)
+
+
+def promote(job: Job) -> Change:
+    """The deadline is near."""
+    higher = raised(job.priority)
+    return Change(evolve(job, priority=higher, promotion=higher - job.priority), [])
 
 
 def take_back(job: Job, now: float, random: Random) -> Change:

@@ -43,6 +43,12 @@ def event_driven(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerPro
 
 
 @pytest.fixture(scope="session")
+def microservices(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """`configs/microservices.yaml` on a Ray of its own."""
+    yield from _serve("microservices.yaml", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
 def python_proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """The same behind Serve's own proxy."""
     yield from _serve("scripted.yaml", tmp_path_factory, "--no-haproxy")

@@ -13,6 +13,7 @@ from actors.journal.envelopes import seal_envelope
 from actors.journal.retention import unlink
 from actors.journal.rows import EventRow
 from actors.journal.store import Transaction
+from actors.journal.turns import Turns
 from actors.telemetry.logs import StateChange
 from pipelines.changes import Change
 from pipelines.commands import INLINE_BYTES, Payload
@@ -29,6 +30,7 @@ class Draft:
     def __init__(
         self,
         transaction: Transaction,
+        turns: Turns,
         claims: Claims,
         *,
         now: float,
@@ -36,6 +38,7 @@ class Draft:
         on_end: Callable[[Change], None],
     ) -> None:
         self._transaction = transaction
+        self._turns = turns
         self._claims = claims
         self._now = now
         self._new_id = new_id  # by prefix
@@ -73,6 +76,7 @@ class Draft:
     def add(self, change: Change) -> Job:
         """A new job."""
         self._before[change.job.id] = None
+        self._turns.open(change.job)
         return self.change(change)
 
     def change(self, change: Change) -> Job:
@@ -92,6 +96,7 @@ class Draft:
         if change.dropped:
             self._dropped.update((job.tenant, reference) for reference in change.dropped)
         if job.status.terminal and not before.status.terminal:
+            self._turns.close(job)
             self._on_end(change)
         if change.dead_letter is not None:
             self.put_letter(change.dead_letter)
@@ -131,9 +136,9 @@ class Draft:
         """The transaction has removed these jobs."""
         gone = list(jobs)
         for job in gone:
-            self._claims.drop(job.id)
             for known in (self.jobs, self._before, self.letters):
                 known.pop(job.id, None)
+            self._claims.drop(job.id)
         self.effects.pruned.extend(gone)
 
     def flush(self) -> None:
@@ -141,7 +146,6 @@ class Draft:
         changed = [(self._before[i], job) for i, job in self.jobs.items() if self._before[i] is not job]
         if not (changed or self._sealed or self._blobs or self._referred):
             return
-        ended = [job for before, job in changed if job.status.terminal and not (before and before.status.terminal)]
         self._transaction.insert([job for before, job in changed if before is None])
         self._transaction.update([job for before, job in changed if before is not None])
         self._transaction.append(self._events)
@@ -151,15 +155,21 @@ class Draft:
             self._transaction.put_errands(list(unlink(self._transaction.release(self._dropped))), self._now)
         self._transaction.put_dead_letters(self._new_letters)
         self._transaction.remove_dead_letters(self._hidden)
+        ended = [job for before, job in changed if job.status.terminal and not (before and before.status.terminal)]
         self._transaction.open_seals([job for job in ended if job.pipeline in SEALED])
         self._transaction.drop_seals(self._sealed)
         for before, job in changed:
             self._claims.write(job)
-            self.effects.count(before, -1)
-            self.effects.count(job, +1)
+            self._count(job, +1)
+            if before is not None:
+                self._count(before, -1)
         self.effects.ended.extend(ended)
         self.effects.attached.update(job.attached_to for _, job in changed if job.attached_to)
         self.effects.followed.update(dict.fromkeys(row.job_id for row in self._events))
         self._before = dict(self.jobs)
         self._events, self._blobs, self._referred, self._sealed, self._dropped = [], [], [], [], Counter()
         self._new_letters, self._hidden = [], []
+
+    def _count(self, job: Job, by: int) -> None:
+        self.effects.count(job, by)
+        self._turns.count(job, by)

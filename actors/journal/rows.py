@@ -49,13 +49,14 @@ COLUMNS = (
     "result", "usage", "log_end", "reason", "traceparent",
     "failures", "crashes", "lone_crashes", "suspects", "redrive_of", "reserved", "step_deadline_at",
     "attached_to", "conversation", "stored", "deleted", "context", "part_of", "step_ends_at",
+    "promotion", "input_tokens", "max_output_tokens",
 )  # fmt: skip
 CHANGING = (  # what never changes after the insert is left out, so the index on tenants is not touched
     "status", "step", "step_state", "topic", "ready_at", "attempt", "releases", "fence",
     "settled", "worker", "claim_id", "started_at", "finished_at", "fault", "rendered",
     "result", "usage", "log_end", "reason",
     "failures", "crashes", "lone_crashes", "suspects", "step_deadline_at", "attached_to", "stored", "deleted",
-    "context", "step_ends_at",
+    "context", "step_ends_at", "priority", "promotion", "input_tokens",
 )  # fmt: skip
 _FIELDS = tuple("end" if name == "log_end" else name for name in COLUMNS)  # of a `Job`
 _REFERENCES = ("rendered", "result", "context")  # those that may be missing
@@ -64,6 +65,7 @@ _STEP_STATE = {state.value: state for state in StepState}
 _COUNTS = "in_progress, completed, failed, cancelled"
 FRAGMENTS = {  # what the braces in the queries stand for
     "job": ", ".join(COLUMNS),
+    "job_of_j": ", ".join(f"j.{name}" for name in COLUMNS),
     "job_values": ", ".join("?" for _ in COLUMNS),
     "job_changes": ", ".join(f"{name} = ?" for name in CHANGING),
     "vector_store": "id, tenant, name, description, metadata, expires_after_days, created_at, last_active_at, deleted, "
@@ -83,7 +85,7 @@ def to_row(job: Job) -> tuple[Any, ...]:
         _text(job.result), _json(job.usage), job.end, job.reason, job.traceparent, job.failures, job.crashes,
         job.lone_crashes, job.suspects, job.redrive_of, job.reserved, job.step_deadline_at,
         job.attached_to, job.conversation, int(job.stored), int(job.deleted), _text(job.context), job.part_of,
-        job.step_ends_at,
+        job.step_ends_at, job.promotion, job.input_tokens, job.max_output_tokens,
     )  # fmt: skip
 
 
@@ -94,7 +96,7 @@ def to_changes(job: Job) -> tuple[Any, ...]:
         job.settled, job.worker, job.claim_id, job.started_at, job.finished_at, _json(job.fault), _text(job.rendered),
         _text(job.result), _json(job.usage), job.end, job.reason, job.failures, job.crashes, job.lone_crashes,
         job.suspects, job.step_deadline_at, job.attached_to, int(job.stored), int(job.deleted), _text(job.context),
-        job.step_ends_at, job.id,
+        job.step_ends_at, job.priority, job.promotion, job.input_tokens, job.id,
     )  # fmt: skip
 
 

@@ -103,9 +103,18 @@ class Workers:
         for key in [key for key in claimed if self._held[key] <= 0]:
             del self._held[key]
 
+    def recount(self, claimed: Counter[tuple[str, str]]) -> None:
+        """These claims are in force, and no others."""
+        self._held.clear()
+        self.count(claimed)
+
     def claimed(self, topic: str) -> int:
         """Claims of a topic that are in force."""
         return sum(count for (name, _), count in self._held.items() if name == topic)
+
+    def holders(self, topic: str) -> set[str]:
+        """Who has claims of a topic in force."""
+        return {worker_id for (name, worker_id), count in self._held.items() if name == topic and count > 0}
 
     def claims(self) -> int:
         """All claims that are in force."""
@@ -121,8 +130,9 @@ class Workers:
         return {topic: worker.id for worker in workers if worker.slots for topic in worker.topics}
 
     def with_room(self, topic: str) -> int:
-        """How many workers of a topic have a free slot."""
-        return sum(self._held[topic, worker.id] < worker.slots for worker in self.of(topic))
+        """How many workers that take tickets of a topic have a free slot."""
+        pulling = [worker for worker in self.of(topic) if not worker.called]
+        return sum(self._held[topic, worker.id] < worker.slots for worker in pulling)
 
     def registered(self) -> list[Worker]:
         """All registered workers."""

@@ -20,7 +20,8 @@ class InProcessTopic:
     async def take(self, wait_s: float) -> bool:
         """One ticket, or False."""
         try:
-            await asyncio.wait_for(self._queue.get(), wait_s)
+            async with asyncio.timeout(wait_s):  # `wait_for` may swallow the cancellation of whoever takes
+                await self._queue.get()
         except TimeoutError:
             return False
         return True

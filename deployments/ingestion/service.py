@@ -20,7 +20,7 @@ from deployments.ingestion.bodies import GenerateBody
 from deployments.ingestion.bulk import BulkBody, accept_many
 from deployments.ingestion.cards import ModelCard, Renderer
 from deployments.ingestion.door import Accepted, Call, Door, locked, unknown_model
-from deployments.ingestion.errors import ApiError, api_error, over_budget
+from deployments.ingestion.errors import ApiError, api_error, over_budget, too_many
 from deployments.ingestion.idempotency import idempotency_key
 from deployments.ingestion.middleware import DEFAULT_TENANT
 from deployments.ingestion.readers import Readers, Subject
@@ -157,6 +157,8 @@ class IngestionService:
         ]
         answers = await self._journal.redrive(batch)
         for job_id, answer in zip(job_ids, answers, strict=True):
+            if answer.verdict is Verdict.TOO_MANY:
+                raise too_many()
             if answer.verdict is Verdict.OVER_BUDGET:
                 raise over_budget()
             if answer.verdict is Verdict.LOCKED:

@@ -7,7 +7,14 @@ from openai import OpenAI
 
 from tests.servers import ServerProcess
 
-WIRINGS = ["monolith", "event_driven"]
+WIRINGS = ["monolith", "event_driven", "microservices"]
+CALLED_FOR = {  # on microservices: what goes through every service; the rest is left to `make acceptance`
+    "test_a_template_becomes_a_stored_result",
+    "test_a_reader_sees_events_tokens_and_one_end",
+    "test_a_cancelled_job_is_final_at_once",
+    "test_every_line_comes_back_once",
+    "test_a_required_reranking_is_in_the_events",
+}
 INGRESSES = [*WIRINGS, "python_proxy"]  # what speaks HTTP to the client: uvicorn, HAProxy, Serve's own proxy
 
 
@@ -21,9 +28,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _takes_its_time(item: pytest.Item) -> bool:
     """The lenient client but on the monolith, Serve's own proxy, thousands of requests that schemathesis makes up."""
+    name = getattr(item, "originalname", "")
     ways: dict[str, object] = getattr(getattr(item, "callspec", None), "params", {})
     lenient = ways.get("openai") == "lenient" and ways.get("ingress") != "monolith"
-    return lenient or ways.get("ingress") == "python_proxy" or item.path.stem == "test_openapi"
+    rest = "microservices" in (ways.get("server"), ways.get("ingress")) and name not in CALLED_FOR
+    return lenient or rest or ways.get("ingress") == "python_proxy" or item.path.stem == "test_openapi"
 
 
 @pytest.fixture(scope="session", params=WIRINGS)

@@ -16,10 +16,11 @@ POISON = {"tokens": 16, "delay_ms": 20, "fail": "exit", "at": 4}
 pytestmark = [pytest.mark.long, pytest.mark.ray, pytest.mark.timeout(600)]
 
 
+@pytest.mark.parametrize("wiring", ["event_driven", "microservices"])
 def test_the_one_job_among_100_that_kills_its_engine_is_dead_lettered_and_the_others_complete(
-    event_driven: ServerProcess,
+    wiring: str, request: pytest.FixtureRequest
 ) -> None:
-    server = event_driven
+    server: ServerProcess = request.getfixturevalue(wiring)
     jobs = [server.submit(metadata=_script(POISON if n == POISONED else BESIDE)) for n in range(JOBS)]
     views = [server.finish(job, seconds=300) for job in jobs]
     assert [n for n, view in enumerate(views) if view["status"] != "completed"] == [POISONED]

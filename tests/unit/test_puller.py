@@ -110,7 +110,7 @@ async def test_a_claim_is_made_for_many_and_never_beyond_the_free_slots(
     assert hands.batches == [2, 1]
 
 
-async def test_a_claim_that_was_filled_is_followed_by_one_without_a_ticket(
+async def test_a_claim_that_was_not_for_nothing_is_followed_by_one_without_a_ticket(
     hands: Hands, journal: Journal, topic: InProcessTopic
 ) -> None:
     await journal.submit([submit(n) for n in range(5)])

@@ -7,7 +7,7 @@ Invariants:
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -25,6 +25,7 @@ Call = asyncio.Future[str]  # it gets the topic of the step that follows
 class _Served(NamedTuple):
     """A step that is worked on, and who waits for it."""
 
+    topic: str
     claim: ClaimedJob
     call: Call
 
@@ -65,7 +66,7 @@ class Desk:
         """Give these steps to the calls that have waited longest; who asked with them and got none has its answer."""
         for claim in claims:
             if self.waiting(topic):
-                self._served[claim.job_id, claim.fence] = _Served(claim, self._first(topic))
+                self._served[claim.job_id, claim.fence] = _Served(topic, claim, self._first(topic))
         for _ in range(min(asked - len(claims), self.waiting(topic))):
             _answer(self._first(topic), "")
         if self.waiting(topic):
@@ -77,9 +78,9 @@ class Desk:
         if served is not None:
             _answer(served.call, following_topic(finish.outcome, served.claim.model))
 
-    def served(self) -> list[ClaimedJob]:
-        """The steps that calls wait for."""
-        return [served.claim for served in self._served.values()]
+    def served(self, topics: Collection[str]) -> list[ClaimedJob]:
+        """The steps of these topics that calls wait for."""
+        return [served.claim for served in self._served.values() if served.topic in topics]
 
     def dismiss(self, job_id: str, fence: int) -> None:
         """Another has decided this job, or will."""
@@ -135,18 +136,23 @@ class DeskJournal:
 
 
 class DeskHandler:
-    """A worker's handler, at a desk: a call whose job another has decided returns."""
+    """The handler of a worker of these topics, at a desk: a call whose job another has decided returns."""
 
-    def __init__(self, handler: Handler, desk: Desk) -> None:
+    def __init__(self, handler: Handler, desk: Desk, topics: Collection[str]) -> None:
         self._handler = handler
         self._desk = desk
+        self._topics = topics
         self.free_slots = handler.free_slots
-        self.wait_for_slot = handler.wait_for_slot
         self.handle = handler.handle
+
+    async def wait_for_slot(self) -> None:
+        """Lets others run, also where the handler has a slot at once."""
+        await self._handler.wait_for_slot()
+        await asyncio.sleep(0)
 
     def held(self) -> list[ClaimedJob]:
         """What it works on, and what calls wait for: it may have dropped a job for which the journal refused it."""
-        claims = [*self._handler.held(), *self._desk.served()]
+        claims = [*self._handler.held(), *self._desk.served(self._topics)]
         return list({(claim.job_id, claim.fence): claim for claim in claims}.values())
 
     def revoke(self, job_id: str, fence: int) -> None:

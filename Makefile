@@ -10,7 +10,7 @@ CELLS ?= all
 FROM ?= 0
 JOBS ?= $(shell nproc)
 
-.PHONY: help setup demo serve test acceptance long simulate fault continuation upgrade check format events requirements bench-pipeline bench-engine bench-start bench-memory bench-backlog bench-retention bench-streams bench-retrieval bench-batch
+.PHONY: help setup demo serve test acceptance long simulate fault continuation upgrade ray-up check check-deploy format events requirements bench-pipeline bench-engine bench-start bench-memory bench-backlog bench-retention bench-streams bench-retrieval bench-batch bench-bulk bench-peers bench-autoscaling
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,12 +45,18 @@ continuation: setup ## Kill vLLM's engine at every tenth token of a real stream,
 upgrade: setup ## Jobs that the code of commit FROM accepted, on the new schema and through a change to this code
 	@$(BIN)/python -m tests.upgrade $(if $(filter 0,$(FROM)),HEAD~1,$(FROM))
 
+ray-up: setup ## A cluster by `ray up` on namespaces of this machine, as root: jobs complete on it, a worker is drained, `ray down`
+	@$(BIN)/python -m tests.cluster
+
 check: setup ## Lint, format, types, import directions, schemas
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@setup/events.sh check
+
+check-deploy: ## Lint and validate what is in deploy/, with tools in an environment of their own
+	@setup/check_deploy.sh
 
 format: setup ## Put the code into its format
 	@$(BIN)/ruff check --fix
@@ -83,8 +89,18 @@ bench-retention: setup ## Submits per second while 100 000 finished jobs are rem
 bench-batch: setup ## A batch of 50 000 lines: until it is accepted, lines per second, memory
 	@$(BIN)/python -m benchmarks.batch
 
+bench-autoscaling: setup ## Time to drain, replica-seconds and lost work, beside Serve's two policies: simulated, and on Ray
+	@$(BIN)/python -m benchmarks.autoscaling
+
 bench-streams: setup ## Durable streams: chunks, events, a thousand readers, first tokens and rates beside ray.serve.llm
 	@$(BIN)/python -m benchmarks.streams
 
 bench-retrieval: setup ## Hybrid search and reranking against vectors and words alone, and chunks indexed per second
 	@$(BIN)/python -m benchmarks.retrieval
+
+bench-bulk: setup ## Jobs that come by the thousand: accepted and finished per second
+	@$(BIN)/python -m benchmarks.bulk
+
+bench-peers: setup ## Three durable steps, beside DBOS, Procrastinate, Celery, Dramatiq and Temporal
+	@setup/environment.sh peers
+	@$(BIN)/python -m benchmarks.peers_table

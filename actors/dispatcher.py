@@ -89,9 +89,10 @@ class Dispatcher:
         served = {topic for worker in pulling for topic in worker.topics}
         for name in sorted(served - self._topics.keys()):
             await self._topic(name).put(0)  # finds or makes its queue now, not under the first job
-        for name in sorted({*self._journal.ready, *self._journal.coming}):
-            work = self._journal.ready[name] + self._journal.coming[name]
-            missing = min(work, self._journal.workers.with_room(name)) - self._tickets[name]
+        for name in sorted({*self._journal.counts.ready, *self._journal.counts.coming}):
+            work = self._journal.claimable(name) + self._journal.counts.coming[name]
+            room = self._journal.workers.with_room(name) - self._journal.unasked[name]
+            missing = min(work, room) - self._tickets[name]
             if missing > 0:
                 self._tickets[name] += missing
                 crash_point("dispatcher.put.before")

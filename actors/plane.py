@@ -1,20 +1,53 @@
-"""Makes the shared actors of a cluster, or finds those that are there."""
+"""Makes the shared actors of a cluster, finds those that are there, and replaces those of another version.
 
+Invariants:
+- An actor of this version is left alone; so a deploy that changes nothing here is not noticed.
+- The version that is noted for an actor is never that of another one.
+- A replaced actor has ended for good before its successor is made. Its callers find that one by the same name.
+"""
+
+import logging
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import ray
+from ray.exceptions import ActorDiedError, GetTimeoutError, RayError
+from ray.experimental.internal_kv import _internal_kv_get, _internal_kv_put
 
 from actors.journal.limits import Limits
 from actors.journal.protocol import Places
 from actors.naming import NAMESPACE, journal_name, token_log_name
-from actors.shells import JournalActor, Shell, TokenLogActor
+from actors.shell import Shell
+from actors.shells import JournalActor, TokenLogActor
+from actors.versions import version_of
 
 HOME = "journal"  # the resource by which a cluster marks the node that has the data folder's volume
+LEAVE_S = 1.0  # for answers that are under way; who polls for longer asks the successor
+log = logging.getLogger("heliograph")
 
 
 def ensure_actor(shell: type[Shell], name: str, *arguments: Any) -> int:
-    """Find or make a shared actor; returns its process id. Blocking; raises what its constructor raised."""
+    """Find or make a shared actor of this version; its process id. Blocking; raises what its constructor raised."""
+    version, note = version_of(*arguments).encode(), f"heliograph:version:{name}".encode()
+    if _internal_kv_get(note) != version:
+        _internal_kv_put(note, b"")
+        _retire(name)
+    actor = ray.remote(shell).options(**_options(name)).remote(*arguments)
+    pid: int = ray.get(actor.ready.remote())
+    _internal_kv_put(note, version)
+    return pid
+
+
+def ensure_shard(
+    folder: Path, *, database: str, places: Places, shard: int, telemetry: dict[str, Any], limits: Limits
+) -> None:
+    """The actors of one shard."""
+    ensure_actor(TokenLogActor, token_log_name(shard), str(folder), database, shard, telemetry)
+    ensure_actor(JournalActor, journal_name(shard), str(folder), database, places, shard, telemetry, limits)
+
+
+def _options(name: str) -> dict[str, Any]:
     options: dict[str, Any] = {
         "name": name,
         "namespace": NAMESPACE,
@@ -27,14 +60,28 @@ def ensure_actor(shell: type[Shell], name: str, *arguments: Any) -> int:
     }
     if HOME in ray.cluster_resources():
         options["resources"] = {HOME: 0.001}
-    actor = ray.remote(shell).options(**options).remote(*arguments)
-    pid: int = ray.get(actor.ready.remote())
-    return pid
+    return options
 
 
-def ensure_shard(
-    folder: Path, *, database: str, places: Places, shard: int, telemetry: dict[str, Any], limits: Limits
-) -> None:
-    """The actors of one shard."""
-    ensure_actor(TokenLogActor, token_log_name(shard), str(folder), database, shard, telemetry)
-    ensure_actor(JournalActor, journal_name(shard), str(folder), database, places, shard, telemetry, limits)
+def _retire(name: str) -> None:
+    """Have the actor of this name end for good, if there is one. What it has not answered by then is asked again."""
+    try:
+        actor = ray.get_actor(name, namespace=NAMESPACE)
+    except ValueError:
+        return
+    log.info("%s is replaced by another version", name)
+    with suppress(RayError, GetTimeoutError, AttributeError):  # AttributeError: a version that cannot leave
+        ray.get(actor.leave.remote(), timeout=LEAVE_S)
+    while _lives(actor):
+        ray.kill(actor, no_restart=True)
+
+
+def _lives(actor: Any) -> bool:
+    """Whether Ray may still have it. What is dead for good has given its name free."""
+    try:
+        ray.get(actor.ready.remote(), timeout=LEAVE_S)
+    except ActorDiedError:
+        return False
+    except (RayError, GetTimeoutError):
+        return True
+    return True

@@ -1,15 +1,18 @@
 """The one pull loop of every worker, for each topic of its: free slots, a ticket, a claim for many, the handler.
 
-A claim that was filled is followed by another without a ticket.
+A claim that was not for nothing is followed by another without a ticket: while there is work, tickets stay away.
 
 Invariants: nothing is claimed without a free slot; a claim whose answer was lost is repeated under the same id; when
-the journal forgot this worker, it lets go of what was given to others, and registers again. `heart.py` keeps the lease.
+the journal forgot this worker, it lets go of what was given to others, and registers again. A worker that leaves claims
+nothing more, and what it has claimed it ends or hands back. `heart.py` keeps the lease.
 """
 
 import asyncio
 import itertools
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
@@ -18,12 +21,15 @@ from actors.heart import Heart
 from actors.journal.protocol import Heartbeat, JournalApi, Worker
 from actors.supervision import supervise
 from actors.topics.protocol import Topic
-from pipelines.commands import Claim
+from pipelines.commands import Claim, Finish, Released
+from pipelines.errors import TransientError
 from pipelines.jobs import ClaimedJob, StepState
 from pipelines.ports import Ports, Task
 
 log = logging.getLogger("heliograph")
+LOOK_S = 0.02
 TAKE_S = 2.0  # how long one wait for a ticket lasts
+SETTLE_S = 2.0  # for a claim that is under way when its worker leaves in a hurry
 
 
 class Room(Protocol):
@@ -60,7 +66,9 @@ class Lane:
         self.room = room
         self.claim: Claim | None = None  # sent, and not yet answered
         self.claims = 0  # so many were made
-        self.more = False  # the last one was filled, so there may be more
+        self.more = False  # the last one was not for nothing, so there may be more
+        self.turn = asyncio.Lock()  # held while a claim is made and handed over
+        self.in_hand: Sequence[ClaimedJob] = ()  # while they are handed over
 
 
 class Puller:
@@ -85,7 +93,7 @@ class Puller:
         self._ports = ports
         self._loops: list[Task] = []
         self._registered = asyncio.Event()
-        self._stopped = False
+        self._left = False
 
     async def start(self) -> None:
         """Register and begin to pull."""
@@ -96,31 +104,62 @@ class Puller:
             self._loops.append(supervise(turn, name=f"puller {lane.topic.name}", ports=self._ports))
         self._heart.start(self._worker.id, self._take_in)
 
-    async def stop(self) -> None:
-        """Stop pulling, hand back what runs, leave."""
-        self._stopped = True
-        self._heart.stop()
+    async def stop(self, *, drain_s: float = 0.0) -> None:
+        """Stop pulling, let what runs end by itself within `drain_s` seconds, hand back the rest, leave."""
+        give_up_at = self._ports.clock.monotonic() + drain_s
+        await _within(max(drain_s, SETTLE_S), self._rest())
         for loop in self._loops:
             loop.cancel()
-        await self._handler.drain()
+        await _within(give_up_at - self._ports.clock.monotonic(), self._come_to_an_end())
+        self._left = True
+        self._heart.stop()
+        await self._hand_back()
         await self._journal.deregister(self._worker.id)
+
+    async def _rest(self) -> None:
+        """Returns when no claim is under way; none is made from then on."""
+        await asyncio.gather(*(lane.turn.acquire() for lane in self._lanes))
+
+    async def _come_to_an_end(self) -> None:
+        """Returns when nothing runs any more. The journal knows meanwhile that there is no room here."""
+        if self._handler.held():
+            self._worker = replace(self._worker, slots=0)
+            with suppress(TransientError):
+                await self._journal.register(self._worker)
+        while self._handler.held():
+            await self._handler.wait_for_slot()
+            await self._ports.sleep(LOOK_S)  # a slot may be free although something is held
+
+    async def _hand_back(self) -> None:
+        """What runs, and what was cut while it was handed over."""
+        await self._handler.drain()
+        cut = [claim for lane in self._lanes for claim in lane.in_hand]
+        if cut:
+            released = [Finish(job_id=claim.job_id, fence=claim.fence, outcome=Released()) for claim in cut]
+            await self._journal.finish(released)
 
     async def _turn(self, lane: Lane) -> None:
         await self._registered.wait()
         if lane.room.free_slots() <= 0:
             await lane.room.wait_for_slot()
             return
+        if lane.claim is None and not lane.more and not await lane.topic.take(TAKE_S):
+            return
+        async with lane.turn:
+            await self._claim(lane)
+
+    async def _claim(self, lane: Lane) -> None:
         if lane.claim is None:
-            if not lane.more and not await lane.topic.take(TAKE_S):
-                return
             lane.claim = self._new_claim(lane)
         crash_point("puller.claim.before")
         claims = await self._journal.claim(lane.claim)
         crash_point("puller.claim.after")
-        lane.more, lane.claim = len(claims) == lane.claim.slots, None
+        lane.more, lane.claim = bool(claims), None
         self._ports.metrics.observe("claim_size", len(claims), topic=lane.topic.name)
         if claims:
+            lane.in_hand = claims
             await self._handler.handle(claims)
+            lane.in_hand = ()
 
     def _new_claim(self, lane: Lane) -> Claim:
         lane.claims += 1
@@ -138,7 +177,7 @@ class Puller:
     def _take_in(self, heartbeat: Heartbeat) -> None:
         for job_id, fence in heartbeat.revoked:
             self._handler.revoke(job_id, fence)
-        if not heartbeat.known and not self._stopped:
+        if not heartbeat.known and not self._left:
             self._ports.spawn(self._register_again(), "register again")
 
     async def _register_again(self) -> None:
@@ -157,3 +196,10 @@ class Puller:
             for claim, job in zip(claims, jobs, strict=True):
                 if job is None or job.fence != claim.fence or job.step_state is not StepState.CLAIMED:
                     self._handler.revoke(claim.job_id, claim.fence)
+
+
+async def _within(seconds: float, work: Awaitable[None]) -> None:
+    """Do it for so long."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(max(0.0, seconds)):
+            await work

@@ -1,15 +1,11 @@
 """The Ray actors around the plain classes: one journal with its dispatcher, one token log, per shard.
 
-They are named, detached, restarted for ever and outside any placement group. An actor starts its loops with the
-first call that reaches it; one whose epoch was replaced exits for good.
+They are named, detached, restarted for ever and outside any placement group.
 """
 
-import functools
-import logging
-import os
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 from actors.deaths import death_of
 from actors.dispatcher import Dispatcher
@@ -28,10 +24,9 @@ from actors.journal.protocol import (
 from actors.journal.vector_queries import Question
 from actors.known_stores import same_store
 from actors.naming import TOPIC_SIZE, journal_name, token_log_name
-from actors.pickled import pickled
 from actors.remotes import RemoteTokenLog
 from actors.shards import open_journal, open_token_log
-from actors.stores import StaleEpochError
+from actors.shell import Shell, served
 from actors.system import real_ports
 from actors.telemetry.setup import process_telemetry
 from actors.token_log.protocol import Append, AppendVerdict, Logged, SealRequest
@@ -41,47 +36,7 @@ from pipelines.commands import Answer, Cancel, Claim, Delete, Finish, Redrive, S
 from pipelines.edits import Conversation, Edit, Entry, File, Template, TemplateVersion, Upload
 from pipelines.jobs import ClaimedJob, DeadLetter, Job, Reference
 
-log = logging.getLogger("heliograph")
-P = ParamSpec("P")
 R = TypeVar("R")
-S = TypeVar("S", bound="Shell")
-
-
-def served(
-    method: Callable[Concatenate[S, P], Awaitable[R]],
-) -> Callable[Concatenate[S, P], Coroutine[Any, Any, R]]:
-    """A method of an actor: starts the loops before the first call, ends the process of a replaced writer."""
-
-    @functools.wraps(method)
-    async def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> Any:
-        self.start()
-        try:
-            return pickled(await method(self, *args, **kwargs))
-        except StaleEpochError:
-            log.critical("replaced by a newer writer; this process ends")
-            os._exit(1)
-
-    return call
-
-
-class Shell:
-    """Base of the actors."""
-
-    _started = False
-
-    def start(self) -> None:
-        """Start the loops, once, on the actor's event loop."""
-        if not self._started:
-            self._started = True
-            self._start()
-
-    def _start(self) -> None:
-        """What to start."""
-
-    async def ready(self) -> int:
-        """The process id, once the actor serves."""
-        self.start()
-        return os.getpid()
 
 
 class JournalActor(Shell):
@@ -211,6 +166,7 @@ class JournalActor(Shell):
         """An answer about vector stores."""
         return await self._journal.ask(question)
 
+    @served
     async def batches(self, query: BatchQuery) -> list[Batch]:
         """A page of batches."""
         return await self._journal.batches(query)

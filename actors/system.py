@@ -29,7 +29,7 @@ class SystemClock:
 
 
 class RandomIds:
-    """Ids of this moment; the ten random bytes keep any two apart.
+    """Ids of this moment; the 80 random bits keep any two apart.
 
     The kernel is asked for many bytes at once: each question gives up the interpreter's lock, which costs more under
     load than all the rest. Any thread may ask for ids, and a forked child begins with bytes of its own.

@@ -1,25 +1,12 @@
 """A million waiting jobs, in SQLite and in Postgres: is it as quick to submit, to start and to restart as with few?"""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import uvloop
 
+from benchmarks.postgres_server import postgres_server
 from benchmarks.program import REPOSITORY
 from heliograph.local_ray import local_ray
-from tests.postgres import PostgresServer
-
-
-@contextmanager
-def postgres() -> Iterator[str]:
-    """The URL of a server of our own, which keeps what it commits."""
-    server = PostgresServer()
-    server.start(fsync=True)
-    try:
-        yield server.url
-    finally:
-        server.remove()
 
 
 def main() -> None:
@@ -31,7 +18,7 @@ def main() -> None:
         with actors("", 0):
             print("sqlite", flush=True)
             figures["sqlite"] = uvloop.run(measure(0))
-        with postgres() as url, actors(url, 1):
+        with postgres_server() as postgres, actors(postgres.url, 1):
             print("postgres", flush=True)
             figures["postgres"] = uvloop.run(measure(1))
     print(json.dumps(figures))

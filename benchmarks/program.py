@@ -4,25 +4,27 @@ import os
 import queue
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 from time import monotonic
+from types import MappingProxyType
 
 import psutil
 
 REPOSITORY = Path(__file__).parent.parent
 STOP_S = 60
+NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
 
 
 class Program:
     """Started at once; every wait for a line is bounded."""
 
-    def __init__(self, command: Sequence[str]) -> None:
+    def __init__(self, command: Sequence[str], settings: Mapping[str, str] = NO_SETTINGS) -> None:
         self.started = monotonic()
         # Ray's workers are to find this package as well, whatever their working directory is.
-        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), **settings}
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, env=environment
         )
@@ -87,9 +89,9 @@ class Program:
 
 
 @contextmanager
-def running(command: Sequence[str]) -> Iterator[Program]:
-    """A program that is stopped at the end."""
-    program = Program(command)
+def running(command: Sequence[str], settings: Mapping[str, str] = NO_SETTINGS) -> Iterator[Program]:
+    """A program that is stopped at the end. The settings are added to its environment."""
+    program = Program(command, settings)
     try:
         yield program
     finally:

@@ -16,8 +16,13 @@ CONFIGS = Path(__file__).parent
 ENGINE_CORES = "HELIOGRAPH_ENGINE_CORES"  # set by `heliograph serve` for its processes
 
 
-# A `postgresql://` URL: journal and token log live there instead of in the data folder.
-Database = Field(default="", pattern=r"^(postgres(ql)?://.+)?$")
+# A `postgresql://` URL: journal and token log live there instead of in the data folder. The variable is for a URL with
+# a password, which a file shown by Serve's dashboard should not have.
+Database = Field(
+    default_factory=lambda: os.environ.get("HELIOGRAPH_DATABASE", ""),
+    validate_default=True,
+    pattern=r"^(postgres(ql)?://.+)?$",
+)
 # Where clients' files are kept: a URL that obstore knows, such as `s3://bucket/prefix`, instead of the data folder.
 Objects = Field(default="", pattern=r"^([a-z0-9]+://.+)?$")
 # Where the index of vector stores is kept: a URL as above, instead of the data folder.
@@ -36,6 +41,13 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
+class TenantLimits(Settings):
+    """What a tenant may have at once; 0: any number."""
+
+    jobs: int = Field(default=0, ge=0)  # open, lines of batches aside; more are refused with 429
+    steps: int = Field(default=0, ge=0)  # of each topic in work; more of them wait while others go on
+
+
 class ModelProfile(Settings):
     """One model, as `configs/models/NAME.yaml` describes it."""
 
@@ -52,6 +64,7 @@ class ModelProfile(Settings):
     tool_parser: str = ""  # how the model writes calls: `hermes`, with engine `vllm` also any name that vLLM knows
     reasoning_parser: str = ""  # how it marks its reasoning: `think`, or as above; "": neither is looked for
     num_gpus: float = 0
+    accelerator_type: str = ""  # the kind of GPU that a replica needs, as Ray names it (`H100`); "": any
     num_cpus: float = 1
     engine_args: dict[str, Any] = Field(default_factory=dict)  # handed to vLLM's AsyncEngineArgs
 
@@ -85,7 +98,20 @@ class Telemetry(Settings):
     )  # "": no traces
 
 
-class PlaneSettings(Settings):
+class ApplicationSettings(Settings):
+    """What every Serve application has."""
+
+    version: str = ""  # of the code, as you name it: another one has Serve replace the replicas
+    telemetry: Telemetry = Field(default_factory=Telemetry)
+
+
+class ServiceSettings(ApplicationSettings):
+    """What every service has."""
+
+    drain_s: float = Field(default=30.0, ge=0)  # in which a replica that leaves may end what it has begun
+
+
+class PlaneSettings(ApplicationSettings):
     """The shared actors."""
 
     data: str = "./.heliograph"  # folder of journal, token log and payloads
@@ -94,66 +120,70 @@ class PlaneSettings(Settings):
     index: str = Index
     backlog_limit: int = Backlog
     token_budgets: TokenBudgets = Field(default_factory=dict)
+    tenant_limits: dict[str, TenantLimits] = Field(default_factory=dict)  # by tenant; "*" is whoever is not named
     retention_s: float = RetentionSeconds
     retention_bytes: int = RetentionBytes
-    telemetry: Telemetry = Field(default_factory=Telemetry)
 
 
-class PromptingSettings(Settings):
+class Replicas(Settings):
+    """How many replicas. Where `least` and `most` differ, the work that waits decides; all else is in seconds."""
+
+    least: int = Field(default=1, ge=0)  # with 0, name the model in ingestion's `on_demand` too
+    most: int = Field(default=1, ge=1)
+    backlog_s: float = Field(default=30.0, gt=0)  # in which the work that waits should be done
+    upscale_delay_s: float = Field(default=2.0, ge=0)
+    downscale_delay_s: float = Field(default=300.0, ge=0)  # since the last time that as many were needed
+    downscale_to_zero_delay_s: float = Field(default=600.0, ge=0)
+    finish_s: float = Field(default=60.0, ge=0)  # how long a surplus stays while those that would go hold work
+
+
+class StandingReplicas(Replicas):
+    """The same where nothing is accepted without one."""
+
+    least: int = Field(default=1, ge=1)
+
+
+class PromptingSettings(ServiceSettings):
     """The prompt workers."""
 
     models: list[str]
-    telemetry: Telemetry = Field(default_factory=Telemetry)
+    replicas: StandingReplicas = Field(default_factory=StandingReplicas)
 
 
-class BatchingSettings(Settings):
+class BatchingSettings(ServiceSettings):
     """The batch workers."""
 
     models: list[str]
     encoders: list[str] = Field(default_factory=list)  # embedding models
-    telemetry: Telemetry = Field(default_factory=Telemetry)
+    replicas: Replicas = Field(default_factory=Replicas)
 
 
-class Replicas(Settings):
-    """How many replicas. Where `least` and `most` differ, the work that waits decides; delays are in seconds."""
-
-    least: int = 1  # with 0, name the model in ingestion's `on_demand` too
-    most: int = 1
-    upscale_delay_s: float = 2.0
-    downscale_delay_s: float = 300.0
-    downscale_to_zero_delay_s: float = 600.0
-
-
-class InferenceSettings(Settings):
+class InferenceSettings(ServiceSettings):
     """The inference workers of one model."""
 
     model: str
     replicas: Replicas = Field(default_factory=Replicas)
-    telemetry: Telemetry = Field(default_factory=Telemetry)
 
 
-class EncoderSettings(Settings):
+class EncoderSettings(ServiceSettings):
     """The workers of one encoder."""
 
     encoder: str
-    telemetry: Telemetry = Field(default_factory=Telemetry)
+    replicas: Replicas = Field(default_factory=Replicas)
 
 
-class HistorySettings(Settings):
+class HistorySettings(ServiceSettings):
     """The history service."""
 
-    telemetry: Telemetry = Field(default_factory=Telemetry)
 
-
-class KnowledgeSettings(Settings):
+class KnowledgeSettings(ServiceSettings):
     """Who indexes and searches the files of vector stores."""
 
     encoder: str  # that makes vectors of their texts
     reranker: str = ""  # that puts what was found in its final order; "": none does
-    telemetry: Telemetry = Field(default_factory=Telemetry)
 
 
-class IngestionSettings(Settings):
+class IngestionSettings(ServiceSettings):
     """The HTTP surface."""
 
     models: list[str]
@@ -163,7 +193,6 @@ class IngestionSettings(Settings):
     tenants: dict[str, str] = Field(default_factory=dict)  # bearer token: tenant; empty: all are `default`
     body_limit_bytes: int = 10 * 1024 * 1024
     file_limit_bytes: int = 512 * 1024 * 1024  # of an upload
-    telemetry: Telemetry = Field(default_factory=Telemetry)
 
 
 class DrivingSettings(IngestionSettings):
@@ -184,6 +213,7 @@ class MonolithSettings(Settings):
     index: str = Index
     backlog_limit: int = Backlog
     token_budgets: TokenBudgets = Field(default_factory=dict)
+    tenant_limits: dict[str, TenantLimits] = Field(default_factory=dict)  # by tenant; "*" is whoever is not named
     retention_s: float = RetentionSeconds
     retention_bytes: int = RetentionBytes
     models: list[str]

@@ -9,7 +9,7 @@ from collections.abc import Container, Iterable
 from typing import Any
 
 from actors.blobs import Blobs
-from actors.journal.limits import Limits
+from actors.journal.limits import Limits, TenantLimits
 from actors.journal.protocol import JournalApi, Worker
 from actors.journal.retention import Retention
 from actors.token_log.protocol import TokenLogApi
@@ -230,6 +230,7 @@ def limits_of(settings: PlaneSettings | MonolithSettings) -> Limits:
     return Limits(
         backlog=settings.backlog_limit,
         token_budgets=settings.token_budgets,
+        tenants={name: TenantLimits(limits.jobs, limits.steps) for name, limits in settings.tenant_limits.items()},
         retention=Retention(settings.retention_s, settings.retention_bytes),
     )
 

@@ -1,68 +1,103 @@
-"""How many inference replicas there should be: what waiting, claimed and direct work needs, from zero to the most.
+"""Serve's autoscaling policy for replicas that pull: by the work that waits, from zero to the most in one step.
 
 Serve's controller makes one policy per deployment and calls it on its event loop ten times a second, for all
 applications in turn. So a call neither waits nor raises: it answers from the last depth that it heard and, once
-a second, starts one poll of the journal. Serve applies the delays and the bounds of the configuration.
+a second, starts one poll of the journal. `demand.py` decides; Serve applies the bounds, and the delays but for that of
+scaling down, which starts from what was needed last, not from what was asked of Serve.
 """
 
 import asyncio
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import ray
+from ray import serve
 
 from actors.journal.protocol import Depth
 from actors.naming import NAMESPACE, journal_name
+from configs.settings import Replicas
+from deployments.demand import Governor, Pace, Work, needed_replicas
 
 log = logging.getLogger("heliograph")
 POLL_S = 1.0
 TIMEOUT_S = 5.0
 STALE_S = 10.0  # of silence, after which the depth says nothing about now
+CALLS = 2  # to an encoder's replica: one that is read, and one that waits
 
 
 class Scale(Protocol):
     """What is read of Serve's AutoscalingContext."""
 
-    current_num_replicas: int  # running
+    app_name: str
+    deployment_name: str
+    running_replicas: Sequence[Any]  # ReplicaID, oldest first
     target_num_replicas: int
     capacity_adjusted_max_replicas: int
     total_num_requests: float  # direct ones, running or waiting for a replica
 
 
-def wanted_replicas(depth: Depth, *, direct: float, slots: int, running: int, target: int, most: int) -> int:
-    """Replicas for all that is ready, claimed or direct; never fewer than the target while some of it still start."""
-    needed = math.ceil((depth.ready + depth.claimed + direct) / slots)
-    floor = target if running < target else 0  # lowering the target now would only stop what is about to be ready
-    return min(max(needed, floor), most)
+class News(Protocol):
+    """Whom a policy asks. Either call may raise anything."""
+
+    async def depths(self) -> Mapping[str, Depth]:
+        """The work of every topic."""
+
+    async def starts_fail(self, app: str, deployment: str) -> bool:
+        """Whether replicas crash at their start, which a policy's context does not tell."""
 
 
-def scaling_options(
-    *,
-    topics: Sequence[str],
-    slots: int,
-    least: int,
-    most: int,
-    upscale_delay_s: float,
-    downscale_delay_s: float,
-    downscale_to_zero_delay_s: float,
-) -> dict[str, Any]:
-    """The deployment options of the workers of these topics; `slots` are those of one replica."""
-    if least == most:
-        return {"num_replicas": most}
-    policy = {
-        "policy_function": f"{__name__}:{QueueDepthPolicy.__name__}",
-        "policy_kwargs": {"topics": list(topics), "slots": slots},
+class RayNews:
+    """The news of the cluster that this process is part of."""
+
+    def __init__(self) -> None:
+        self._journal: Any = None
+
+    async def depths(self) -> Mapping[str, Depth]:
+        """What the journal says."""
+        if self._journal is None:  # `get_actor` waits, so it must not run on the controller's loop
+            self._journal = await asyncio.to_thread(ray.get_actor, journal_name(), NAMESPACE)
+        try:
+            depths: dict[str, Depth] = await self._journal.depth.remote()
+        except BaseException:
+            self._journal = None  # it may have a successor
+            raise
+        return depths
+
+    async def starts_fail(self, app: str, deployment: str) -> bool:
+        """What Serve says."""
+        status = await asyncio.to_thread(serve.status)
+        return "failed to start" in status.applications[app].deployments[deployment].message
+
+
+def scaling_options(slots: Mapping[str, int], replicas: Replicas) -> dict[str, Any]:
+    """The deployment options of workers; `slots` of one replica, by topic."""
+    kwargs = {
+        "slots": dict(slots),
+        "backlog_s": replicas.backlog_s,
+        "down_s": replicas.downscale_delay_s,
+        "finish_s": replicas.finish_s,
     }
+    policy = {"policy_function": f"{__name__}:{QueueDepthPolicy.__name__}", "policy_kwargs": kwargs}
+    return _options(replicas, downscale_delay_s=0.0, policy=policy)
+
+
+def call_scaling_options(replicas: Replicas) -> dict[str, Any]:
+    """The deployment options of services that are only called: Serve's own policy, by the calls that are open."""
+    return _options(replicas, downscale_delay_s=replicas.downscale_delay_s, target_ongoing_requests=CALLS)
+
+
+def _options(replicas: Replicas, **more: Any) -> dict[str, Any]:
+    if replicas.least == replicas.most:
+        return {"num_replicas": replicas.most}
     scaling = {
-        "min_replicas": least,
-        "max_replicas": most,
-        "upscale_delay_s": upscale_delay_s,
-        "downscale_delay_s": downscale_delay_s,
-        "downscale_to_zero_delay_s": downscale_to_zero_delay_s,
-        "policy": policy,
+        "min_replicas": replicas.least,
+        "max_replicas": replicas.most,
+        "upscale_delay_s": replicas.upscale_delay_s,
+        "downscale_to_zero_delay_s": replicas.downscale_to_zero_delay_s,
+        **more,
     }
     return {"autoscaling_config": scaling}
 
@@ -71,69 +106,76 @@ class QueueDepthPolicy:
     """Serve's autoscaling policy for workers that pull from one topic or more.
 
     Args:
-        topics: Whose work is counted.
-        slots: Steps that one replica works on at once.
+        slots: Steps that one replica works on at once, by topic. Direct requests take those of the first.
+        backlog_s: Seconds in which what waits should be done.
+        down_s: Seconds without need of a replica after which it may go.
+        finish_s: Seconds for which one that holds work keeps its place nevertheless.
     """
 
-    def __init__(self, *, topics: Sequence[str], slots: int) -> None:
-        self._topics = topics
+    def __init__(
+        self, *, slots: Mapping[str, int], backlog_s: float, down_s: float, finish_s: float, news: News | None = None
+    ) -> None:
         self._slots = slots
-        self._depth: Depth | None = None
+        self._news = news or RayNews()
+        self._backlog_s = backlog_s
+        self._governor = Governor(down_s=down_s, finish_s=finish_s)
+        self._paces = {topic: Pace() for topic in slots}
+        self._depths: dict[str, Depth] = {}
+        self._failing = False
+        self._silent = False
         self._heard_at = -math.inf
         self._asked_at = -math.inf
         self._poll: asyncio.Task[None] | None = None
-        self._journal: Any = None
 
     def __call__(self, scale: Scale) -> tuple[int, dict[str, Any]]:
         """The number of replicas, and the state that Serve keeps for a policy (none). Never raises."""
         try:
             return self._answer(scale, time.monotonic()), {}
         except Exception:  # Serve would drop this turn of every application
-            log.exception("autoscaling failed", extra={"topic": self._topics[0]})
+            log.exception("autoscaling failed", extra={"topic": self._name})
             return scale.target_num_replicas, {}
 
+    @property
+    def _name(self) -> str:
+        return next(iter(self._slots))
+
     def _answer(self, scale: Scale, now: float) -> int:
-        self._ask(now)
-        if self._depth is None or now - self._heard_at > STALE_S:
+        self._ask(scale, now)
+        if now - self._heard_at > STALE_S:
+            self._governor.forget()
             return scale.target_num_replicas
-        return wanted_replicas(
-            self._depth,
-            direct=scale.total_num_requests,
-            slots=self._slots,
-            running=scale.current_num_replicas,
+        works = [Work(self._depths[topic], self._slots[topic], self._paces[topic].step_s) for topic in self._depths]
+        direct = scale.total_num_requests / self._slots[self._name]
+        return self._governor.target(
+            min(needed_replicas(works, direct=direct, backlog_s=self._backlog_s), scale.capacity_adjusted_max_replicas),
             target=scale.target_num_replicas,
-            most=scale.capacity_adjusted_max_replicas,
+            running=[replica.to_full_id_str() for replica in scale.running_replicas],
+            holders={holder for depth in self._depths.values() for holder in depth.holders},
+            failing=self._failing,
+            now=now,
         )
 
-    def _ask(self, now: float) -> None:
+    def _ask(self, scale: Scale, now: float) -> None:
         """Start a poll when it is time. One short task at a time: a dropped policy leaves no loop behind."""
         if now - self._asked_at >= POLL_S and (self._poll is None or self._poll.done()):
             self._asked_at = now
-            self._poll = asyncio.get_running_loop().create_task(self._hear())
+            self._poll = asyncio.get_running_loop().create_task(self._hear(scale))
 
-    async def _hear(self) -> None:
+    async def _hear(self, scale: Scale) -> None:
+        starting = len(scale.running_replicas) < scale.target_num_replicas
         try:
-            depths = await asyncio.wait_for(self._depths(), TIMEOUT_S)
-            self._depth = _together([depths[topic] for topic in self._topics if topic in depths])
-            self._heard_at = time.monotonic()
-        except Exception as error:  # noqa: BLE001 - no journal, no news: the target stays
-            self._journal = None
-            log.warning("journal does not answer", extra={"topic": self._topics[0], "error": type(error).__name__})
+            async with asyncio.timeout(TIMEOUT_S):
+                self._take_in(await self._news.depths(), time.monotonic())
+                self._failing = starting and await self._news.starts_fail(scale.app_name, scale.deployment_name)
+        except Exception as error:  # noqa: BLE001 - no news: the target stays
+            if not self._silent:  # said once: there is none before the journal's first start
+                log.warning("no news to scale by", extra={"topic": self._name, "error": type(error).__name__})
+            self._silent = True
+        else:
+            self._silent = False
 
-    async def _depths(self) -> dict[str, Depth]:
-        if self._journal is None:  # `get_actor` waits, so it must not run on the controller's loop
-            find = asyncio.get_running_loop().run_in_executor
-            self._journal = await find(None, ray.get_actor, journal_name(), NAMESPACE)
-        depths: dict[str, Depth] = await self._journal.depth.remote()
-        return depths
-
-
-def _together(depths: Sequence[Depth]) -> Depth:
-    """The work of several topics."""
-    return Depth(
-        ready=sum(depth.ready for depth in depths),
-        claimed=sum(depth.claimed for depth in depths),
-        waiting=sum(depth.waiting for depth in depths),
-        age_s=max((depth.age_s for depth in depths), default=0.0),
-        workers=max((depth.workers for depth in depths), default=0),
-    )
+    def _take_in(self, depths: Mapping[str, Depth], now: float) -> None:
+        self._depths = {topic: depths[topic] for topic in self._slots if topic in depths}
+        self._heard_at = now
+        for topic, depth in self._depths.items():
+            self._paces[topic].hear(depth, now)

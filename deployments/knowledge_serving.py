@@ -6,10 +6,11 @@ from ray import serve
 from ray.serve import Application
 
 from configs.settings import KnowledgeSettings
+from deployments.departure import small_service
 from deployments.knowledge.knowledge import OpenKnowledge
 from deployments.knowledge.removals import Removals
 from deployments.knowledge_wiring import posts, remote_knowledge
-from deployments.serving import HEALTH_S, SMALL, WorkerReplica, replica_identity
+from deployments.serving import HEALTH_S, WorkerReplica, replica_identity
 
 MOST_SEARCHES = 1000  # at once
 
@@ -18,7 +19,7 @@ class KnowledgeService(WorkerReplica):
     """Has the index."""
 
     async def __init__(self, settings: KnowledgeSettings, open_knowledge: OpenKnowledge) -> None:  # type: ignore[misc]  # Serve awaits it
-        super().__init__("knowledge", settings.telemetry)
+        super().__init__("knowledge", settings)
         self._knowledge = open_knowledge(self._journal, (await self._journal.info()).places, self._ports)
         self._removals = Removals(self._knowledge.remover, journal=self._journal, ports=self._ports)
         self._removals.start()
@@ -50,5 +51,5 @@ def knowledge(settings: KnowledgeSettings) -> Application:
 
 def knowledge_application(settings: KnowledgeSettings, open_knowledge: OpenKnowledge) -> Application:
     """Knowledge on the index that `open_knowledge` opens in the replica."""
-    options = {"max_ongoing_requests": MOST_SEARCHES, "ray_actor_options": SMALL, "health_check_period_s": HEALTH_S}
+    options = {"max_ongoing_requests": MOST_SEARCHES, "health_check_period_s": HEALTH_S, **small_service(settings)}
     return serve.deployment(KnowledgeService, name="knowledge", **options).bind(settings, open_knowledge)

@@ -1,7 +1,7 @@
 """The Serve applications: thin shells around what `app.py` makes. A Serve config file names these builders.
 
 Every application waits for the shared actors that `plane` makes. A replica's pull loop starts at the end of its
-constructor; Serve tells a replica that it must leave by calling `__del__`.
+constructor; how it leaves is in `departure.py`.
 """
 
 import asyncio
@@ -34,10 +34,11 @@ from configs.settings import (
     IngestionSettings,
     PlaneSettings,
     PromptingSettings,
-    Telemetry,
+    ServiceSettings,
     load_profile,
 )
 from deployments.app import (
+    PROMPTING_SLOTS,
     inference_seat,
     limits_of,
     make_engine,
@@ -50,6 +51,7 @@ from deployments.app import (
     prompting_seat,
 )
 from deployments.autoscaling import scaling_options
+from deployments.departure import SMALL, Departure, leaving_options, small_service
 from deployments.encoders import make_embeddings
 from deployments.inference.placement import replica_options
 from deployments.inference.slots import QUEUE
@@ -64,17 +66,17 @@ from deployments.remote_history import remote_history
 from deployments.remote_knowledge import RemoteKnowledge
 from deployments.remote_lane import RemoteLane
 from pipelines.payloads import Prompt
-from pipelines.steps import inference_topic, line_topic
+from pipelines.steps import PROMPTING_TOPIC, inference_topic, line_topic
 
-SMALL = {"num_cpus": 0.05}
 HEALTH_S = 2  # a replica that died is replaced this soon
 
 
 class Replica:
     """What every replica has: ports and handles to the shared actors."""
 
-    def __init__(self, service: str, telemetry: Telemetry) -> None:
-        self._ports = real_ports(**process_telemetry(service, **telemetry.model_dump()))
+    def __init__(self, service: str, settings: ServiceSettings) -> None:
+        self._ports = real_ports(**process_telemetry(service, **settings.telemetry.model_dump()))
+        self._drain_s = settings.drain_s
         self._journal = self._find_journal()
         self._token_log = RemoteTokenLog(token_log_name(), self._ports)
 
@@ -89,6 +91,7 @@ class WorkerReplica(Replica):
     """A replica that pulls, from one topic or several."""
 
     _pullers: tuple[Puller, ...] = ()
+    _departure: Departure | None = None
 
     async def _pull(self, worker: Worker, handler: Handler, line_room: Room | None = None) -> None:
         lines = Lane(self._find_topic(worker.line_topic), line_room) if line_room else None
@@ -104,13 +107,17 @@ class WorkerReplica(Replica):
         )
         await puller.start()
         self._pullers += (puller,)
+        self._departure = self._departure or Departure(self._leave, drain_s=self._drain_s)
+
+    async def _leave(self, within_s: float, _: asyncio.Event) -> None:
+        await asyncio.gather(*(puller.stop(drain_s=within_s) for puller in self._pullers))
 
     def _find_topic(self, name: str) -> Topic:
         return RayTopic(name, size=TOPIC_SIZE)
 
     async def __del__(self) -> None:
-        pullers, self._pullers = self._pullers, ()
-        await asyncio.gather(*(puller.stop() for puller in pullers))
+        if self._departure is not None:
+            await self._departure.complete()
 
 
 class Plane:
@@ -132,7 +139,7 @@ class Prompting(WorkerReplica):
     """Renders prompts."""
 
     async def __init__(self, settings: PromptingSettings) -> None:  # type: ignore[misc]  # Serve awaits it
-        super().__init__("prompting", settings.telemetry)
+        super().__init__("prompting", settings)
         blobs = await self._find_blobs()
         worker = make_prompt_worker(settings.models, journal=self._journal, blobs=blobs, ports=self._ports)
         await self._pull(prompting_seat(*replica_identity()), worker)
@@ -142,7 +149,7 @@ class Inference(WorkerReplica):
     """Generates with one model."""
 
     async def __init__(self, settings: InferenceSettings) -> None:  # type: ignore[misc]  # Serve awaits it
-        super().__init__(f"inference.{settings.model}", settings.telemetry)
+        super().__init__(f"inference.{settings.model}", settings)
         profile = load_profile(settings.model)
         engine = make_engine(profile)
         await engine.start()
@@ -174,7 +181,7 @@ class HistoryService(Replica):
     """Tells what has become of jobs."""
 
     async def __init__(self, settings: HistorySettings) -> None:  # type: ignore[misc]  # Serve awaits it
-        super().__init__("history", settings.telemetry)
+        super().__init__("history", settings)
         blobs = await self._find_blobs()
         self._history = make_history(journal=self._journal, token_log=self._token_log, blobs=blobs, ports=self._ports)
 
@@ -188,7 +195,7 @@ class Ingestion(Replica):
     """The HTTP surface; its methods serve the Python client."""
 
     async def __init__(self, settings: IngestionSettings) -> None:  # type: ignore[misc]  # Serve awaits it
-        super().__init__("ingestion", settings.telemetry)
+        super().__init__("ingestion", settings)
         self._settings = settings
         renderer = make_renderer(settings.models)
         lanes = {model: RemoteLane.find(model) for model in settings.models}
@@ -217,8 +224,10 @@ class Ingestion(Replica):
             encoder=settings.encoder,
             ports=self._ports,
         )
+        self._departure = Departure(self._service.leave, drain_s=self._drain_s)
 
     async def __del__(self) -> None:
+        await self._departure.complete()
         await self._service.close()
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
@@ -277,7 +286,8 @@ def plane(settings: PlaneSettings) -> Application:
 
 def prompting(settings: PromptingSettings) -> Application:
     """The prompt workers."""
-    return serve.deployment(Prompting, name="prompting", ray_actor_options=SMALL).bind(settings)
+    scaling = scaling_options({PROMPTING_TOPIC: PROMPTING_SLOTS}, settings.replicas)
+    return serve.deployment(Prompting, name="prompting", **small_service(settings), **scaling).bind(settings)
 
 
 def inference(settings: InferenceSettings) -> Application:
@@ -289,18 +299,18 @@ def inference_options(settings: InferenceSettings) -> dict[str, Any]:
     """Where its replicas run, how many, and what they take at once."""
     profile = load_profile(settings.model)
     topics = [inference_topic(profile.name), line_topic(profile.name)]
-    scaling = scaling_options(topics=topics, slots=profile.slots, **settings.replicas.model_dump())
-    options = {**replica_options(profile), **scaling, "health_check_period_s": HEALTH_S}
+    scaling = scaling_options(dict.fromkeys(topics, profile.slots), settings.replicas)
+    options = {**replica_options(profile), **scaling, **leaving_options(settings), "health_check_period_s": HEALTH_S}
     return options | {"max_ongoing_requests": profile.slots + QUEUE, "max_queued_requests": QUEUE}
 
 
 def history(settings: HistorySettings) -> Application:
     """The history service."""
-    options = {"max_ongoing_requests": 10_000, "ray_actor_options": SMALL}
+    options = {"max_ongoing_requests": 10_000, **small_service(settings)}
     return serve.deployment(HistoryService, name="history", **options).bind(settings)
 
 
 def ingestion(settings: IngestionSettings) -> Application:
     """The HTTP surface."""
-    options = {"max_ongoing_requests": 10_000, "ray_actor_options": SMALL}
+    options = {"max_ongoing_requests": 10_000, **small_service(settings)}
     return serve.deployment(Ingestion, name="ingestion", **options).bind(settings)

@@ -6,17 +6,21 @@ from ray.serve import Application
 from actors.objects import Objects
 from configs.settings import BatchingSettings
 from deployments.app import make_renderer
-from deployments.batch_workers import batching_seat, make_batch_worker
+from deployments.autoscaling import scaling_options
+from deployments.batch_workers import BATCHING_SLOTS, batching_seat, make_batch_worker
+from deployments.batching.embedding import SLOTS
+from deployments.departure import small_service
 from deployments.remote_encoders import RemoteEncoder
 from deployments.remote_history import remote_history
-from deployments.serving import SMALL, WorkerReplica, replica_identity
+from deployments.serving import WorkerReplica, replica_identity
+from pipelines.steps import BATCHING_TOPIC, EMBEDDING_TOPIC
 
 
 class Batching(WorkerReplica):
     """Reads the files of batches, and writes their results."""
 
     async def __init__(self, settings: BatchingSettings) -> None:  # type: ignore[misc]  # Serve awaits it
-        super().__init__("batching", settings.telemetry)
+        super().__init__("batching", settings)
         blobs = await self._find_blobs()
         worker = make_batch_worker(
             settings.models,
@@ -33,4 +37,6 @@ class Batching(WorkerReplica):
 
 def batching(settings: BatchingSettings) -> Application:
     """The batch workers."""
-    return serve.deployment(Batching, name="batching", ray_actor_options=SMALL).bind(settings)
+    slots = {BATCHING_TOPIC: BATCHING_SLOTS, EMBEDDING_TOPIC: SLOTS}
+    options = {**small_service(settings), **scaling_options(slots, settings.replicas)}
+    return serve.deployment(Batching, name="batching", **options).bind(settings)

@@ -13,6 +13,8 @@ from ray.serve import Application
 from actors.system import real_ports
 from actors.telemetry.setup import process_telemetry
 from configs.settings import EncoderProfile, EncoderSettings, load_encoder
+from deployments.autoscaling import call_scaling_options
+from deployments.departure import leaving_options
 from deployments.encoders import make_encoder, make_reranker
 from deployments.inference.slots import QUEUE
 from deployments.knowledge.encoding import Embedded, Pair, TextOrTokens, Vectors
@@ -105,5 +107,7 @@ def _deployment(worker: type, name: str, settings: EncoderSettings) -> Applicati
         "max_ongoing_requests": 2 * profile.batch_size,  # a batch that is read, and one that waits
         "max_queued_requests": QUEUE,
         "health_check_period_s": HEALTH_S,
+        **leaving_options(settings),
+        **call_scaling_options(settings.replicas),
     }
     return serve.deployment(worker, name=name, **options).bind(settings)

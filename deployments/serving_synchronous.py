@@ -20,12 +20,14 @@ from configs.settings import (
     InferenceSettings,
     KnowledgeSettings,
     PromptingSettings,
+    ServiceSettings,
     load_profile,
 )
+from deployments.departure import small_service
 from deployments.knowledge_serving import KnowledgeService
 from deployments.knowledge_wiring import remote_knowledge
 from deployments.remote_services import RemoteService
-from deployments.serving import HEALTH_S, SMALL, Inference, Ingestion, Prompting, WorkerReplica, inference_options
+from deployments.serving import HEALTH_S, Inference, Ingestion, Prompting, WorkerReplica, inference_options
 from deployments.serving_batches import Batching
 from deployments.synchronous.desk import Desk, DeskHandler, DeskJournal
 from deployments.synchronous.driver import Driver, DriverJournal, ServiceApi
@@ -119,7 +121,7 @@ def services_of(settings: DrivingSettings) -> dict[str, ServiceApi]:
 
 def prompting(settings: PromptingSettings) -> Application:
     """The prompt workers."""
-    return _deployment(CalledPrompting, "prompting", SMALL).bind(settings)
+    return _deployment(CalledPrompting, "prompting", settings).bind(settings)
 
 
 def inference(settings: InferenceSettings) -> Application:
@@ -139,19 +141,19 @@ def called_options(settings: InferenceSettings) -> dict[str, Any]:
 
 def batching(settings: BatchingSettings) -> Application:
     """The batch workers."""
-    return _deployment(CalledBatching, "batching", SMALL).bind(settings)
+    return _deployment(CalledBatching, "batching", settings).bind(settings)
 
 
 def knowledge(settings: KnowledgeSettings) -> Application:
     """Knowledge on the encoders' services."""
     opened = remote_knowledge(settings.encoder, settings.reranker)
-    return _deployment(CalledKnowledge, "knowledge", SMALL).bind(settings, opened)
+    return _deployment(CalledKnowledge, "knowledge", settings).bind(settings, opened)
 
 
 def ingestion(settings: DrivingSettings) -> Application:
     """The HTTP surface."""
-    return _deployment(Driving, "ingestion", SMALL).bind(settings)
+    return _deployment(Driving, "ingestion", settings).bind(settings)
 
 
-def _deployment(replica: type, name: str, actor_options: dict[str, float]) -> Any:
-    return serve.deployment(replica, name=name, ray_actor_options=actor_options, **CALLED)
+def _deployment(replica: type, name: str, settings: ServiceSettings) -> Any:
+    return serve.deployment(replica, name=name, **small_service(settings), **CALLED)

@@ -9,7 +9,8 @@ import re
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]  # ten bits at a time
-ENTROPY_BYTES = 10
+ENTROPY_BYTES = 16  # of each, five bits count
+_CHARACTERS = bytes(ord(_ALPHABET[byte & 31]) for byte in range(256))
 MAX_SHARDS = 1024
 _NUMBER = 4  # characters at the end of a numbered id
 _STEM = 28 - _NUMBER
@@ -18,8 +19,8 @@ _BODY = re.compile(rf"[a-z]+_[{_ALPHABET}]{{28}}")
 
 
 def make_id(prefix: str, *, shard: int, milliseconds: int, entropy: bytes) -> str:
-    """The id for a moment (Unix time in milliseconds) and 10 random bytes."""
-    return f"{prefix}_{_beginning(shard, milliseconds)}{_encode(int.from_bytes(entropy), 16)}"
+    """The id for a moment (Unix time in milliseconds) and 16 random bytes."""
+    return f"{prefix}_{_beginning(shard, milliseconds)}{entropy.translate(_CHARACTERS).decode()}"
 
 
 def shard_of(identifier: str) -> int:

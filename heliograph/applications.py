@@ -12,10 +12,12 @@ from typing import Any
 from ray import serve
 from ray._common.utils import import_attr
 from ray.exceptions import RayActorError
+from ray.experimental.internal_kv import _internal_kv_put
 from ray.serve._private.api import call_user_app_builder_with_args_if_necessary, serve_start
 from ray.serve.context import _get_global_client
 from ray.serve.schema import ServeApplicationSchema, ServeDeploySchema
 
+from deployments.departure import HASTE
 from heliograph.errors import StartError
 
 POLL_S = 0.5
@@ -56,12 +58,13 @@ def _await_running(names: set[str], progress: Callable[[str], None]) -> None:
 
 
 def drain(document: dict[str, Any]) -> None:
-    """Let the workers hand back what they hold, so that the next start need not wait for their leases."""
+    """Let the workers hand back what they hold at once, so that the next start need not wait for their leases."""
     names = [application["name"] for application in document["applications"]]
     workers = {name for name in names if name.partition(".")[0] in ("prompting", "batching", "knowledge", "inference")}
     client = _get_global_client(raise_if_no_controller_running=False)
     if client is None:
         return  # the start did not get that far
+    _internal_kv_put(HASTE, b"1")
     client.delete_apps(list(workers), blocking=False)
     deadline = time.monotonic() + DRAIN_S
     while time.monotonic() < deadline and workers & serve.status().applications.keys():

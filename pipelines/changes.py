@@ -4,11 +4,10 @@ Compensation: a job that fails or is cancelled gives back the passages that were
 transaction as its end. What else it has claimed (tokens of a budget, a conversation) the journal gives back there.
 """
 
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from events.v1 import events_pb2 as pb
-from pipelines.jobs import Blame, DeadLetter, Fault, Job, Reference, Status, StepState, Usage
+from pipelines.jobs import Blame, DeadLetter, Fault, Job, Reference, Status, StepState, Usage, evolve
 from pipelines.steps import INFER, RAG, RENDER, RERANK, Step, step_of
 
 
@@ -26,7 +25,7 @@ class Change(NamedTuple):
 
 def advance(job: Job, step: Step, now: float) -> Job:
     """The next step is ready."""
-    return replace(
+    return evolve(
         job,
         step=step.name,
         topic=step.topic,
@@ -52,7 +51,7 @@ def retry(job: Job, fault: Fault, blame: Blame, now: float, ready_at: float) -> 
     """The step is tried again, at once or later."""
     state = StepState.WAITING if ready_at > now else StepState.READY
     fact = pb.JobRetried(error=error_message(fault, blame), ready_us=micros(ready_at), worker=job.worker)
-    return Change(replace(job, step_state=state, ready_at=ready_at, step_deadline_at=None), [fact])
+    return Change(evolve(job, step_state=state, ready_at=ready_at, step_deadline_at=None), [fact])
 
 
 def fail(job: Job, fault: Fault, blame: Blame, now: float) -> Change:
@@ -83,7 +82,7 @@ def skip(job: Job, fault: Fault, blame: Blame, now: float) -> Change:
 
 def end(job: Job, status: Status, facts: list[Any], now: float, fault: Fault | None = None, **outcome: Any) -> Change:
     """The job is over, with these columns of its row changed. Where it has no result, its passages are given back."""
-    ended = replace(job, status=status, step_state=StepState.DONE, finished_at=now, fault=fault, **outcome)
+    ended = evolve(job, status=status, step_state=StepState.DONE, finished_at=now, fault=fault, **outcome)
     ended.claim_id, ended.step_deadline_at, ended.step_ends_at = "", None, None
     if job.context is None or status in (Status.COMPLETED, Status.INCOMPLETE):
         return Change(ended, facts)

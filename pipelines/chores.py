@@ -21,7 +21,7 @@ class Orphan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
-    """Let time act: wake steps that waited, take back those claimed too long, fail overdue jobs; `limit` of each."""
+    """Let time act, on `limit` of each: steps that wait or take too long, jobs near their deadline or past it."""
 
     limit: int = 500
 

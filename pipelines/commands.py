@@ -61,7 +61,8 @@ class Claim:
     """Give this worker the best ready steps of a topic, `slots` at the most, for `limit_s` each (0: for any time).
 
     `number` rises with every new claim of a worker from the topic, so that a late copy of an older one can be told;
-    0: not counted. `topics` are all of the worker's. A claim may come without a `ticket`, after one that was filled.
+    0: not counted. `topics` are all of the worker's. A claim may come without a
+    `ticket`, after one that was not for nothing.
     """
 
     claim_id: str
@@ -217,6 +218,7 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"  # no such job, conversation or template
     TERMINAL = "terminal"  # the job has ended another way
     FULL = "full"  # too many jobs are open; nothing was written
+    TOO_MANY = "too_many"  # the tenant has as many open jobs as it may; nothing was written
     OVER_BUDGET = "over_budget"  # the tenant's token budget does not allow it; nothing was written
     CONFLICT = "conflict"  # the key was used for something else
     LOCKED = "locked"  # another job adds to that conversation; nothing was written

@@ -1,7 +1,6 @@
 """What follows from what a worker says of the step that it holds."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from random import Random  # noqa: TID251 - a generator is handed in
 from typing import Any
 
@@ -34,7 +33,7 @@ from pipelines.commands import (
     Retrieved,
     Validated,
 )
-from pipelines.jobs import Blame, Job, Status, StepState
+from pipelines.jobs import Blame, Job, Status, StepState, evolve
 from pipelines.retry import MAX_FREE_RELEASES, backoff_s, delay_s
 from pipelines.steps import INFER, RENDER, RERANK, step_of
 
@@ -85,7 +84,7 @@ def failed(job: Job, outcome: Failed, now: float, random: Random) -> Change:
     """The attempt has failed."""
     blame = Blame(outcome.kind, outcome.traceback.reference if outcome.traceback else None)
     if outcome.remedy is Remedy.RETRY:
-        job = replace(job, failures=job.failures + 1)
+        job = evolve(job, failures=job.failures + 1)
     delay = delay_s(outcome, job.attempt, job.failures, random)
     if delay is not None:
         return retry(job, outcome.fault, blame, now, now + delay)
@@ -99,6 +98,7 @@ def failed(job: Job, outcome: Failed, now: float, random: Random) -> Change:
 def _rendered(job: Job, outcome: Rendered, now: float) -> Change:
     following = advance(job, step_of(INFER, job.model), now)
     following.rendered = outcome.prompt.reference
+    following.input_tokens = outcome.input_tokens
     fact = pb.PromptRendered(
         prompt=reference_message(outcome.prompt.reference),
         input_tokens=outcome.input_tokens,
@@ -132,7 +132,7 @@ def _indexed(job: Job, outcome: Indexed, now: float) -> Change:
     fact = pb.FileIndexed(
         chunks=outcome.chunks, usage_bytes=outcome.usage_bytes, tokens=outcome.tokens, worker=job.worker
     )
-    return end(replace(job, stored=False), Status.COMPLETED, [fact], now)  # there is nothing more to tell of it
+    return end(evolve(job, stored=False), Status.COMPLETED, [fact], now)  # there is nothing more to tell of it
 
 
 def _embedded(job: Job, outcome: Embedded, now: float) -> Change:
@@ -177,7 +177,7 @@ def _released(job: Job, now: float, random: Random) -> Change:
     waits = releases >= MAX_FREE_RELEASES
     ready_at = now + backoff_s(releases - MAX_FREE_RELEASES + 1, random) if waits else now
     state = StepState.WAITING if waits else StepState.READY
-    job = replace(job, step_state=state, ready_at=ready_at, attempt=job.attempt - 1, releases=releases)
+    job = evolve(job, step_state=state, ready_at=ready_at, attempt=job.attempt - 1, releases=releases)
     job.step_deadline_at = None
     return Change(job, [])
 

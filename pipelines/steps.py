@@ -19,6 +19,7 @@ RERANKING_TOPIC = "topic.reranking"
 INDEXING_TOPIC = "topic.indexing"
 BATCHING_TOPIC = "topic.batching"
 EMBEDDING_TOPIC = "topic.embedding"
+_LINE_TOPICS = "topic.batch."
 LINES = frozenset({LINE, EMBEDDING})
 RESPONDING = frozenset({GENERATE, RAG, RAG_REQUIRED, LINE})  # the pipelines whose jobs are Responses
 SEALED = frozenset({GENERATE, RAG, RAG_REQUIRED})  # those whose token logs are sealed at once when they end
@@ -69,6 +70,11 @@ def step_of(name: str, model: str = "") -> Step:
     return Step(name, _TOPICS.get(name) or inference_topic(model), _LIMITS_S.get(name))
 
 
+def is_of_lines(topic: str) -> bool:
+    """Whether what waits there are lines of batches, and nothing else."""
+    return topic == EMBEDDING_TOPIC or topic.startswith(_LINE_TOPICS)
+
+
 def inference_topic(model: str) -> str:
     """The topic of a model's inference workers."""
     return f"topic.inference.{model}"
@@ -76,4 +82,4 @@ def inference_topic(model: str) -> str:
 
 def line_topic(model: str) -> str:
     """The topic from which the same workers take the lines of batches, as far as other work leaves them room."""
-    return f"topic.batch.{model}"
+    return f"{_LINE_TOPICS}{model}"

@@ -6,23 +6,22 @@ is innocent; one that crashes its worker is halved again. Only a crash alone cou
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-from pipelines.jobs import Job
+from pipelines.jobs import Job, evolve
 
 MAX_LONE_CRASHES = 3  # then it is a dead letter
 
 
 def accuse(held: Sequence[Job]) -> list[Job]:
     """What the jobs of a crashed worker are suspected of now. A group is named by the id of its first job."""
-    present = [replace(job, crashes=job.crashes + 1) for job in sorted(held, key=lambda job: job.id)]
+    present = [evolve(job, crashes=job.crashes + 1) for job in sorted(held, key=lambda job: job.id)]
     if len(present) == 1:
         (job,) = present
-        return [replace(job, lone_crashes=job.lone_crashes + 1, suspects=job.id)]
+        return [evolve(job, lone_crashes=job.lone_crashes + 1, suspects=job.id)]
     suspects = [job for job in present if job.crashes > 1]
     middle = (len(suspects) + 1) // 2
     halves = [half for half in (suspects[:middle], suspects[middle:]) if half]
-    accused = [replace(job, suspects=half[0].id) for half in halves for job in half]
+    accused = [evolve(job, suspects=half[0].id) for half in halves for job in half]
     return accused + [job for job in present if job.crashes == 1]
 
 

@@ -5,7 +5,6 @@ outcome is taken only for the fence of the claim that is in force.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from random import Random  # noqa: TID251 - a generator is handed in
 
 from events.v1 import events_pb2 as pb
@@ -24,8 +23,9 @@ from pipelines.changes import (
 )
 from pipelines.chores import Orphan
 from pipelines.commands import Claim, Failed, Payload, Redrive, Remedy, Submit
-from pipelines.jobs import Blame, Fault, Job, Reference, Status, StepState
+from pipelines.jobs import Blame, Fault, Job, Reference, Status, StepState, evolve
 from pipelines.outcomes import failed
+from pipelines.shares import prompt_tokens, raised
 from pipelines.steps import LINE, first_step
 from pipelines.suspects import accuse, guilty
 
@@ -59,7 +59,8 @@ def redrive(
         model=dead.model,
         request=Payload(dead.request, None),
         deadline_s=dead.deadline_at - dead.created_at,
-        priority=dead.priority,
+        priority=dead.priority - dead.promotion,
+        max_output_tokens=dead.max_output_tokens,
         traceparent=dead.traceparent,
         stored=dead.stored,
         context=context,
@@ -81,6 +82,8 @@ def _begin(command: Submit, now: float, *, reserved: int, delay_s: float = 0.0, 
         step_state=StepState.WAITING if delay_s else StepState.READY,
         topic=step.topic,
         priority=command.priority,
+        input_tokens=prompt_tokens(command.request.reference),
+        max_output_tokens=command.max_output_tokens,
         ready_at=now + delay_s,
         step_ends_at=ends_at(step, now + delay_s),
         deadline_at=now + delay_s + command.deadline_s,
@@ -109,7 +112,7 @@ def _begin(command: Submit, now: float, *, reserved: int, delay_s: float = 0.0, 
 
 def claim(job: Job, command: Claim, now: float) -> Change:
     """A worker holds the step."""
-    claimed = replace(
+    claimed = evolve(
         job,
         step_state=StepState.CLAIMED,
         attempt=job.attempt + 1,
@@ -128,18 +131,24 @@ def cancel(job: Job, now: float) -> Change:
 
 def attach(job: Job, session: str) -> Change:
     """Another session's client waits for it now."""
-    return Change(replace(job, attached_to=session), [])
+    return Change(evolve(job, attached_to=session), [])
 
 
 def delete(job: Job, now: float) -> Change:
     """The client wants it gone; what is open is cancelled."""
     change = Change(job, []) if job.status.terminal else cancel(job, now)
-    return change._replace(job=replace(change.job, deleted=True, stored=False))
+    return change._replace(job=evolve(change.job, deleted=True, stored=False))
 
 
 def expire(job: Job, now: float) -> Change:
     """The deadline has passed."""
     return fail(job, DEADLINE_PASSED, Blame(), now)
+
+
+def promote(job: Job) -> Change:
+    """The deadline is near."""
+    higher = raised(job.priority)
+    return Change(evolve(job, priority=higher, promotion=higher - job.priority), [])
 
 
 def take_back(job: Job, now: float, random: Random) -> Change:
@@ -158,7 +167,7 @@ def wake(job: Job, now: float) -> Change:
     """The step has waited long enough; where that was too long for the job, it is not tried again."""
     if job.deadline_at <= now:
         return expire(job, now)
-    return Change(replace(job, step_state=StepState.READY, ready_at=now), [])
+    return Change(evolve(job, step_state=StepState.READY, ready_at=now), [])
 
 
 def orphan(held: Sequence[Job], command: Orphan, now: float) -> list[Change]:

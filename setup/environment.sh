@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Makes .venv from a pinned requirement set, and adds what the system lacks. Does nothing when nothing has changed.
+# `peers`: makes build/peers/.venv, with what some benchmarks compare with.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -32,6 +33,17 @@ install() {
     # `sync` takes the list as it stands; `install` would resolve it again, without the overrides.
     "$uv" pip sync --python .venv/bin/python ${source[@]+"${source[@]}"} "requirements/$1.txt"
     "$uv" pip install --quiet --python .venv/bin/python --no-deps --editable .
+}
+
+peers() {
+    local uv stamp=build/peers/requirements.stamp fingerprint
+    fingerprint=$(cat requirements/peers.txt setup/environment.sh | sha256sum)
+    if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$fingerprint" ]; then return; fi
+    echo "setup: build/peers/.venv from requirements/peers.txt"
+    uv=$(find_uv)
+    [ -x build/peers/.venv/bin/python ] || "$uv" venv --quiet --python "$PYTHON" build/peers/.venv
+    "$uv" pip sync --quiet --python build/peers/.venv/bin/python requirements/peers.txt
+    echo "$fingerprint" >"$stamp"
 }
 
 find_uv() {
@@ -71,4 +83,4 @@ no_postgres_of_its_own() {
     echo "create_main_cluster = false" >"$file"
 }
 
-main
+"${1:-main}"

@@ -7,11 +7,13 @@ from actors.journal.conversations import Conversations
 from actors.journal.draft import Draft
 from actors.journal.envelopes import context_of, open_envelope
 from actors.journal.store import Transaction
+from actors.journal.turns import Turns
 from actors.journal.vector_stores import VectorStores
 from pipelines import transitions
 from pipelines.changes import Change
 from pipelines.commands import Answer, Redrive, Verdict
 from pipelines.jobs import DeadLetter, Reference
+from pipelines.steps import LINES
 
 
 class DeadLetters:
@@ -20,6 +22,7 @@ class DeadLetters:
     def __init__(
         self,
         transaction: Transaction,
+        turns: Turns,
         draft: Draft,
         conversations: Conversations,
         budgets: Budgets,
@@ -29,6 +32,7 @@ class DeadLetters:
         new_id: Callable[[str], str],
     ) -> None:
         self._transaction = transaction
+        self._turns = turns
         self._draft = draft
         self._conversations = conversations
         self._budgets = budgets
@@ -56,6 +60,8 @@ class DeadLetters:
         dead = self._draft.jobs[letter.job_id]
         if self._conversations.refusal(dead.conversation, dead.tenant, self._draft) is Verdict.LOCKED:
             return Answer(Verdict.LOCKED)
+        if dead.pipeline not in LINES and not self._turns.admits(dead.tenant):
+            return Answer(Verdict.TOO_MANY)
         reserved = self._budgets.reserve(dead.tenant, dead.reserved)
         if reserved is None:
             return Answer(Verdict.OVER_BUDGET)

@@ -7,11 +7,13 @@ has committed.
 from collections import Counter
 from collections.abc import Callable, Iterable
 
+from actors.journal.claims import Claims
 from actors.journal.effects import Effects
 from actors.journal.envelopes import seal_envelope
 from actors.journal.retention import unlink
 from actors.journal.rows import EventRow
 from actors.journal.store import Transaction
+from actors.journal.turns import Turns
 from actors.telemetry.logs import StateChange
 from pipelines.changes import Change
 from pipelines.commands import INLINE_BYTES, Payload
@@ -26,9 +28,18 @@ class Draft:
     """One batch's. `on_end` hears of each job that becomes terminal, while the transaction is open."""
 
     def __init__(
-        self, transaction: Transaction, *, now: float, new_id: Callable[[str], str], on_end: Callable[[Change], None]
+        self,
+        transaction: Transaction,
+        turns: Turns,
+        claims: Claims,
+        *,
+        now: float,
+        new_id: Callable[[str], str],
+        on_end: Callable[[Change], None],
     ) -> None:
         self._transaction = transaction
+        self._turns = turns
+        self._claims = claims
         self._now = now
         self._new_id = new_id  # by prefix
         self._on_end = on_end
@@ -46,7 +57,10 @@ class Draft:
 
     def load(self, ids: Iterable[str]) -> None:
         """Read these jobs."""
-        self.adopt(self._transaction.load(ids).values())
+        found = {job_id: self._claims.get(job_id) for job_id in ids}
+        self.adopt(job for job in found.values() if job is not None)
+        if missing := [job_id for job_id, job in found.items() if job is None]:
+            self.adopt(self._transaction.load(missing).values())
 
     def adopt(self, jobs: Iterable[Job]) -> list[Job]:
         """These were read."""
@@ -55,9 +69,14 @@ class Draft:
             self.jobs[job.id] = self._before[job.id] = job
         return adopted
 
+    def held(self, worker: str) -> list[Job]:
+        """What a worker has claimed, as it was written last."""
+        return self._claims.held(worker)
+
     def add(self, change: Change) -> Job:
         """A new job."""
         self._before[change.job.id] = None
+        self._turns.open(change.job)
         return self.change(change)
 
     def change(self, change: Change) -> Job:
@@ -77,6 +96,7 @@ class Draft:
         if change.dropped:
             self._dropped.update((job.tenant, reference) for reference in change.dropped)
         if job.status.terminal and not before.status.terminal:
+            self._turns.close(job)
             self._on_end(change)
         if change.dead_letter is not None:
             self.put_letter(change.dead_letter)
@@ -118,6 +138,7 @@ class Draft:
         for job in gone:
             for known in (self.jobs, self._before, self.letters):
                 known.pop(job.id, None)
+            self._claims.drop(job.id)
         self.effects.pruned.extend(gone)
 
     def flush(self) -> None:
@@ -130,18 +151,25 @@ class Draft:
         self._transaction.append(self._events)
         self._transaction.put_blobs(self._blobs, self._now)
         self._transaction.refer(self._referred)
-        self._transaction.put_errands(list(unlink(self._transaction.release(self._dropped))), self._now)
+        if self._dropped:
+            self._transaction.put_errands(list(unlink(self._transaction.release(self._dropped))), self._now)
         self._transaction.put_dead_letters(self._new_letters)
         self._transaction.remove_dead_letters(self._hidden)
         ended = [job for before, job in changed if job.status.terminal and not (before and before.status.terminal)]
         self._transaction.open_seals([job for job in ended if job.pipeline in SEALED])
         self._transaction.drop_seals(self._sealed)
         for before, job in changed:
-            self.effects.count(before, -1)
-            self.effects.count(job, +1)
+            self._claims.write(job)
+            self._count(job, +1)
+            if before is not None:
+                self._count(before, -1)
         self.effects.ended.extend(ended)
         self.effects.attached.update(job.attached_to for _, job in changed if job.attached_to)
         self.effects.followed.update(dict.fromkeys(row.job_id for row in self._events))
         self._before = dict(self.jobs)
         self._events, self._blobs, self._referred, self._sealed, self._dropped = [], [], [], [], Counter()
         self._new_letters, self._hidden = [], []
+
+    def _count(self, job: Job, by: int) -> None:
+        self.effects.count(job, by)
+        self._turns.count(job, by)

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+from actors.journal.census import Census
 from actors.telemetry.logs import StateChange
 from pipelines.jobs import Job, StepState
 from pipelines.steps import next_step
@@ -16,6 +17,7 @@ class Effects:
     waiting: Counter[str] = field(default_factory=Counter)
     coming: Counter[str] = field(default_factory=Counter)  # by topic: steps whose preceding step is claimed
     claimed: Counter[tuple[str, str]] = field(default_factory=Counter)  # by (topic, worker)
+    finished: Counter[str] = field(default_factory=Counter)  # by topic: claims that came to an outcome
     tickets: Counter[str] = field(default_factory=Counter)  # used, by topic that was claimed from, also for nothing
     followed: dict[str, None] = field(default_factory=dict)  # jobs with new events, in order
     attached: set[str] = field(default_factory=set)  # sessions of jobs that have changed
@@ -23,11 +25,10 @@ class Effects:
     pruned: list[Job] = field(default_factory=list)
     changes: list[StateChange] = field(default_factory=list)  # one per event
     revoked: list[tuple[str, str, int]] = field(default_factory=list)  # worker, job, fence
+    census: Census | None = None  # how it was before, where that was in doubt
 
-    def count(self, job: Job | None, by: int) -> None:
+    def count(self, job: Job, by: int) -> None:
         """A job's row has come (+1) or gone (-1)."""
-        if job is None:
-            return
         match job.step_state:
             case StepState.READY:
                 self.ready[job.topic] += by

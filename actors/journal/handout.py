@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from actors.journal.store import Transaction
+from actors.journal.turns import Turns
 from pipelines.commands import INLINE_BYTES, Claim
 from pipelines.jobs import ClaimedJob, Job, Reference
 from pipelines.steps import EMBED, FINALIZE, INDEX, INFER, RENDER, RERANK, RETRIEVE, VALIDATE
@@ -10,7 +11,9 @@ from pipelines.steps import EMBED, FINALIZE, INDEX, INFER, RENDER, RERANK, RETRI
 Payloads = Mapping[tuple[str, Reference], bytes]  # by tenant and reference
 
 
-def offer(transaction: Transaction, claim: Claim, held: Sequence[Job], tester: str) -> Sequence[Job] | None:
+def offer(
+    transaction: Transaction, turns: Turns, claim: Claim, held: Sequence[Job], tester: str
+) -> Sequence[Job] | None:
     """The steps that a worker may take beside those that it holds. `tester` is the one worker that tries suspects.
 
     None while it must stay alone with suspects, or get free for them, be they of another topic of its.
@@ -21,7 +24,7 @@ def offer(transaction: Transaction, claim: Claim, held: Sequence[Job], tester: s
         suspects = transaction.suspects(topic, claim.slots)
         if suspects and not transaction.on_trial(topic):
             return suspects if topic == claim.topic and not held else None
-    return transaction.ready(claim.topic, claim.slots)
+    return turns.draw(transaction, claim.topic, claim.slots)
 
 
 def hand_out(transaction: Transaction, jobs: Sequence[Job], ready_at: Sequence[float], now: float) -> list[ClaimedJob]:

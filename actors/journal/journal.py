@@ -4,17 +4,17 @@ Invariants: an answer is given only after its commit is on disk; commit order is
 repeated; one epoch writes. Batches are what was waiting while the last commit ran, never a timer's.
 """
 
-import asyncio
-import contextlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import TypeVar, cast
 
 from actors.coalescer import Coalescer
 from actors.crash_points import crash_point
-from actors.followers import Followers
+from actors.journal.arrivals import Arrivals
+from actors.journal.census import Census
+from actors.journal.claims import Claims
+from actors.journal.counts import Counts
 from actors.journal.effects import Effects
 from actors.journal.errands import Errand
 from actors.journal.ledger import Ledger, Reply
@@ -23,7 +23,8 @@ from actors.journal.protocol import NOWHERE, Depth, Heartbeat, Places, Session, 
 from actors.journal.reads import Reads
 from actors.journal.retention import JOB_BYTES, UNSTORED_S, size_of
 from actors.journal.sessions import Sessions
-from actors.journal.store import Store
+from actors.journal.store import Store, Transaction
+from actors.journal.turns import Turns
 from actors.journal.workers import Workers
 from actors.stores import StaleEpochError
 from actors.telemetry.story import tell_claims, tell_commit
@@ -41,6 +42,8 @@ COMING_S = 0.25  # how long a claim waits for a step whose predecessor is being 
 class Journal(Reads):
     """Answers `JournalApi` on a store. `on_commit` hears of every committed batch, on the event loop."""
 
+    ledger = Ledger  # the rules
+
     def __init__(
         self,
         store: Store,
@@ -56,18 +59,19 @@ class Journal(Reads):
         self._shard = shard
         self._coming_s = coming_s
         self._limits = limits
+        self._turns = Turns(limits.tenants)
+        self._claims: Claims | None = None  # None: not read yet
+        self._is_in_doubt = False  # whether the last transaction was done
         self._kept = 0  # bytes of the jobs that have ended, where they are limited
         self._replaced: StaleEpochError | None = None
         self._commits: Coalescer[Command | Edit, Reply] = Coalescer(self._commit, name="journal", ports=ports)
-        self._followers = Followers(ports.clock)
         self.workers = Workers(ports.clock)
         self.sessions = Sessions(ports.clock)
-        self.ready: Counter[str] = Counter()  # by topic
-        self.waiting: Counter[str] = Counter()
-        self.coming: Counter[str] = Counter()  # steps whose preceding step is claimed, or whose job is being written
-        self._arrivals: dict[str, asyncio.Event] = {}  # by topic, while a claim waits for a step that is coming
+        self.counts = Counts()
+        self.unasked: Counter[str] = Counter()  # claims under way that took no ticket, by topic
+        self._arrivals = Arrivals()
         self.on_commit: Callable[[Effects], None] = lambda _: None
-        self._take_stock()
+        self._take_stock(store.census())
 
     async def info(self) -> StoreInfo:
         """Which store answers."""
@@ -101,25 +105,25 @@ class Journal(Reads):
     async def submit(self, batch: Sequence[Submit]) -> list[Answer]:
         """Accept jobs. Their first step is coming while they are written, so that its worker is on its way by then."""
         coming = Counter(first_step(command.pipeline, command.model).topic for command in batch)
-        self.coming.update(coming)
+        self.counts.write(coming, +1)
         self.on_commit(Effects())
         try:
             return await self._answers(batch)
         finally:
-            self.coming.subtract(coming)
+            self.counts.write(coming, -1)
 
     async def claim(self, claim: Claim) -> list[ClaimedJob]:
         """The best ready steps of a topic; a repeat gets what is left of the first answer.
 
         Where none is ready but one is coming, it is waited for a moment.
         """
-        if self._coming_s and self.ready[claim.topic] <= 0 < self.coming[claim.topic]:
-            await self._arrival(claim.topic)
-        if self.workers.is_repeat(claim):  # after the wait, so that a repeat never overtakes the first
-            claim = replace(claim, slots=0)
-        (reply,) = await self._commits.do([claim])
-        claims = cast("list[ClaimedJob]", reply)
-        tell_claims(claims, self._ports)
+        self.unasked[claim.topic] += not claim.ticket
+        try:
+            claims = await self._claim(claim)
+        finally:
+            self.unasked[claim.topic] -= not claim.ticket
+        if not claims:
+            self.on_commit(Effects())  # whoever asked now waits for a ticket
         return claims
 
     async def finish(self, batch: Sequence[Finish]) -> list[Answer]:
@@ -179,58 +183,63 @@ class Journal(Reads):
         ids, later = (tuple(errand.id for errand in errands) for errands in (done, postponed))
         await self._answers([CloseErrands(done=ids, postponed=later, due_at=self._ports.clock.now() + wait_s)])
 
-    async def follow(
-        self, session: str, add: dict[str, int], remove: Sequence[str], wait_s: float
-    ) -> dict[str, tuple[int, list[bytes]]]:
-        """Long poll for events."""
-        self._followers.update(session, add, remove)
-        news = {}
-        for job_id, seen in (await self._followers.wait(session, wait_s)).items():
-            events = await self._read(partial(self._store.events, job_id))
-            self._followers.advance(session, job_id, len(events))
-            if len(events) > seen:
-                news[job_id] = (len(events), events[seen:])
-        return news
+    def claimable(self, topic: str) -> int:
+        """The ready steps, but for those of tenants that have as many in work as they may."""
+        return self.counts.ready[topic] - self._turns.held_back(topic)
 
     async def depth(self) -> dict[str, Depth]:
         """The work of every topic."""
         topics = {topic for worker in self.workers.registered() for topic in worker.topics}
-        return {topic: await self._depth(topic) for topic in sorted({*topics, *self.ready, *self.waiting})}
+        return {topic: await self._depth(topic) for topic in sorted(topics | self.counts.topics)}
 
     def close(self) -> None:
         """Let go of the store."""
         self._store.close()
 
-    async def _arrival(self, topic: str) -> None:
-        arrival = self._arrivals.setdefault(topic, asyncio.Event())
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._coming_s):
-                await arrival.wait()
+    async def _claim(self, claim: Claim) -> list[ClaimedJob]:
+        if self._coming_s and self.claimable(claim.topic) <= 0 < self.counts.coming[claim.topic]:
+            await self._arrivals.wait(claim.topic, self._coming_s)
+        if self.workers.is_repeat(claim):  # after the wait, so that a repeat never overtakes the first
+            claim = replace(claim, slots=0)
+        elif not claim.ticket and self.claimable(claim.topic) <= 0:
+            return []
+        (reply,) = await self._commits.do([claim])
+        claims = cast("list[ClaimedJob]", reply)
+        tell_claims(claims, self._ports)
+        return claims
 
     async def _depth(self, topic: str) -> Depth:
-        since = await self._read(lambda: self._store.next_ready(topic))
+        since, claimable = await self._read(lambda: self._next_since(topic)), self.claimable(topic)
         return Depth(
-            ready=self.ready[topic],
+            ready=claimable,
             claimed=self.workers.claimed(topic),
-            waiting=self.waiting[topic],
+            waiting=self.counts.waiting[topic] + self.counts.ready[topic] - claimable,
             age_s=0.0 if since is None else max(0.0, self._ports.clock.now() - since),
             workers=len(self.workers.of(topic)),
+            finished=self.counts.finished[topic],
+            holders=tuple(sorted(self.workers.holders(topic))),
         )
 
-    def _open_jobs(self) -> int:
-        return self.ready.total() + self.waiting.total() + self.workers.claims()
+    def _next_since(self, topic: str) -> float | None:
+        turn = self._turns.next(topic)
+        if turn is None:
+            return self._store.next_suspect(topic)
+        return self._store.next_ready(topic, (turn.lowest, turn.highest), turn.tenant)
 
-    def _take_stock(self) -> None:
-        census = self._store.census()
-        self.ready.update(census.ready)
-        self.waiting.update(census.waiting)
-        self.coming.update(census.coming)
-        self.workers.count(census.claimed)
-        self.workers.expect({worker for _, worker in census.claimed})
+    def _open_jobs(self) -> int:
+        return self.counts.unclaimed + self.workers.claims()
+
+    def _take_stock(self, census: Census) -> None:
+        self._turns.restart(census.rows)
+        self._recount(census)
         self.sessions.expect(self._store.sessions())
         if self._limits.retention.bytes:
             jobs, payloads = self._store.finished_sizes()
             self._kept = jobs * JOB_BYTES + payloads
+
+    def _recount(self, census: Census) -> None:
+        self.counts.restart(census)
+        self.workers.recount(census.claimed)
 
     async def _number(self, command: Command) -> int:
         (reply,) = await self._commits.do([command])
@@ -248,6 +257,10 @@ class Journal(Reads):
         except StaleEpochError as error:
             self._replaced = error  # idle workers call nothing but the heartbeat
             raise
+        except Exception:
+            self._is_in_doubt = True
+            raise
+        self._is_in_doubt = False
         took_s = self._ports.clock.monotonic() - started
         self._announce(effects)
         tell_commit(effects.changes, effects.ended, took_s=took_s, ports=self._ports)
@@ -255,26 +268,37 @@ class Journal(Reads):
 
     def _write(self, commands: list[Command | Edit], testers: dict[str, str], room: int) -> tuple[list[Reply], Effects]:
         with self._store.transaction() as transaction:
-            ledger = Ledger(
-                transaction,
-                now=self._ports.clock.now(),
-                random=self._ports.random,
-                new_id=lambda prefix: self._ports.ids.new(prefix, self._shard),
-                testers=testers,
-                room=room,
-                token_budgets=self._limits.token_budgets,
-            )
+            ledger = self._open_ledger(transaction, testers, room)
             replies = ledger.apply(commands)
             crash_point("journal.commit.before")
         crash_point("journal.commit.after")
         return replies, ledger.effects
 
+    def _open_ledger(self, transaction: Transaction, testers: dict[str, str], room: int) -> Ledger:
+        census = transaction.census() if self._is_in_doubt else None
+        if census is not None:
+            self._turns.restart(census.rows)
+        if self._claims is None or self._is_in_doubt:
+            self._claims = Claims(transaction.claimed())
+        ledger = self.ledger(
+            transaction,
+            self._turns,
+            self._claims,
+            now=self._ports.clock.now(),
+            random=self._ports.random,
+            new_id=lambda prefix: self._ports.ids.new(prefix, self._shard),
+            testers=testers,
+            room=room,
+            token_budgets=self._limits.token_budgets,
+        )
+        ledger.effects.census = census
+        return ledger
+
     def _announce(self, effects: Effects) -> None:
-        self.ready.update(effects.ready)
-        self.waiting.update(effects.waiting)
-        self.coming.update(effects.coming)
-        for topic in [name for name in self._arrivals if self.ready[name] > 0]:
-            self._arrivals.pop(topic).set()
+        if effects.census is not None:
+            self._recount(effects.census)
+        self.counts.add(effects)
+        self._arrivals.tell(lambda topic: self.claimable(topic) > 0)
         self.workers.count(effects.claimed)
         self.sessions.expect(effects.attached)
         for worker, job_id, fence in effects.revoked:

@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from actors.journal.batches import Batches
 from actors.journal.budgets import Budgets
+from actors.journal.claims import Claims
 from actors.journal.conversations import Conversations
 from actors.journal.dead_letters import DeadLetters
 from actors.journal.draft import Draft
@@ -21,13 +22,14 @@ from actors.journal.mentions import named, submits
 from actors.journal.retention import prune
 from actors.journal.store import Transaction
 from actors.journal.templates import edit_template
+from actors.journal.turns import Turns
 from actors.journal.upkeep import Upkeep
-from actors.journal.vector_stores import VectorStores, jobs_of
+from actors.journal.vector_stores import VectorStores, attached_by
 from pipelines import transitions
 from pipelines.batch_edits import BatchEdit, CreateBatch
 from pipelines.changes import Change
 from pipelines.chores import Abandon, CloseErrands, MarkSealed, Orphan, Prune, Tick, WindDown
-from pipelines.commands import Answer, Cancel, Claim, Command, Delete, Finish, Redrive, Submit, Verdict
+from pipelines.commands import Answer, Cancel, Claim, Command, Delete, Finish, Redrive, Released, Submit, Verdict
 from pipelines.edits import ConversationEdit, DeleteFile, Edit, FileEdit, TemplateEdit, UploadEdit
 from pipelines.jobs import ClaimedJob, StepState
 from pipelines.outcomes import payload_of, settle
@@ -36,13 +38,21 @@ from pipelines.vector_edits import VectorEdit
 
 Reply = Answer | list[ClaimedJob] | int  # the number of what was pruned, or abandoned
 
+_KINDS: dict[type, Any] = {  # which of the edits have a handler in common
+    edit: kind
+    for kind in (ConversationEdit, TemplateEdit, FileEdit, UploadEdit, VectorEdit, BatchEdit)
+    for edit in get_args(kind)
+}
+
 
 class Ledger:
     """One batch in one transaction. Make a new one for each."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one per part
         self,
         transaction: Transaction,
+        turns: Turns,
+        claims: Claims,
         *,
         now: float,
         random: Random,
@@ -52,6 +62,7 @@ class Ledger:
         token_budgets: Mapping[str, int],
     ) -> None:
         self._transaction = transaction
+        self._turns = turns
         self._now = now
         self._random = random
         self._testers = testers  # by topic: the worker that tries suspects
@@ -59,15 +70,15 @@ class Ledger:
         self._keys = Keys(transaction, now)
         self._budgets = Budgets(transaction, token_budgets)
         self._conversations = Conversations(transaction, now)
-        self._draft = Draft(transaction, now=now, new_id=new_id, on_end=self._settle)
+        self._draft = Draft(transaction, turns, claims, now=now, new_id=new_id, on_end=self._settle)
         self._vectors = VectorStores(transaction, self._draft, now)
         self._letters = DeadLetters(
-            transaction, self._draft, self._conversations, self._budgets, self._vectors, now=now, new_id=new_id
+            transaction, turns, self._draft, self._conversations, self._budgets, self._vectors, now=now, new_id=new_id
         )
         self._batches = Batches(transaction, self._draft, now)
-        self._upkeep = Upkeep(transaction, self._draft, now=now, random=random)
+        self._upkeep = Upkeep(transaction, self._draft, turns, now=now, random=random)
         self.effects: Effects = self._draft.effects  # once the batch has committed
-        self._handlers: dict[type, Callable[[Any], Reply]] = {
+        self._handlers: dict[Any, Callable[[Any], Reply]] = {  # by kind
             Submit: self._submit,
             Claim: self._claim,
             Finish: self._finish,
@@ -81,19 +92,19 @@ class Ledger:
             MarkSealed: self._mark_sealed,
             Prune: self._prune,
             CloseErrands: self._close_errands,
-            **dict.fromkeys(get_args(ConversationEdit), lambda edit: self._conversations.edit(edit, self._draft)),
-            **dict.fromkeys(get_args(TemplateEdit), lambda edit: edit_template(transaction.templates, edit, now)),
-            **dict.fromkeys(get_args(FileEdit), self._edit_file),
-            **dict.fromkeys(get_args(UploadEdit), lambda edit: edit_upload(transaction, edit, now)),
-            **dict.fromkeys(get_args(VectorEdit), self._edit_vectors),
+            ConversationEdit: lambda edit: self._conversations.edit(edit, self._draft),
+            TemplateEdit: lambda edit: edit_template(transaction.templates, edit, now),
+            FileEdit: self._edit_file,
+            UploadEdit: lambda edit: edit_upload(transaction, edit, now),
+            VectorEdit: self._edit_vectors,
             CreateBatch: self._create_batch,
-            **dict.fromkeys(get_args(BatchEdit), self._batches.edit),
+            BatchEdit: self._batches.edit,
         }
 
     def apply(self, commands: Sequence[Command | Edit]) -> list[Reply]:
         """The answers, one for one."""
         self._prepare(commands)
-        replies = [self._handlers[type(command)](command) for command in commands]
+        replies = [self._handlers[_KINDS.get(type(command), type(command))](command) for command in commands]
         self._batches.flush()
         self._flush()
         self._budgets.flush()
@@ -138,8 +149,11 @@ class Ledger:
         """Why the job is not taken, its budget aside."""
         if self._room <= 0:
             return Answer(Verdict.FULL)
-        if command.pipeline in LINES and not self._batches.takes(command):
-            return Answer(Verdict.STALE)
+        if command.pipeline in LINES:
+            if not self._batches.takes(command):
+                return Answer(Verdict.STALE)
+        elif not self._turns.admits(command.tenant):
+            return Answer(Verdict.TOO_MANY)
         if command.parent and (flaw := self._flaw_of(command.parent, command.tenant)):
             return Answer(Verdict.PARENT, detail=flaw)
         verdict = self._conversations.refusal(command.conversation, command.tenant, self._draft)
@@ -160,11 +174,11 @@ class Ledger:
 
     def _claim(self, command: Claim) -> list[ClaimedJob]:
         self._flush()  # the queries must see what this batch has done so far
-        held = self._transaction.held(command.worker)
+        held = self._draft.held(command.worker)
         if mine := [job for job in held if job.claim_id == command.claim_id]:
             return hand_out(self._transaction, mine, [job.ready_at for job in mine], self._now)
         tester = self._testers.get(command.topic, command.worker)  # after a restart nobody has registered yet
-        offered = offer(self._transaction, command, held, tester)
+        offered = offer(self._transaction, self._turns, command, held, tester)
         if offered is None:
             return []  # its ticket stays out, so that the sweep brings the next one, not a busy loop
         self.effects.tickets[command.topic] += command.ticket
@@ -182,6 +196,8 @@ class Ledger:
             return Answer(Verdict.STALE, job.status)
         if (payload := payload_of(command.outcome)) is not None:
             self._draft.keep(job.tenant, payload)
+        if not isinstance(command.outcome, Released):
+            self.effects.finished[job.topic] += 1
         changed = self._draft.change(settle(job, command.outcome, self._now, self._random))
         return Answer(Verdict.DONE, changed.status)
 
@@ -248,9 +264,13 @@ class Ledger:
         return answer
 
     def _edit_vectors(self, command: VectorEdit) -> Answer:
-        if (jobs := jobs_of(command)) > max(0, self._room):
-            return Answer(Verdict.FULL)
-        self._room -= jobs
+        if attach := attached_by(command):
+            jobs = len(attach.files)
+            if jobs > max(0, self._room):
+                return Answer(Verdict.FULL)
+            if not self._turns.admits(attach.tenant, jobs):
+                return Answer(Verdict.TOO_MANY)
+            self._room -= jobs
         return self._vectors.edit(command)
 
     def _settle(self, change: Change) -> None:

@@ -9,14 +9,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
+from actors.journal.census import Census
 from actors.journal.disk import TABLES, Disk
 from actors.journal.errands import Errand
 from actors.journal.memory_transaction import MemoryTransaction
 from actors.journal.protocol import DeadLetterQuery, JobQuery
 from actors.journal.side_tables import MemorySideReaders
-from actors.journal.store import Census, CensusRow, take_census
 from actors.stores import StaleEpochError
-from pipelines.jobs import DeadLetter, Job, Reference
+from pipelines.jobs import DeadLetter, Job, Reference, StepState
 
 
 class MemoryStore(MemorySideReaders):
@@ -88,10 +88,8 @@ class MemoryStore(MemorySideReaders):
         return [self._disk.jobs[job_id] for job_id in sorted(self._disk.seals)[:limit]]
 
     def census(self) -> Census:
-        """Counts, for a journal that starts."""
-        return take_census(
-            CensusRow(job.topic, job.step, job.model, job.step_state, job.worker, 1) for job in self._disk.jobs.values()
-        )
+        """Counts of the jobs that are open."""
+        return MemoryTransaction(self._disk).census()
 
     def sessions(self) -> list[str]:
         """The sessions of open jobs."""
@@ -109,10 +107,15 @@ class MemoryStore(MemorySideReaders):
         payloads = ((job.request, job.rendered, job.result, job.result) for job in jobs)
         return len(jobs), sum(reference.size for references in payloads for reference in references if reference)
 
-    def next_ready(self, topic: str) -> float | None:
-        """Since when the step that is next is ready."""
-        ready = MemoryTransaction(self._disk).ready(topic, 1)
+    def next_ready(self, topic: str, priorities: tuple[int, int], tenant: str) -> float | None:
+        """Since when a tenant's best step is ready."""
+        ready = MemoryTransaction(self._disk).ready(topic, priorities, [tenant], 1)[tenant]
         return ready[0].ready_at if ready else None
+
+    def next_suspect(self, topic: str) -> float | None:
+        """Since when the suspect that has waited longest is ready."""
+        suspects = (job for job in self._disk.jobs.values() if job.topic == topic and job.suspects)
+        return min((job.ready_at for job in suspects if job.step_state is StepState.READY), default=None)
 
     def load_schemas(self) -> bytes | None:
         """The schemas that were registered last."""

@@ -2,7 +2,9 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from heapq import nsmallest
 
+from actors.journal.census import Census, CensusRow, take_census
 from actors.journal.disk import Disk
 from actors.journal.errands import Errand
 from actors.journal.rows import Budget, EventRow, KeyRow
@@ -17,14 +19,24 @@ class MemoryTransaction(MemorySideTables):
         super().__init__(disk)
         self.disk = disk
 
+    def census(self) -> Census:
+        """Counts of the jobs that are open."""
+        return take_census(_row_of(job) for job in self.disk.jobs.values() if job.step_state is not StepState.DONE)
+
     def load(self, ids: Iterable[str]) -> dict[str, Job]:
         """Those of the jobs that exist."""
         return {job_id: self.disk.jobs[job_id] for job_id in ids if job_id in self.disk.jobs}
 
-    def ready(self, topic: str, limit: int) -> list[Job]:
-        """Ready steps, best first."""
-        jobs = [job for job in self._in(StepState.READY) if job.topic == topic and not job.suspects]
-        return sorted(jobs, key=lambda job: (-job.priority, job.ready_at, job.id))[:limit]
+    def ready(
+        self, topic: str, priorities: tuple[int, int], tenants: Sequence[str], limit: int
+    ) -> Mapping[str, Sequence[Job]]:
+        """Ready steps by tenant, best first."""
+        lowest, highest = priorities
+        found: dict[str, list[Job]] = {tenant: [] for tenant in tenants}
+        for job in self._in(StepState.READY):
+            if job.topic == topic and not job.suspects and job.tenant in found and lowest <= job.priority <= highest:
+                found[job.tenant].append(job)
+        return {tenant: nsmallest(limit, jobs, key=urgency) for tenant, jobs in found.items()}
 
     def suspects(self, topic: str, limit: int) -> list[Job]:
         """The group of suspects that is next."""
@@ -36,9 +48,9 @@ class MemoryTransaction(MemorySideTables):
         """Whether a worker tries suspects."""
         return any(job.topic == topic and job.suspects for job in self._in(StepState.CLAIMED))
 
-    def held(self, worker: str) -> list[Job]:
-        """What the worker has claimed."""
-        return [job for job in self._in(StepState.CLAIMED) if job.worker == worker]
+    def claimed(self) -> list[Job]:
+        """What is claimed."""
+        return list(self._in(StepState.CLAIMED))
 
     def due(self, now: float, limit: int) -> list[Job]:
         """Waiting steps whose time has come."""
@@ -49,6 +61,12 @@ class MemoryTransaction(MemorySideTables):
         """Jobs past their deadline."""
         jobs = [job for job in self.disk.jobs.values() if job.deadline_at <= now and not job.status.terminal]
         return sorted(jobs, key=lambda job: job.deadline_at)[:limit]
+
+    def nearing(self, since: float, until: float, given_s: float, limit: int) -> list[Job]:
+        """Open jobs whose deadline comes near."""
+        jobs = (job for job in self.disk.jobs.values() if since <= job.deadline_at <= until and not job.status.terminal)
+        chosen = [job for job in jobs if not job.promotion and job.deadline_at - job.created_at > given_s]
+        return sorted(chosen, key=lambda job: job.deadline_at)[:limit]
 
     def late(self, now: float, limit: int) -> list[Job]:
         """Claimed steps past the deadline of their attempt."""
@@ -211,3 +229,14 @@ class MemoryTransaction(MemorySideTables):
 
     def _in(self, state: StepState) -> Iterator[Job]:
         return (job for job in self.disk.jobs.values() if job.step_state is state)
+
+
+def urgency(job: Job) -> tuple[int, float, str]:
+    """The order of the ready steps of a tenant."""
+    return -job.priority, job.ready_at, job.id
+
+
+def _row_of(job: Job) -> CensusRow:
+    return CensusRow(
+        job.topic, job.tenant, job.step_state, 1, job.priority, bool(job.suspects), job.step, job.model, job.worker
+    )

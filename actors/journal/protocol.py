@@ -19,7 +19,8 @@ class Worker:
     """A worker that pulls from a topic. `handle` lets the journal ask whether its process still lives.
 
     An attempt may take `attempt_limit_s` (0: any time); then it is taken from the worker. A worker for lines of
-    batches takes them from a second topic. One that is `called` for every step needs no tickets.
+    batches takes them from a second topic. One that is `called` for every step needs no tickets. One that is leaving
+    has no slots, and ends what it holds.
     """
 
     id: str
@@ -90,6 +91,8 @@ class Depth(NamedTuple):
     waiting: int
     age_s: float
     workers: int
+    finished: int = 0  # claims that came to an outcome since the journal's start
+    holders: tuple[str, ...] = ()  # the workers whose claims are in force, by id
 
 
 class JobQuery(NamedTuple):

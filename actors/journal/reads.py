@@ -1,8 +1,10 @@
-"""What the journal tells of its store, as it was committed last."""
+"""What the journal tells of its store, as it was committed last, and to those who follow as it goes on."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
+from actors.followers import Followers
 from actors.journal.envelopes import page_after
 from actors.journal.errands import Errand
 from actors.journal.files import status_of
@@ -25,6 +27,7 @@ class Reads:
     def __init__(self, store: Store, ports: Ports) -> None:
         self._store = store
         self._ports = ports
+        self._followers = Followers(ports.clock)
 
     async def dead_letters(self, query: DeadLetterQuery) -> list[DeadLetter]:
         """A page of dead letters."""
@@ -121,6 +124,19 @@ class Reads:
     async def unsealed(self, limit: int) -> list[Job]:
         """Terminal jobs whose logs are still to be sealed."""
         return await self._read(lambda: self._store.unsealed(limit))
+
+    async def follow(
+        self, session: str, add: dict[str, int], remove: Sequence[str], wait_s: float
+    ) -> dict[str, tuple[int, list[bytes]]]:
+        """Long poll for events."""
+        self._followers.update(session, add, remove)
+        news = {}
+        for job_id, seen in (await self._followers.wait(session, wait_s)).items():
+            events = await self._read(partial(self._store.events, job_id))
+            self._followers.advance(session, job_id, len(events))
+            if len(events) > seen:
+                news[job_id] = (len(events), events[seen:])
+        return news
 
     async def _read(self, read: Callable[[], T]) -> T:
         return await read_from(self._store, read)

@@ -49,17 +49,23 @@ COLUMNS = (
     "result", "usage", "log_end", "reason", "traceparent",
     "failures", "crashes", "lone_crashes", "suspects", "redrive_of", "reserved", "step_deadline_at",
     "attached_to", "conversation", "stored", "deleted", "context", "part_of", "step_ends_at",
+    "promotion", "input_tokens", "max_output_tokens",
 )  # fmt: skip
 CHANGING = (  # what never changes after the insert is left out, so the index on tenants is not touched
     "status", "step", "step_state", "topic", "ready_at", "attempt", "releases", "fence",
     "settled", "worker", "claim_id", "started_at", "finished_at", "fault", "rendered",
     "result", "usage", "log_end", "reason",
     "failures", "crashes", "lone_crashes", "suspects", "step_deadline_at", "attached_to", "stored", "deleted",
-    "context", "step_ends_at",
+    "context", "step_ends_at", "priority", "promotion", "input_tokens",
 )  # fmt: skip
+_FIELDS = tuple("end" if name == "log_end" else name for name in COLUMNS)  # of a `Job`
+_REFERENCES = ("rendered", "result", "context")  # those that may be missing
+_STATUS = {status.value: status for status in Status}
+_STEP_STATE = {state.value: state for state in StepState}
 _COUNTS = "in_progress, completed, failed, cancelled"
 FRAGMENTS = {  # what the braces in the queries stand for
     "job": ", ".join(COLUMNS),
+    "job_of_j": ", ".join(f"j.{name}" for name in COLUMNS),
     "job_values": ", ".join("?" for _ in COLUMNS),
     "job_changes": ", ".join(f"{name} = ?" for name in CHANGING),
     "vector_store": "id, tenant, name, description, metadata, expires_after_days, created_at, last_active_at, deleted, "
@@ -79,7 +85,7 @@ def to_row(job: Job) -> tuple[Any, ...]:
         _text(job.result), _json(job.usage), job.end, job.reason, job.traceparent, job.failures, job.crashes,
         job.lone_crashes, job.suspects, job.redrive_of, job.reserved, job.step_deadline_at,
         job.attached_to, job.conversation, int(job.stored), int(job.deleted), _text(job.context), job.part_of,
-        job.step_ends_at,
+        job.step_ends_at, job.promotion, job.input_tokens, job.max_output_tokens,
     )  # fmt: skip
 
 
@@ -90,62 +96,26 @@ def to_changes(job: Job) -> tuple[Any, ...]:
         job.settled, job.worker, job.claim_id, job.started_at, job.finished_at, _json(job.fault), _text(job.rendered),
         _text(job.result), _json(job.usage), job.end, job.reason, job.failures, job.crashes, job.lone_crashes,
         job.suspects, job.step_deadline_at, job.attached_to, int(job.stored), int(job.deleted), _text(job.context),
-        job.step_ends_at, job.id,
+        job.step_ends_at, job.priority, job.promotion, job.input_tokens, job.id,
     )  # fmt: skip
 
 
 def from_row(row: Sequence[Any]) -> Job:
     """The job of the values of COLUMNS."""
-    (
-        job_id, tenant, pipeline, model, status, step, step_state, topic, priority, ready_at, deadline_at, attempt,
-        releases, fence, settled, worker, claim_id, created_at, started_at, finished_at, fault, request, rendered,
-        result, usage, end, reason, traceparent, failures, crashes, lone_crashes, suspects, redrive_of,
-        reserved, step_deadline_at, attached_to, conversation, stored, deleted, context, part_of, step_ends_at,
-    ) = row  # fmt: skip
-    return Job(
-        id=job_id,
-        tenant=tenant,
-        pipeline=pipeline,
-        model=model,
-        status=Status(status),
-        step=step,
-        step_state=StepState(step_state),
-        topic=topic,
-        priority=priority,
-        ready_at=ready_at,
-        deadline_at=deadline_at,
-        attempt=attempt,
-        releases=releases,
-        fence=fence,
-        settled=settled,
-        worker=worker,
-        claim_id=claim_id,
-        created_at=created_at,
-        started_at=started_at,
-        finished_at=finished_at,
-        fault=Fault(*json.loads(fault)) if fault else None,
-        request=parse_reference(request),
-        rendered=parse_reference(rendered) if rendered else None,
-        result=parse_reference(result) if result else None,
-        usage=Usage(*json.loads(usage)) if usage else None,
-        end=end,
-        reason=reason,
-        traceparent=traceparent,
-        failures=failures,
-        crashes=crashes,
-        lone_crashes=lone_crashes,
-        suspects=suspects,
-        redrive_of=redrive_of,
-        reserved=reserved,
-        step_deadline_at=step_deadline_at,
-        attached_to=attached_to,
-        conversation=conversation,
-        stored=bool(stored),
-        deleted=bool(deleted),
-        context=parse_reference(context) if context else None,
-        part_of=part_of,
-        step_ends_at=step_ends_at,
-    )
+    values = dict(zip(_FIELDS, row, strict=True))
+    values["status"], values["step_state"] = _STATUS[values["status"]], _STEP_STATE[values["step_state"]]
+    values["request"] = parse_reference(values["request"])
+    for name in _REFERENCES:
+        if values[name] is not None:
+            values[name] = parse_reference(values[name])
+    if values["fault"]:
+        values["fault"] = Fault(*json.loads(values["fault"]))
+    if values["usage"]:
+        values["usage"] = Usage(*json.loads(values["usage"]))
+    values["stored"], values["deleted"] = bool(values["stored"]), bool(values["deleted"])
+    job = object.__new__(Job)  # a claim reads many, and the constructor takes longer than all of this
+    job.__dict__.update(values)
+    return job
 
 
 def _text(reference: Reference | None) -> str | None:

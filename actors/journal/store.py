@@ -4,63 +4,34 @@ Invariants: a transaction is all or nothing and on disk when it ends; events are
 has a tenant; a store object of an older epoch can never write again.
 """
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
+from actors.journal.census import Census
 from actors.journal.errands import Errand
 from actors.journal.protocol import DeadLetterQuery, JobQuery
 from actors.journal.rows import Budget, EventRow, KeyRow
 from actors.journal.side_tables import SideReaders, SideTables
-from pipelines.jobs import DeadLetter, Job, Reference, StepState
-from pipelines.steps import next_step
-
-
-class Census(NamedTuple):
-    """What a journal must know when it starts: steps per topic, and claims per (topic, worker)."""
-
-    ready: Counter[str]
-    waiting: Counter[str]
-    coming: Counter[str]  # steps whose preceding step is claimed, by their own topic
-    claimed: Counter[tuple[str, str]]
-
-
-class CensusRow(NamedTuple):
-    """So many jobs are alike in this. Step, model and worker matter only where the step is claimed."""
-
-    topic: str
-    step: str
-    model: str
-    state: StepState
-    worker: str
-    jobs: int
-
-
-def take_census(rows: Iterable[CensusRow]) -> Census:
-    """The sums of what a store has counted."""
-    census = Census(Counter(), Counter(), Counter(), Counter())
-    for row in rows:
-        match row.state:
-            case StepState.READY:
-                census.ready[row.topic] += row.jobs
-            case StepState.WAITING:
-                census.waiting[row.topic] += row.jobs
-            case StepState.CLAIMED:
-                census.claimed[row.topic, row.worker] += row.jobs
-                if (following := next_step(row.step, row.model)) is not None:
-                    census.coming[following.topic] += row.jobs
-    return census
+from pipelines.jobs import DeadLetter, Job, Reference
 
 
 class Transaction(SideTables, Protocol):
     """One write transaction. Later reads in it see its earlier writes."""
 
+    def census(self) -> Census:
+        """Counts of the jobs that are open."""
+
     def load(self, ids: Iterable[str]) -> dict[str, Job]:
         """Those of the jobs that exist."""
 
-    def ready(self, topic: str, limit: int) -> list[Job]:
-        """Ready steps without a suspicion, best first: priority, then the longest wait."""
+    def ready(
+        self, topic: str, priorities: tuple[int, int], tenants: Sequence[str], limit: int
+    ) -> Mapping[str, Sequence[Job]]:
+        """Ready steps without a suspicion, of priorities from the first to the second, so many of each tenant.
+
+        Each tenant's best come first: priority, then the longest wait.
+        """
 
     def suspects(self, topic: str, limit: int) -> list[Job]:
         """The ready steps of that group of suspects which was set apart first."""
@@ -68,14 +39,17 @@ class Transaction(SideTables, Protocol):
     def on_trial(self, topic: str) -> bool:
         """Whether a worker holds suspects of this topic."""
 
-    def held(self, worker: str) -> list[Job]:
-        """The jobs whose step this worker has claimed."""
+    def claimed(self) -> list[Job]:
+        """The jobs whose step is claimed."""
 
     def due(self, now: float, limit: int) -> list[Job]:
         """Waiting steps whose time has come."""
 
     def overdue(self, now: float, limit: int) -> list[Job]:
         """Jobs that are not terminal and past their deadline."""
+
+    def nearing(self, since: float, until: float, given_s: float, limit: int) -> list[Job]:
+        """Open jobs with a deadline between these, earliest first, that were given longer and are not yet promoted."""
 
     def late(self, now: float, limit: int) -> list[Job]:
         """Claimed steps past the deadline of their attempt."""
@@ -188,7 +162,7 @@ class Store(SideReaders, Protocol):
         """Terminal jobs whose logs are still to be sealed, oldest first."""
 
     def census(self) -> Census:
-        """Counts, for a journal that starts."""
+        """Counts of the jobs that are open."""
 
     def sessions(self) -> list[str]:
         """The sessions to which open jobs are attached."""
@@ -199,8 +173,11 @@ class Store(SideReaders, Protocol):
     def finished_sizes(self) -> tuple[int, int]:
         """How many jobs have finished, and the bytes of their payloads, results twice. Reads every row."""
 
-    def next_ready(self, topic: str) -> float | None:
-        """Since when the step that would be claimed next is ready, Unix seconds; None where none is."""
+    def next_ready(self, topic: str, priorities: tuple[int, int], tenant: str) -> float | None:
+        """Since when a tenant's best step of these priorities is ready, Unix seconds; None where none is."""
+
+    def next_suspect(self, topic: str) -> float | None:
+        """Since when the suspect that has waited longest is ready."""
 
     def load_schemas(self) -> bytes | None:
         """The schemas that were registered last."""

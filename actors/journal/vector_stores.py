@@ -183,10 +183,10 @@ class VectorStores:
             self._rows.put_store(row._replace(ends_at=None))
 
 
-def jobs_of(command: VectorEdit) -> int:
-    """How many jobs it may submit."""
+def attached_by(command: VectorEdit) -> AttachFiles | None:
+    """What it attaches; each file may become a job."""
     attach = command.attach if isinstance(command, CreateVectorStore) else command
-    return len(attach.files) if isinstance(attach, AttachFiles) else 0
+    return attach if isinstance(attach, AttachFiles) else None
 
 
 def _renewed(store: VectorStore) -> VectorStore:

@@ -103,22 +103,31 @@ class Workers:
         for key in [key for key in claimed if self._held[key] <= 0]:
             del self._held[key]
 
+    def recount(self, claimed: Counter[tuple[str, str]]) -> None:
+        """These claims are in force, and no others."""
+        self._held.clear()
+        self.count(claimed)
+
     def claimed(self, topic: str) -> int:
         """Claims of a topic that are in force."""
         return sum(count for (name, _), count in self._held.items() if name == topic)
+
+    def holders(self, topic: str) -> set[str]:
+        """Who has claims of a topic in force."""
+        return {worker_id for (name, worker_id), count in self._held.items() if name == topic and count > 0}
 
     def claims(self) -> int:
         """All claims that are in force."""
         return self._held.total()
 
     def of(self, topic: str) -> list[Worker]:
-        """The registered workers of a topic."""
-        return [worker for worker in self.registered() if topic in worker.topics]
+        """The registered workers of a topic, but for those that are leaving."""
+        return [worker for worker in self.registered() if worker.slots and topic in worker.topics]
 
     def testers(self) -> dict[str, str]:
         """By topic, the one worker that tries suspects."""
         workers = sorted(self.registered(), key=lambda worker: worker.id)
-        return {topic: worker.id for worker in workers for topic in worker.topics}
+        return {topic: worker.id for worker in workers if worker.slots for topic in worker.topics}
 
     def with_room(self, topic: str) -> int:
         """How many workers that take tickets of a topic have a free slot."""

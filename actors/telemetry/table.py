@@ -39,7 +39,7 @@ TABLE: dict[str, Metric] = {
     "lease_expiries": Metric(Kind.COUNTER, "workers", "Workers whose lease ran out."),
     "jobs_pruned": Metric(Kind.COUNTER, "jobs", "Finished jobs that were removed for their age or size."),
     "queue_depth": Metric(Kind.GAUGE, "steps", "Steps of a topic that are ready to be claimed.", ("topic",)),
-    "queue_age_seconds": Metric(Kind.GAUGE, "seconds", "Age of a topic's oldest ready step.", ("topic",)),
+    "queue_age_seconds": Metric(Kind.GAUGE, "seconds", "Age of the ready step that is next on a topic.", ("topic",)),
     "step_wait_seconds": Metric(Kind.HISTOGRAM, "seconds", "From ready to claimed.", ("step",), SLOW),
     "journal_commit_seconds": Metric(Kind.HISTOGRAM, "seconds", "One transaction, fsync included.", (), QUICK),
     # the token log

@@ -17,7 +17,7 @@ from deployments.file_search import pipeline_of
 from deployments.history.conversations import UnknownConversationError
 from deployments.ingestion.bodies import DEFAULT_DEADLINE_S
 from deployments.ingestion.cards import ModelCard, Renderer
-from deployments.ingestion.errors import CONVERSATION_LOCKED, ApiError, over_budget
+from deployments.ingestion.errors import CONVERSATION_LOCKED, ApiError, over_budget, too_many
 from deployments.ingestion.search_check import SearchCheck
 from pipelines.commands import INLINE_BYTES, Answer, Key, Payload, Submit, Verdict
 from pipelines.errors import RejectError
@@ -177,6 +177,8 @@ def refuse(answer: Answer, conversation: str = "") -> None:
     match answer.verdict:
         case Verdict.FULL:
             raise ApiError(429, "Too many jobs are waiting. Please try again later.", "rate_limit_exceeded")
+        case Verdict.TOO_MANY:
+            raise too_many()
         case Verdict.OVER_BUDGET:
             raise over_budget()
         case Verdict.CONFLICT:

@@ -22,7 +22,7 @@ from deployments.history.prompts import UnknownTemplateError
 from deployments.inference.slots import QueueFullError
 from deployments.knowledge.files import UnknownFileError
 from deployments.knowledge.uploads import UnknownUploadError
-from deployments.knowledge.vector_errors import BacklogFullError, KeyConflictError
+from deployments.knowledge.vector_errors import TOO_MANY, BacklogFullError, KeyConflictError
 from pipelines.errors import HeliographError, RejectError, TransientError
 
 OWN_CODES = frozenset(
@@ -109,6 +109,11 @@ def api_error(error: Exception) -> ApiError:
             return ApiError(error.status_code, str(error.detail), None)
         case _:
             return ApiError(500, "The server had an error while processing your request.", "server_error")
+
+
+def too_many() -> ApiError:
+    """The tenant has as many open jobs as it may."""
+    return ApiError(429, TOO_MANY, "rate_limit_exceeded")
 
 
 def over_budget() -> ApiError:

@@ -1,6 +1,7 @@
 """What ingestion does, without HTTP: the routes call it, and so does the Python SDK by handle."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -19,7 +20,7 @@ from deployments.ingestion.bodies import GenerateBody
 from deployments.ingestion.bulk import BulkBody, accept_many
 from deployments.ingestion.cards import ModelCard, Renderer
 from deployments.ingestion.door import Accepted, Call, Door, locked, unknown_model
-from deployments.ingestion.errors import ApiError, api_error, over_budget
+from deployments.ingestion.errors import ApiError, api_error, over_budget, too_many
 from deployments.ingestion.idempotency import idempotency_key
 from deployments.ingestion.middleware import DEFAULT_TENANT
 from deployments.ingestion.readers import Readers, Subject
@@ -61,7 +62,8 @@ class IngestionService:
         self.history = history
         self.ids = ports.ids
         self.resolver = Resolver(history, ports.ids)
-        self.draining = asyncio.Event()  # this process ends
+        self.leaving = asyncio.Event()  # this process will end, and what is under way may end before it
+        self.draining = asyncio.Event()  # it ends now
         self._journal = journal
         self._ports = ports
         self._blobs = blobs
@@ -155,6 +157,8 @@ class IngestionService:
         ]
         answers = await self._journal.redrive(batch)
         for job_id, answer in zip(job_ids, answers, strict=True):
+            if answer.verdict is Verdict.TOO_MANY:
+                raise too_many()
             if answer.verdict is Verdict.OVER_BUDGET:
                 raise over_budget()
             if answer.verdict is Verdict.LOCKED:
@@ -200,8 +204,16 @@ class IngestionService:
         """The same, as many at once as there are, and [] after each silence: what `EventStream` sends."""
         return self._readers.events(subject, starting_after)
 
+    async def leave(self, within_s: float, served: asyncio.Event) -> None:
+        """Let what is under way end by itself until `served`, for so many seconds at the most; then cut the streams."""
+        self.leaving.set()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(served.wait(), within_s)
+        self.drain()
+
     def drain(self) -> None:
         """Cut all streams: their readers resume elsewhere."""
+        self.leaving.set()
         self.draining.set()
         self._readers.drain()
 

@@ -3,7 +3,7 @@
 Invariants:
 - One request is worked on at a time, in their order; at most `WAITING` more wait.
 - A client that goes cancels what is under way, as with any foreground response.
-- A connection whose time is over finishes what is under way before it is closed.
+- A connection whose time is over, or whose process is to end, finishes what is under way before it is closed.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ class Connection:
 
     def __init__(self, socket: WebSocket, service: IngestionService, *, limit: int) -> None:
         self._socket = socket
-        self._draining = service.draining
+        self._leaving, self._draining = service.leaving, service.draining
         self._lane = Lane(service, tenant_of(socket.scope), socket.send_text, limit=limit)
         self._waiting: asyncio.Queue[str] = asyncio.Queue(WAITING)
         self._busy = asyncio.Lock()
@@ -48,11 +48,11 @@ class Connection:
     async def run(self) -> None:
         """Serve it until the client leaves, its time is over, or this process ends."""
         working = asyncio.create_task(self._work())
-        others = [asyncio.create_task(self._read()), asyncio.create_task(self._draining.wait())]
+        others = [asyncio.create_task(wait()) for wait in (self._read, self._draining.wait, self._leave)]
         try:
             async with asyncio.timeout(LIFETIME_S):
                 await asyncio.wait((working, *others), return_when=asyncio.FIRST_COMPLETED)
-            if self._draining.is_set():
+            if self._leaving.is_set():
                 await self._close(SERVICE_RESTART)
         except TimeoutError:
             await self._retire()
@@ -75,6 +75,12 @@ class Connection:
                 self._waiting.put_nowait(text if text is not None else message["bytes"].decode(errors="replace"))
             except asyncio.QueueFull:
                 await self._lane.fail(ApiError(429, "Too many requests are waiting.", "rate_limit_exceeded"))
+
+    async def _leave(self) -> None:
+        """Returns when the process is to end and nothing is under way."""
+        await self._leaving.wait()
+        async with self._busy:
+            return
 
     async def _retire(self) -> None:
         """Its time is over."""

@@ -7,6 +7,7 @@ from pipelines.commands import Answer, Verdict
 from pipelines.errors import HeliographError, RejectError, TransientError
 
 BACKLOG_S = 10.0  # when to come again where too much waits
+TOO_MANY = "This account has too many open jobs. Please try again later."
 CONFLICT = "This Idempotency-Key was used for another request."
 Missing = Callable[[str], RejectError]
 
@@ -62,6 +63,8 @@ def refusal(answer: Answer, store: str, missing: Missing) -> Exception:
             return KeyConflictError(CONFLICT)
         case Verdict.FULL:
             return BacklogFullError("Too many jobs are waiting. Please try again later.", retry_after_s=BACKLOG_S)
+        case Verdict.TOO_MANY:
+            return BacklogFullError(TOO_MANY, retry_after_s=BACKLOG_S)
         case _:
             return RuntimeError(f"the journal could not change {store}: {answer.verdict} {answer.detail}")
 

@@ -196,8 +196,19 @@ async def test_a_restart_keeps_everything_and_knows_what_is_ready(open_journal: 
     after = open_journal()
     depth = (await after.depth())[PROMPTING]
     assert (depth.ready, depth.claimed) == (2, 1)
-    assert after.coming == {INFERENCE: 1}
+    assert after.counts.coming == {INFERENCE: 1}
     assert len(await after.claim(claim(claim_id="c1", slots=1))) == 1  # the answer that was lost
+
+
+async def test_the_depth_tells_who_holds_claims_and_how_many_have_come_to_an_outcome(journal: Journal) -> None:
+    await journal.submit([submit(n) for n in range(3)])
+    (first,) = await journal.claim(claim(slots=1, worker="w2"))
+    second, third = await journal.claim(claim(claim_id="c2"))
+    assert (await journal.depth())[PROMPTING].holders == ("w1", "w2")
+    await journal.finish([finish(first, rendered()), finish(first, rendered()), finish(second, Released())])
+    assert (await journal.depth())[PROMPTING][-2:] == (1, ("w1",))
+    await journal.finish([finish(third, CRASH)])
+    assert (await journal.depth())[PROMPTING][-2:] == (2, ())
 
 
 async def test_a_kill_after_the_commit_before_the_reply_is_harmless(open_journal: Callable[[], Journal]) -> None:

@@ -48,5 +48,5 @@ async def test_however_many_jobs_are_overdue_none_of_them_is_woken(journal: Jour
     await be_busy(journal, deadline_s=20.0, jobs=MANY)
     for _ in range(3):
         await state_after(journal, clock, 50)
-        assert journal.ready[PROMPTING] == 0
-    assert journal.waiting[PROMPTING] == 0
+        assert journal.counts.ready[PROMPTING] == 0
+    assert journal.counts.waiting[PROMPTING] == 0

@@ -3,20 +3,25 @@
 import json
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
-
-from tests.servers import ServerProcess
 
 PATIENCE_S = 240.0
 DONE = b"data: [DONE]"
 
 
+class Place(Protocol):
+    """Where a server is."""
+
+    @property
+    def url(self) -> str: ...
+
+
 class Follower:
     """What one client saw. `connections` says how often it had to connect."""
 
-    def __init__(self, server: ServerProcess, body: dict[str, Any]) -> None:
+    def __init__(self, server: Place, body: dict[str, Any]) -> None:
         self._server = server
         self._body = body
         self.frames: list[bytes] = []

@@ -13,7 +13,14 @@ from tests.servers import ServerProcess
 
 MODEL = "scripted"
 SCALING = {
-    "replicas": {"least": 0, "most": 3, "upscale_delay_s": 0, "downscale_delay_s": 2, "downscale_to_zero_delay_s": 2}
+    "replicas": {
+        "least": 0,
+        "most": 3,
+        "drain_s": 1,
+        "upscale_delay_s": 0,
+        "downscale_delay_s": 2,
+        "downscale_to_zero_delay_s": 2,
+    }
 }
 
 

@@ -232,8 +232,8 @@ class JournalMachine(RuleBasedStateMachine):
     @invariant()
     def counts_what_there_is(self) -> None:
         if not self.calls:
-            assert +self.journal.ready == self.reference.count("ready")
-            assert +self.journal.waiting == self.reference.count("waiting")
+            assert +self.journal.counts.ready == self.reference.count("ready")
+            assert +self.journal.counts.waiting == self.reference.count("waiting")
             for topic in (PROMPTING, INFERENCE):
                 assert self.journal.workers.claimed(topic) == self.reference.count("claimed")[topic]
 

@@ -106,7 +106,8 @@ class Faults:
         process.clock.offset += self._random.uniform(-WALL_JUMP_S, WALL_JUMP_S)
 
     def _drain(self) -> None:
-        self._world.drain(self._world.directory.find(self._random.choice(self._world.workers)))
+        process = self._world.directory.find(self._random.choice(self._world.workers))
+        self._world.drain(process, drain_s=self._random.choice((0.0, 3.0, 30.0)))
 
     def _freeze(self) -> None:
         """A process stands still, as if stopped or swapped out, and goes on later."""

@@ -1,37 +1,11 @@
 """Kits whose journal decides by another ledger than the real one."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from actors.journal.attachments import Attachments
 from actors.journal.batches import Batches
-from actors.journal.effects import Effects
-from actors.journal.ledger import Ledger, Reply
-from pipelines.commands import Command
-from pipelines.edits import Edit
+from actors.journal.ledger import Ledger
 from tests.simulation.parts import Kit, WatchedJournal
-
-
-class _LedgerJournal(WatchedJournal):
-    """A journal with a ledger of its own."""
-
-    ledger: type[Ledger]
-
-    def _decide(
-        self, commands: Sequence[Command | Edit], testers: dict[str, str], room: int
-    ) -> tuple[list[Reply], Effects]:
-        with self._store.transaction() as transaction:
-            ports = self._ports
-            ledger = self.ledger(
-                transaction,
-                now=ports.clock.now(),
-                random=ports.random,
-                new_id=ports.ids.new,
-                testers=testers,
-                room=room,
-                token_budgets=self._limits.token_budgets,
-            )
-            return ledger.apply(commands), ledger.effects
 
 
 class _BatchLedger(Ledger):
@@ -56,7 +30,7 @@ class _StoreLedger(Ledger):
 
 def with_ledger(ledger: type[Ledger]) -> Kit:
     """The journal's rules are this ledger's."""
-    return Kit(journal=type("PlantedJournal", (_LedgerJournal,), {"ledger": ledger}))
+    return Kit(journal=type("PlantedJournal", (WatchedJournal,), {"ledger": ledger}))
 
 
 def with_batches(batches: type[Batches]) -> Kit:

@@ -54,7 +54,7 @@ class WatchedJournal(Journal):
         return await super().wind_down(min(limit, FEW))
 
     def _write(self, commands: list[Command | Edit], testers: dict[str, str], room: int) -> tuple[list[Reply], Effects]:
-        replies, effects = self._decide(commands, testers, room)
+        replies, effects = super()._write(commands, testers, room)
         written = self.process.thread.written
         sync = written.pop()
 
@@ -64,11 +64,6 @@ class WatchedJournal(Journal):
 
         written.append(sync_and_tell)
         return replies, effects
-
-    def _decide(
-        self, commands: list[Command | Edit], testers: dict[str, str], room: int
-    ) -> tuple[list[Reply], Effects]:
-        return super()._write(commands, testers, room)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -115,12 +115,12 @@ class World:
         """Fate has something in store."""
         self.loop.at(delay, call, *arguments, owner=self._context)
 
-    def drain(self, process: Process) -> None:
-        """A worker is asked to leave."""
+    def drain(self, process: Process, *, drain_s: float) -> None:
+        """A worker is asked to leave, and may first end what it has begun."""
 
         async def leave() -> None:
             try:
-                await process.served.stop()
+                await process.served.stop(drain_s=drain_s)
             finally:
                 self.directory.kill(process, known=True)
 

@@ -1,48 +1,68 @@
 import asyncio
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from pydantic import ValidationError
+from ray.serve._private.common import DeploymentID, ReplicaID
 from ray.serve.config import AutoscalingConfig
 
 from actors.journal.protocol import Depth
-from configs.settings import InferenceSettings, Replicas
-from deployments.autoscaling import POLL_S, STALE_S, QueueDepthPolicy, scaling_options, wanted_replicas
+from configs.settings import (
+    BatchingSettings,
+    EncoderSettings,
+    InferenceSettings,
+    PromptingSettings,
+    Replicas,
+    StandingReplicas,
+)
+from deployments import serving, serving_batches, serving_encoders
+from deployments.autoscaling import POLL_S, STALE_S, QueueDepthPolicy, call_scaling_options, scaling_options
 from deployments.serving_synchronous import called_options
+from pipelines.steps import BATCHING_TOPIC, EMBEDDING_TOPIC, PROMPTING_TOPIC, inference_topic, line_topic
 
-counts = st.integers(0, 100_000)
-replicas = st.integers(0, 100)
+SETTINGS = Replicas(least=0, most=3, downscale_delay_s=2.0)
+
+
+def replicas(number: int) -> list[ReplicaID]:
+    return [ReplicaID(str(place), DeploymentID("inference", "inference.t")) for place in range(number)]
 
 
 @dataclass
 class Context:
-    current_num_replicas: int = 1
     target_num_replicas: int = 1
+    running_replicas: Sequence[ReplicaID] = field(default_factory=lambda: replicas(1))
     capacity_adjusted_max_replicas: int = 8
     total_num_requests: float = 0.0
+    app_name: str = "inference.t"
+    deployment_name: str = "inference"
 
 
-class Journal:
-    """Answers like the actor's handle; `depth` has a `remote`."""
+class Cluster:
+    """The news of a cluster."""
 
-    def __init__(self, answer: dict[str, Depth] | Exception) -> None:
+    def __init__(self, answer: dict[str, Depth] | Exception, *, failing: bool = False) -> None:
         self.answer = answer
+        self.failing = failing
         self.calls = 0
-        self.depth = self
 
-    async def remote(self) -> dict[str, Depth]:
+    async def depths(self) -> dict[str, Depth]:
         self.calls += 1
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
 
+    async def starts_fail(self, app: str, deployment: str) -> bool:
+        assert (app, deployment) == ("inference.t", "inference")
+        return self.failing
 
-def policy_for(journal: Journal) -> QueueDepthPolicy:
-    policy = QueueDepthPolicy(topics=["t", "lines"], slots=4)
-    policy._journal = journal
-    return policy
+
+def policy_for(cluster: Cluster) -> QueueDepthPolicy:
+    """What was needed at its call before does not count."""
+    slots = {"t": 4, "lines": 4}
+    return QueueDepthPolicy(slots=slots, backlog_s=30.0, down_s=0.0, finish_s=60.0, news=cluster)
 
 
 async def polled(policy: QueueDepthPolicy, context: Context) -> int:
@@ -52,122 +72,145 @@ async def polled(policy: QueueDepthPolicy, context: Context) -> int:
     return policy(context)[0]
 
 
-def depth(ready: int = 0, claimed: int = 0) -> Depth:
-    return Depth(ready, claimed, 0, 0.0, 1)
-
-
-@pytest.mark.parametrize(
-    ("ready", "claimed", "direct", "expected"),
-    [
-        (0, 0, 0, 0),
-        (1, 0, 0, 1),
-        (0, 1, 0, 1),
-        (0, 0, 0.2, 1),
-        (4, 0, 0, 1),
-        (3, 2, 0, 2),
-        (2, 2, 1, 2),
-        (1000, 0, 0, 8),
-    ],
-)
-def test_replicas_are_what_the_work_needs_in_one_step(ready: int, claimed: int, direct: float, expected: int) -> None:
-    wanted = wanted_replicas(depth(ready, claimed), direct=direct, slots=4, running=0, target=0, most=8)
-    assert wanted == expected
-
-
-def test_the_target_is_not_lowered_while_replicas_start() -> None:
-    assert wanted_replicas(depth(1), direct=0, slots=4, running=1, target=3, most=8) == 3
-    assert wanted_replicas(depth(1), direct=0, slots=4, running=3, target=3, most=8) == 1
-
-
-@given(counts, counts, st.integers(1, 256), replicas, replicas, replicas)
-def test_the_answer_is_enough_and_never_above_the_most(
-    ready: int, claimed: int, slots: int, running: int, target: int, most: int
-) -> None:
-    wanted = wanted_replicas(depth(ready, claimed), direct=0, slots=slots, running=running, target=target, most=most)
-    assert wanted == most or wanted * slots >= ready + claimed
-    assert 0 <= wanted <= most
-
-
-@given(counts, counts, st.integers(1, 256), replicas)
-def test_with_everything_running_there_is_no_replica_to_spare(
-    ready: int, claimed: int, slots: int, target: int
-) -> None:
-    wanted = wanted_replicas(depth(ready, claimed), direct=0, slots=slots, running=target, target=target, most=100_000)
-    assert wanted == 0 or (wanted - 1) * slots < ready + claimed
+def depth(ready: int = 0, claimed: int = 0, holders: tuple[str, ...] = ()) -> Depth:
+    return Depth(ready, claimed, 0, 0.0, 1, 0, holders)
 
 
 async def test_before_the_first_answer_the_target_stays() -> None:
-    assert policy_for(Journal({}))(Context(target_num_replicas=5)) == (5, {})
+    assert policy_for(Cluster({}))(Context(target_num_replicas=5)) == (5, {})
 
 
-async def test_the_journals_answer_decides() -> None:
-    assert await polled(policy_for(Journal({"t": depth(5, 4)})), Context()) == 3
-    assert await polled(policy_for(Journal({"t": depth(5, 4)})), Context(total_num_requests=4)) == 4
+async def test_the_journals_answer_decides_in_one_step() -> None:
+    assert await polled(policy_for(Cluster({"t": depth(5, 4)})), Context()) == 3
+    assert await polled(policy_for(Cluster({"t": depth(5, 4)})), Context(total_num_requests=4)) == 4
+    assert await polled(policy_for(Cluster({"t": depth(500)})), Context()) == 8
 
 
 async def test_the_work_of_all_topics_counts() -> None:
-    assert await polled(policy_for(Journal({"t": depth(5, 4), "lines": depth(8), "other": depth(9)})), Context()) == 5
+    assert await polled(policy_for(Cluster({"t": depth(5, 4), "lines": depth(8), "other": depth(9)})), Context()) == 5
 
 
 async def test_a_topic_that_the_journal_does_not_know_has_no_work() -> None:
-    assert await polled(policy_for(Journal({"other": depth(5)})), Context()) == 0
+    policy = policy_for(Cluster({"other": depth(5)}))
+    await polled(policy, Context())
+    assert policy(Context())[0] == 0
+
+
+async def test_the_newest_replica_that_holds_work_keeps_its_place() -> None:
+    running = replicas(4)
+    policy = policy_for(Cluster({"t": depth(0, 1, (running[2].to_full_id_str(),))}))
+    context = Context(4, running)
+    await polled(policy, context)
+    assert policy(context)[0] == 3
 
 
 async def test_a_journal_that_fails_leaves_the_target() -> None:
-    policy = policy_for(Journal(RuntimeError("gone")))
-    assert await polled(policy, Context(target_num_replicas=2)) == 2
-    assert policy._journal is None  # looked up anew at the next poll
+    assert await polled(policy_for(Cluster(RuntimeError("gone"))), Context(2, replicas(2))) == 2
+
+
+async def test_starts_that_crash_leave_one_that_is_tried() -> None:
+    cluster = Cluster({"t": depth(500)}, failing=True)
+    assert await polled(policy_for(cluster), Context(8, replicas(2))) == 3
+    assert await polled(policy_for(cluster), Context(2, replicas(2))) == 8  # all are there: nobody is asked
 
 
 async def test_an_old_answer_leaves_the_target() -> None:
-    policy = policy_for(Journal({"t": depth(1)}))
-    assert await polled(policy, Context(2, 2)) == 1
+    policy = policy_for(Cluster({"t": depth(1)}))
+    context = Context(2, replicas(2))
+    await polled(policy, context)
+    assert policy(context)[0] == 1
     policy._heard_at -= STALE_S + 1
-    assert policy(Context(2, 2))[0] == 2
+    assert policy(context)[0] == 2
 
 
 async def test_ten_calls_in_a_row_make_one_poll() -> None:
-    journal = Journal({"t": depth(1)})
-    policy = policy_for(journal)
+    cluster = Cluster({"t": depth(1)})
+    policy = policy_for(cluster)
     for _ in range(10):
         policy(Context())
         await asyncio.sleep(0)
-    assert journal.calls == 1
+    assert cluster.calls == 1
 
 
 async def test_after_the_interval_it_polls_again() -> None:
-    journal = Journal({"t": depth(1)})
-    policy = policy_for(journal)
+    cluster = Cluster({"t": depth(1)})
+    policy = policy_for(cluster)
     await polled(policy, Context())
     policy._asked_at -= POLL_S
     await polled(policy, Context())
-    assert journal.calls == 2
+    assert cluster.calls == 2
 
 
 def test_outside_of_an_event_loop_it_keeps_the_target_rather_than_raise() -> None:
-    policy = QueueDepthPolicy(topics=["t", "lines"], slots=4)
+    policy = policy_for(Cluster({}))
     assert policy(Context(target_num_replicas=3)) == (3, {})
     assert policy._heard_at == -math.inf
 
 
-DELAYS = {"upscale_delay_s": 1.0, "downscale_delay_s": 2.0, "downscale_to_zero_delay_s": 3.0}
-
-
 def test_serve_makes_the_policy_from_the_options_of_the_deployment() -> None:
-    options = scaling_options(topics=["t"], slots=4, least=0, most=3, **DELAYS)
+    options = scaling_options({"t": 4, "lines": 4}, SETTINGS)
     scaling = AutoscalingConfig.model_validate(options["autoscaling_config"])
     policy = scaling.policy.get_policy()(**scaling.policy.policy_kwargs)
     assert isinstance(policy, QueueDepthPolicy)
     assert policy(Context(target_num_replicas=3)) == (3, {})
-    assert (scaling.min_replicas, scaling.max_replicas, scaling.downscale_to_zero_delay_s) == (0, 3, 3.0)
+    assert (scaling.min_replicas, scaling.max_replicas) == (0, 3)
+    assert (scaling.downscale_delay_s, scaling.downscale_to_zero_delay_s) == (0.0, 600.0)
+
+
+def test_services_that_are_only_called_have_serves_own_policy() -> None:
+    scaling = AutoscalingConfig.model_validate(call_scaling_options(SETTINGS)["autoscaling_config"])
+    assert scaling.policy.is_default_policy_function()
+    assert (scaling.downscale_delay_s, scaling.target_ongoing_requests) == (2.0, 2)
 
 
 def test_a_fixed_number_of_replicas_needs_no_policy() -> None:
-    assert scaling_options(topics=["t"], slots=4, least=2, most=2, **DELAYS) == {"num_replicas": 2}
+    fixed = Replicas(least=2, most=2)
+    assert scaling_options({"t": 4}, fixed) == {"num_replicas": 2}
+    assert call_scaling_options(fixed) == {"num_replicas": 2}
+
+
+def test_what_nothing_is_accepted_without_does_not_scale_to_zero() -> None:
+    with pytest.raises(ValidationError):
+        StandingReplicas(least=0, most=2)
+
+
+def scaling_of(application: Any) -> AutoscalingConfig:
+    scaling = application._bound_deployment._deployment_config.autoscaling_config
+    assert isinstance(scaling, AutoscalingConfig)
+    return scaling
+
+
+@pytest.mark.parametrize(
+    ("application", "slots"),
+    [
+        (
+            serving.prompting(PromptingSettings(models=["scripted"], replicas=StandingReplicas(most=3))),
+            {PROMPTING_TOPIC: 256},
+        ),
+        (
+            serving_batches.batching(BatchingSettings(models=["scripted"], replicas=SETTINGS)),
+            {BATCHING_TOPIC: 4, EMBEDDING_TOPIC: 256},
+        ),
+        (
+            serving.inference(InferenceSettings(model="scripted", replicas=SETTINGS)),
+            {inference_topic("scripted"): 64, line_topic("scripted"): 64},
+        ),
+    ],
+    ids=["prompting", "batching", "inference"],
+)
+def test_every_service_that_pulls_scales_by_its_topics(application: Any, slots: dict[str, int]) -> None:
+    scaling = scaling_of(application)
+    assert scaling.policy.policy_kwargs["slots"] == slots
+    assert scaling.max_replicas == 3
+
+
+def test_encoders_scale_by_calls() -> None:
+    settings = EncoderSettings(encoder="all-minilm-l6-v2", replicas=SETTINGS)
+    assert scaling_of(serving_encoders.embedding(settings)).policy.is_default_policy_function()
 
 
 def test_a_service_that_is_called_for_every_step_is_scaled_by_its_calls() -> None:
-    options = called_options(InferenceSettings(model="scripted", replicas=Replicas(least=0, most=3)))
+    options = called_options(InferenceSettings(model="scripted", replicas=SETTINGS))
     scaling = AutoscalingConfig.model_validate(options["autoscaling_config"])
     assert (scaling.min_replicas, scaling.max_replicas, scaling.target_ongoing_requests) == (0, 3, 64)
     assert "QueueDepthPolicy" not in scaling.policy.policy_function

@@ -14,6 +14,10 @@ from actors.journal.journal import Journal
 from actors.journal.protocol import Worker
 from actors.shards import open_journal, open_token_log
 from benchmarks.batch_client import content
+from benchmarks.bulk import Rates as BulkRates
+from benchmarks.bulk import accepted, calls
+from benchmarks.bulk import result as bulk_result
+from benchmarks.bulk import submit as submit_bulk
 from benchmarks.chunks import batches
 from benchmarks.chunks import rate as chunk_rate
 from benchmarks.crowd import check as check_crowd
@@ -30,6 +34,8 @@ from benchmarks.model_streams import OURS as OUR_STREAMS
 from benchmarks.model_streams import RAY_LLM, Pairs, compare, tokens_of
 from benchmarks.model_streams import result as model_result
 from benchmarks.peers.constant_stream import frames_of
+from benchmarks.peers_table import Turn, table
+from benchmarks.peers_table import result as peers_result
 from benchmarks.pipeline import OURS, PEERS, result
 from benchmarks.program import running
 from benchmarks.ratios import differences, ratios
@@ -115,6 +121,53 @@ def test_the_result_of_the_pipeline_has_the_medians_of_its_pairs() -> None:
     assert figures["least_to_greatest"]["vs_noop"] == [1, 3]
 
 
+def test_jobs_that_come_by_the_thousand_all_differ() -> None:
+    bodies = [request.partition(b"\r\n\r\n")[2] for request in calls(2000, 5000)]
+    prompts = [job["prompt"] for body in bodies for job in json.loads(body)["jobs"]]
+    assert (len(bodies), len(set(prompts))) == (2, 2000)
+    with pytest.raises(ValueError, match="no whole calls"):
+        calls(1500, 0)
+
+
+async def test_the_answers_of_bulk_calls_are_kept_whole(http_server: HttpServer) -> None:
+    started, answered, bodies = await submit_bulk(http_server.port, [post("/jobs", {})] * 9)
+    assert bodies == [b"ok"] * 9
+    assert started < answered
+
+
+def test_a_refused_job_makes_a_bulk_call_worthless() -> None:
+    assert accepted([b'{"data": [{"job_id": "a"}, {"job_id": "b"}]}', b'{"data": [{"job_id": "c"}]}']) == 3
+    with pytest.raises(RuntimeError, match="1 jobs were refused"):
+        accepted([b'{"data": [{"job_id": "a"}, {"error": {"code": "rate_limit_exceeded"}}]}'])
+
+
+def test_the_result_of_bulk_calls_has_medians_and_spreads() -> None:
+    figures = bulk_result([BulkRates(100, 10), BulkRates(300, 30), BulkRates(200, 20)])
+    assert (figures["accepted_per_s"], figures["finished_per_s"]) == (200, 20)
+    assert figures["least_to_greatest"]["finished_per_s"] == [10, 30]
+
+
+def test_each_peer_is_compared_with_ours_on_the_same_kind_of_store() -> None:
+    turns = {
+        "heliograph": [Turn(200, 1, 5), Turn(300, 1, 5)],
+        "heliograph_postgres": [Turn(100, 2, 10), Turn(200, 2, 10)],
+        "celery": [Turn(100, 1, 10), Turn(100, 1, 20)],
+        "dbos": [Turn(50, 3, 20), Turn(100, 3, 20)],
+    }
+    figures = peers_result(turns)
+    assert figures["vs_celery"] == [2.5, 2, 3]
+    assert figures["vs_dbos"] == [2, 2, 2]
+    assert figures["time_vs_celery"] == [0.375, 0.25, 0.5]
+    assert "vs_temporal" not in figures
+    assert figures["dbos"]["jobs_per_s"] == [75, 50, 100]
+
+
+def test_the_table_of_peers_states_what_each_promises() -> None:
+    head, _, row = table({"dbos": [Turn(50, 3, 20), Turn(100, 3, 20)]})
+    assert len(row.split("|")) == len(head.split("|"))
+    assert row.startswith("| `dbos` | 75 (50 to 100) | 3 (3 to 3) | 20 (20 to 20) | Postgres, fsync=on")
+
+
 def test_a_program_is_waited_for_line_by_line() -> None:
     script = "print('ready'); print('got', input())"
     with running([sys.executable, "-uc", script]) as program:
@@ -141,7 +194,7 @@ async def test_the_journal_is_read_from_outside(tmp_path: Path) -> None:
         await complete_job(journal)
         await journal.cancel([Cancel(job_id=job_id(1), tenant="default")])
         assert file.wait(within_s=0) <= monotonic()
-        assert (file.failed(), file.output_tokens()) == (1, 16)
+        assert (file.completed(), file.failed(), file.output_tokens()) == (1, 1, 16)
         assert 0 < file.largest_event() < 2048
     journal.close()
 

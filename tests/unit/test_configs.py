@@ -2,15 +2,19 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from ray.serve.schema import ServeDeploySchema
 
+from actors.journal.limits import TenantLimits
 from configs import settings
+from deployments.app import limits_of
 
 SERVE_FILES = sorted(path for path in settings.CONFIGS.glob("*.yaml") if "applications" in path.read_text())
 HEAVY = ("ray", "torch", "transformers", "vllm")
@@ -55,6 +59,15 @@ def test_a_serve_config_names_models_that_have_a_profile_and_is_closed_to_the_ne
     assert config.http_options.host == "127.0.0.1"
 
 
+@pytest.mark.parametrize("kind", [settings.PlaneSettings, settings.MonolithSettings])
+def test_the_limits_of_tenants_are_the_journals(kind: type[settings.PlaneSettings | settings.MonolithSettings]) -> None:
+    own = {"models": ["scripted"]} if kind is settings.MonolithSettings else {}
+    loaded = kind.model_validate({**own, "tenant_limits": {"*": {"jobs": 10, "steps": 2}, "a": {"steps": 5}}})
+    assert limits_of(loaded).tenants == {"*": TenantLimits(jobs=10, steps=2), "a": TenantLimits(steps=5)}
+    with pytest.raises(ValidationError):
+        kind.model_validate({**own, "tenant_limits": {"a": {"jobs": -1}}})
+
+
 def test_the_monolith_loads() -> None:
     monolith = settings.MonolithSettings.model_validate(document(settings.CONFIGS / "monolith.yaml"))
     assert all(settings.load_profile(name) for name in monolith.models)
@@ -67,10 +80,25 @@ def test_a_model_profile_loads(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", sorted((settings.CONFIGS / "encoders").glob("*.yaml")), ids=lambda path: path.stem)
-def test_an_encoders_profile_loads_and_its_files_are_there(path: Path) -> None:
+def test_an_encoders_profile_loads_and_its_files_are_there_or_at_a_hub(path: Path) -> None:
     profile = settings.load_encoder(path.stem)
     assert profile.name == path.stem
-    assert (settings.encoder_folder(profile) / "tokenizer.json").is_file()
+    reader = settings.reading_model(profile)
+    assert bool(reader.package) == (settings.encoder_folder(profile) / "tokenizer.json").is_file()
+    assert reader.package or len(reader.source.split("/")) == 2
+
+
+@pytest.mark.parametrize("made", [settings.PlaneSettings, partial(settings.MonolithSettings, models=[])])
+def test_the_database_may_come_from_the_environment_and_the_file_has_the_last_word(
+    made: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert made().database == ""
+    monkeypatch.setenv("HELIOGRAPH_DATABASE", "postgresql://db.internal/heliograph")
+    assert made().database == "postgresql://db.internal/heliograph"
+    assert made(database="").database == ""
+    monkeypatch.setenv("HELIOGRAPH_DATABASE", "db.internal")
+    with pytest.raises(ValidationError, match="database"):
+        made()
 
 
 def test_an_unknown_encoder_is_refused_with_the_known_ones() -> None:

@@ -132,7 +132,7 @@ async def test_a_call_does_one_step_and_tells_what_follows(desk: Desk, journal: 
     assert not calling.done()
     await renderer.finish(claimed)
     assert await calling == INFERENCE
-    assert journal.ready == {PROMPTING: 2, INFERENCE: 1}
+    assert journal.counts.ready == {PROMPTING: 2, INFERENCE: 1}
 
 
 async def test_calls_that_wait_together_are_claimed_for_together(

@@ -1,4 +1,5 @@
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -7,7 +8,9 @@ import pytest
 
 from actors.dispatcher import Dispatcher
 from actors.journal.disk import Disk
+from actors.journal.effects import Effects
 from actors.journal.journal import Journal
+from actors.journal.limits import DEFAULT_LIMITS, Limits, TenantLimits
 from actors.journal.memory import MemoryStore
 from actors.journal.protocol import Death, Worker
 from actors.token_log import memory as token_memory
@@ -28,8 +31,8 @@ class System:
         self.deaths: dict[str, Death] = {}
         self.start()
 
-    def start(self, **changes: Any) -> None:
-        self.journal = Journal(MemoryStore(self.disk), ports=replace(make_ports(), **changes))
+    def start(self, *, limits: Limits = DEFAULT_LIMITS, **changes: Any) -> None:
+        self.journal = Journal(MemoryStore(self.disk), ports=replace(make_ports(), **changes), limits=limits)
         self.token_log = TokenLog(token_memory.MemoryTokenStore(self.token_disk), ports=make_ports())
         self.topics: dict[str, InProcessTopic] = {}
         self.dispatcher = Dispatcher(
@@ -85,7 +88,7 @@ async def test_a_worker_is_on_its_way_while_the_submission_is_being_written(syst
     written.set()
     assert [claimed.job_id for claimed in await claiming] == [job_id()]
     await submitting
-    assert system.journal.coming[PROMPTING] == 0
+    assert system.journal.counts.coming[PROMPTING] == 0
 
 
 async def test_a_claim_that_leaves_work_brings_the_next_ticket(system: System) -> None:
@@ -106,6 +109,36 @@ async def test_a_claim_without_a_ticket_brings_none(system: System) -> None:
     assert not await system.topic(PROMPTING).take(0.05)
 
 
+async def test_a_worker_that_waits_for_the_step_needs_no_ticket(system: System) -> None:
+    written = asyncio.Event()
+
+    async def once_written(work: Callable[[], Any]) -> Any:
+        await written.wait()
+        return work()
+
+    system.dispatcher.stop()
+    system.start(run_blocking=lambda work: asyncio.ensure_future(once_written(work)))
+    await system.register("w1")
+    submitting = asyncio.ensure_future(system.journal.submit([submit()]))
+    claiming = asyncio.ensure_future(system.journal.claim(claim(ticket=False)))
+    assert not await system.topic(PROMPTING).take(0.05)
+    written.set()
+    assert [claimed.job_id for claimed in await claiming] == [job_id()]
+    await submitting
+    assert not await system.topic(PROMPTING).take(0.05)
+
+
+async def test_a_claim_without_a_ticket_and_for_nothing_is_not_written(system: System) -> None:
+    await system.register("w1")
+    system.dispatcher.stop()
+    heard: list[Effects] = []
+    system.journal.on_commit = heard.append
+    assert await system.journal.claim(claim(ticket=False)) == []
+    assert [effects.tickets for effects in heard] == [Counter()]  # the one that asks for a ticket
+    assert await system.journal.claim(claim(claim_id="c2")) == []
+    assert Counter({PROMPTING: 1}) in [effects.tickets for effects in heard]
+
+
 async def test_each_worker_with_room_gets_a_ticket(system: System) -> None:
     for name in ("w1", "w2"):
         await system.register(name)
@@ -120,6 +153,23 @@ async def test_a_full_worker_gets_no_ticket(system: System) -> None:
     assert await system.topic(PROMPTING).take(5)
     await system.journal.claim(claim(slots=1))
     assert not await system.topic(PROMPTING).take(0.05)
+
+
+async def test_no_ticket_is_out_for_steps_of_a_tenant_that_may_have_no_more_in_work_until_one_has_ended(
+    system: System,
+) -> None:
+    system.dispatcher.stop()
+    system.start(limits=Limits(tenants={"*": TenantLimits(steps=1)}))
+    await system.register("w1")
+    await system.journal.submit([submit(n) for n in range(3)])
+    topic = system.topic(PROMPTING)
+    assert await topic.take(5)
+    (claimed,) = await system.journal.claim(claim(slots=2))
+    if await topic.take(0.05):  # at the most one, which finds out
+        assert await system.journal.claim(claim(slots=2, claim_id="c2")) == []
+    assert not await topic.take(0.05)
+    await system.journal.finish([finish(claimed, rendered())])
+    assert await topic.take(5)
 
 
 async def test_a_worker_is_called_before_its_step_is_ready(system: System) -> None:

@@ -138,7 +138,7 @@ async def test_jobs_whose_driver_has_gone_are_picked_up_by_the_next(house: House
             job and job.status.terminal for job in await house.journal.jobs("default", list(map(job_id, range(6))))
         ):
             await asyncio.sleep(0)
-    assert house.journal.ready.total() == 0
+    assert house.journal.counts.ready.total() == 0
 
 
 async def test_jobs_that_others_have_submitted_are_found(house: House) -> None:

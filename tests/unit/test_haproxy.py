@@ -134,3 +134,14 @@ def test_a_port_that_somebody_listens_on_is_not_free() -> None:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         assert not haproxy.is_free("127.0.0.1", listener.getsockname()[1])
+
+
+def test_a_nodes_shell_learns_where_the_wrapper_is(tmp_path: Path) -> None:
+    program = [sys.executable, "-m", "heliograph.haproxy", str(tmp_path / "folder")]
+    said = subprocess.run(program, capture_output=True, text=True, check=True).stdout
+    config = tmp_path / "haproxy.cfg"
+    config.write_text(CONFIG)
+    shell = f'{said}\n"$RAY_SERVE_HAPROXY_BINARY_PATH" -c -f "{config}" && echo "$RAY_SERVE_ENABLE_HA_PROXY"'
+    heard = subprocess.run(["/bin/bash", "-c", shell], capture_output=True, text=True, check=True).stdout
+    assert heard.endswith("1\n")
+    assert "bind 127.0.0.1:9101" in config.read_text()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from actors.system import RandomIds
 from events.ids import MAX_SHARDS, derived_id, is_id, make_id, milliseconds_of, shard_of
 
-ENTROPY = st.binary(min_size=10, max_size=10)
+ENTROPY = st.binary(min_size=16, max_size=16)
 MILLISECONDS = st.integers(0, 2**48 - 1)
 
 

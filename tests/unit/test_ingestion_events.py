@@ -205,6 +205,21 @@ async def test_a_server_that_ends_cuts_its_streams(house: House) -> None:
         _ = [frame async for frame in house.service.events(subject)]
 
 
+async def test_a_server_that_leaves_lets_its_streams_end_and_then_cuts_them(house: House) -> None:
+    subject = await house.service.subject(await house.post())
+    async with AsgiStream(EventStream(house.service.event_batches(subject))) as client:
+        assert (await client.chunk() or b"").startswith(b"event: response.created\n")
+        await house.service.leave(0.01, asyncio.Event())
+        assert await client.chunks() == []
+        assert not client.complete
+
+
+async def test_a_server_that_leaves_does_not_wait_when_nobody_reads(house: House) -> None:
+    served = asyncio.Event()
+    served.set()
+    await asyncio.wait_for(house.service.leave(60, served), 5)
+
+
 class Failing(TokenLog):
     """Fails to read while `failures` last."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from actors.journal.limits import Limits
+from actors.journal.limits import Limits, TenantLimits
 from deployments.history.history import UnknownJobError
 from deployments.ingestion.errors import ApiError
 from pipelines.commands import INLINE_BYTES
@@ -65,6 +65,30 @@ async def test_a_full_backlog_is_a_429_that_says_when_to_come_again(tmp_path: Pa
     reply = await house.client.post("/async-generate", json={"model": "scripted", "prompt": "Hi"})
     assert (reply.status_code, reply.json()["error"]["code"]) == (429, "rate_limit_exceeded")
     assert reply.headers["retry-after"] == "1"
+    await house.close()
+
+
+async def test_a_tenant_with_too_many_open_jobs_gets_a_429_that_says_when_to_come_again(tmp_path: Path) -> None:
+    house = House(tmp_path, limits=Limits(tenants={"*": TenantLimits(jobs=1)}))
+    await house.post()
+    for route, body in (("/async-generate", {"model": "scripted", "prompt": "Hi"}), ("/v1/responses", RESPONSE)):
+        reply = await house.client.post(route, json=body)
+        assert (reply.status_code, reply.json()["error"]["code"]) == (429, "rate_limit_exceeded")
+        assert "account" in reply.json()["error"]["message"]
+        assert reply.headers["retry-after"] == "1"
+    await house.close()
+
+
+async def test_a_dead_letter_beyond_the_limit_of_open_jobs_is_not_redriven(tmp_path: Path) -> None:
+    house = House(tmp_path, limits=Limits(tenants={"*": TenantLimits(jobs=1)}))
+    dead = await house.post()
+    await house.start()
+    for worker in ("w1", "w2", "w3"):
+        await house.journal.orphan(worker, crashed=True)
+        await house.journal.claim(claim(INFERENCE, worker=f"w{int(worker[1]) + 1}"))
+    await house.post()
+    reply = await house.client.post(f"/dead-letters/{dead}/redrive")
+    assert (reply.status_code, reply.json()["error"]["code"]) == (429, "rate_limit_exceeded")
     await house.close()
 
 

@@ -219,6 +219,20 @@ async def test_a_server_that_ends_asks_its_clients_to_connect_again(house: House
     assert client.code == 1012
 
 
+async def test_a_server_that_leaves_finishes_what_is_under_way_before_it_says_so(house: House) -> None:
+    async with connected(house) as client, connected(house) as idle:
+        client.say(CREATE)
+        assert await client.next()
+        leaving = asyncio.ensure_future(house.service.leave(60, served := asyncio.Event()))
+        assert await idle.frames() == []
+        await work(house)
+        frames = await client.frames()
+        served.set()
+        await leaving
+    assert frames[-1]["type"] == "response.completed"
+    assert client.code == idle.code == 1012
+
+
 async def test_only_so_many_requests_may_wait(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "WAITING", 1)
     async with connected(house) as client:

@@ -8,7 +8,7 @@ import openai
 import pytest
 from openai import AsyncOpenAI
 
-from actors.journal.limits import Limits
+from actors.journal.limits import Limits, TenantLimits
 from tests.ingestion_house import House
 
 PATH = "/v1/vector_stores"
@@ -188,8 +188,9 @@ async def test_what_cannot_be_taken_is_refused(house: House, client: AsyncOpenAI
     assert (await client.vector_stores.retrieve(store)).file_counts.total == 0
 
 
-async def test_a_full_backlog_refuses_files_for_now(tmp_path: Any) -> None:
-    house = House(tmp_path, limits=Limits(backlog=1))
+@pytest.mark.parametrize("limits", [Limits(backlog=1), Limits(tenants={"*": TenantLimits(jobs=1)})])
+async def test_where_too_many_jobs_are_open_files_are_refused_for_now(tmp_path: Any, limits: Limits) -> None:
+    house = House(tmp_path, limits=limits)
     client = house.sdk()
     store, files = (await client.vector_stores.create()).id, await upload(client, "a.txt", "b.txt")
     with pytest.raises(openai.RateLimitError) as caught:

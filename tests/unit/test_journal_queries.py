@@ -9,14 +9,16 @@ from actors.journal.sqlite import _SQL, SqliteStore
 
 HOT: dict[str, tuple[Any, ...]] = {
     "jobs": ("[]",),
-    "ready": ("topic", 5),
+    "ready": ("topic", 0, 0, "[]", 5),
     "suspects": ("topic", 5),
     "on_trial": ("topic",),
     "held": ("worker",),
     "due": (1.0, 5),
     "overdue": (1.0, 5),
+    "nearing": (1.0, 2.0, 3.0, 5),
     "late": (1.0, 5),
-    "next_ready": ("topic",),
+    "next_ready": ("topic", 0, 0, "tenant"),
+    "next_suspect": ("topic",),
     "keys": (0.0, "[]"),
     "dead_letters": ("[]",),
     "budgets": ("[]",),
@@ -65,6 +67,8 @@ def test_no_table_is_searched_through(name: str, tmp_path: Path) -> None:
     ("name", "index"),
     [
         ("suspects", "suspect_steps"),
+        ("next_suspect", "suspect_steps"),
+        ("nearing", "deadlines"),
         ("on_trial", "suspect_steps"),
         ("late", "step_deadlines"),
         ("discarded", "discarded_jobs"),
@@ -86,7 +90,7 @@ def test_a_start_reads_no_job_that_has_ended(tmp_path: Path) -> None:
     plan = [row[3] for name in ("census", "sessions") for row in explain(f"EXPLAIN QUERY PLAN {_SQL[name]}")]
     store.close()
     indexes = {step.split()[-1] for step in plan if step.startswith(("SCAN", "SEARCH"))}
-    assert indexes == {"ready_steps", "waiting_steps", "claimed_steps", "attached_jobs"}
+    assert indexes == {"turns", "suspect_steps", "waiting_steps", "claimed_steps", "attached_jobs"}
 
 
 def test_the_oldest_finished_jobs_are_found_in_order(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from configs.settings import CONFIGS, load_encoder, load_profile
-from deployments.serving import SMALL
+from deployments.departure import SMALL
 from pipelines.data.dataset import ACTOR
 from pipelines.data.indexing import OPENERS, WRITERS
 

@@ -3,6 +3,13 @@
 -- name: jobs
 SELECT {job} FROM jobs WHERE id = ANY(?);
 
+-- name: ready
+SELECT head.* FROM unnest(CAST(?4 AS TEXT[])) AS wanted (tenant) CROSS JOIN LATERAL (
+    SELECT {job} FROM jobs WHERE step_state = 'ready' AND suspects = ''
+    AND topic = ?1 AND tenant = wanted.tenant AND priority >= ?2 AND priority <= ?3
+    ORDER BY priority DESC, ready_at, id LIMIT ?5
+) AS head;
+
 -- name: blobs
 SELECT hash, data FROM blobs WHERE tenant = ? AND hash = ANY(?);
 

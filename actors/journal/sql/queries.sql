@@ -6,9 +6,6 @@ INSERT INTO jobs ({job}) VALUES ({job_values});
 -- name: update_job
 UPDATE jobs SET {job_changes} WHERE id = ?;
 
--- name: ready
-SELECT {job} FROM jobs WHERE step_state = 'ready' AND topic = ? AND suspects = '' ORDER BY priority DESC, ready_at, id LIMIT ?;
-
 -- name: suspects
 -- The group that was set apart first. `suspects <> ''` twice, so that the index answers and not the backlog.
 SELECT {job} FROM jobs WHERE topic = ?1 AND step_state = 'ready' AND suspects <> '' AND suspects = (
@@ -18,14 +15,18 @@ SELECT {job} FROM jobs WHERE topic = ?1 AND step_state = 'ready' AND suspects <>
 -- name: on_trial
 SELECT 1 FROM jobs WHERE topic = ? AND step_state = 'claimed' AND suspects <> '' LIMIT 1;
 
--- name: held
-SELECT {job} FROM jobs WHERE step_state = 'claimed' AND worker = ?;
+-- name: claimed
+SELECT {job} FROM jobs WHERE step_state = 'claimed';
 
 -- name: due
 SELECT {job} FROM jobs WHERE step_state = 'waiting' AND ready_at <= ? ORDER BY ready_at LIMIT ?;
 
 -- name: overdue
 SELECT {job} FROM jobs WHERE status IN ('queued', 'in_progress') AND deadline_at <= ? ORDER BY deadline_at LIMIT ?;
+
+-- name: nearing
+SELECT {job} FROM jobs WHERE status IN ('queued', 'in_progress') AND deadline_at >= ?1 AND deadline_at <= ?2
+AND promotion = 0 AND deadline_at - created_at > ?3 ORDER BY deadline_at LIMIT ?4;
 
 -- name: late
 SELECT {job} FROM jobs WHERE step_state = 'claimed' AND step_deadline_at <= ? ORDER BY step_deadline_at LIMIT ?;
@@ -116,16 +117,23 @@ SELECT {job} FROM jobs WHERE id IN (SELECT job_id FROM open_seals ORDER BY job_i
 
 -- name: census
 -- Each state by an index of its own, so that a start does not read the jobs that have ended.
-SELECT topic, '' AS step, '' AS model, 'ready' AS state, '' AS holder, COUNT(*)
-FROM jobs WHERE step_state = 'ready' GROUP BY topic
+SELECT topic, tenant, 'ready' AS state, COUNT(*), priority AS class, 0 AS is_suspect, '' AS work, '' AS model, '' AS holder
+FROM jobs WHERE step_state = 'ready' AND suspects = '' GROUP BY topic, tenant, priority
 UNION ALL
-SELECT topic, '', '', 'waiting', '', COUNT(*) FROM jobs WHERE step_state = 'waiting' GROUP BY topic
+SELECT topic, tenant, 'ready', COUNT(*), priority, 1, '', '', ''
+FROM jobs WHERE step_state = 'ready' AND suspects <> '' GROUP BY topic, tenant, priority
 UNION ALL
-SELECT topic, step, model, 'claimed', worker, COUNT(*)
-FROM jobs WHERE step_state = 'claimed' GROUP BY topic, step, model, worker;
+SELECT topic, tenant, 'waiting', COUNT(*), 0, 0, '', '', '' FROM jobs WHERE step_state = 'waiting' GROUP BY topic, tenant
+UNION ALL
+SELECT topic, tenant, 'claimed', COUNT(*), 0, 0, step, model, worker
+FROM jobs WHERE step_state = 'claimed' GROUP BY topic, tenant, step, model, worker;
 
 -- name: next_ready
-SELECT ready_at FROM jobs WHERE step_state = 'ready' AND topic = ? ORDER BY priority DESC, ready_at LIMIT 1;
+SELECT ready_at FROM jobs WHERE step_state = 'ready' AND suspects = ''
+AND topic = ?1 AND tenant = ?4 AND priority >= ?2 AND priority <= ?3 ORDER BY priority DESC, ready_at LIMIT 1;
+
+-- name: next_suspect
+SELECT ready_at FROM jobs WHERE topic = ? AND step_state = 'ready' AND suspects <> '' ORDER BY ready_at LIMIT 1;
 
 -- name: newest_jobs
 SELECT {job} FROM jobs

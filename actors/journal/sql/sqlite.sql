@@ -3,6 +3,13 @@
 -- name: jobs
 SELECT {job} FROM jobs WHERE id IN (SELECT value FROM json_each(?));
 
+-- name: ready
+SELECT {job_of_j} FROM json_each(?4) CROSS JOIN jobs AS j WHERE j.id IN (
+    SELECT id FROM jobs WHERE step_state = 'ready' AND suspects = ''
+    AND topic = ?1 AND tenant = json_each.value AND priority >= ?2 AND priority <= ?3
+    ORDER BY priority DESC, ready_at, id LIMIT ?5
+) ORDER BY j.priority DESC, j.ready_at, j.id;
+
 -- name: blobs
 SELECT hash, data FROM blobs WHERE tenant = ? AND hash IN (SELECT value FROM json_each(?));
 

@@ -1,4 +1,7 @@
-"""Two Ray nodes with the platform on them: `kill` on stdin kills the second, `add` puts another in its place."""
+"""Ray nodes with the platform on them: `kill` on stdin kills the last, `add` puts another in its place.
+
+Arguments: port, data folder, config file, how many nodes, and the port of Ray's dashboard, which may be left out.
+"""
 
 import sys
 import time
@@ -19,7 +22,8 @@ NODE = {"num_cpus": 2}
 
 def main() -> None:
     """Serve until stdin ends."""
-    port, data, config = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
+    port, data, config, nodes = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), int(sys.argv[4])
+    dashboard = int(sys.argv[5]) if len(sys.argv) > 5 else None
     document = yaml.safe_load(config.read_text())
     document["http_options"]["port"] = port
     next(a for a in document["applications"] if a["name"] == "plane")["args"]["data"] = data
@@ -28,24 +32,26 @@ def main() -> None:
         from ray._common.utils import reset_ray_address  # noqa: PLC0415 - reads its variables now
 
         try:
-            _serve(document)
+            _serve(document, nodes, dashboard)
         finally:
             end_descendants()
             reset_ray_address()  # else every later `ray.init()` on this machine looks for what is no more
 
 
-def _serve(document: dict[str, Any]) -> None:
+def _serve(document: dict[str, Any], nodes: int, dashboard: int | None) -> None:
     import ray  # noqa: PLC0415 - reads its variables now
     from ray.cluster_utils import Cluster  # noqa: PLC0415 - as above
 
     from heliograph import applications  # noqa: PLC0415 - as above
 
-    head = {**NODE, "resources": {"journal": 1}, "include_dashboard": False}
+    head = {**NODE, "resources": {"journal": 1}, "include_dashboard": bool(dashboard), "dashboard_port": dashboard}
     cluster = Cluster(initialize_head=True, head_node_args=head)
-    node = cluster.add_node(**NODE)
+    for _ in range(nodes - 1):
+        node = cluster.add_node(**NODE)
     ray.init(address=cluster.address, log_to_driver=False, logging_level="warning")
     applications.deploy(document, lambda line: print(line, flush=True))
-    _await_workers()
+    workers = _workers_of(document)
+    _await_workers(workers)
     print("ready", flush=True)
     for line in sys.stdin:
         if line.strip() == "kill":
@@ -54,7 +60,7 @@ def _serve(document: dict[str, Any]) -> None:
             with suppress(Exception):
                 cluster.remove_node(node, allow_graceful=False)
             node = cluster.add_node(**NODE)
-            _await_workers()
+            _await_workers(workers)
             print("whole", flush=True)
 
 
@@ -69,12 +75,20 @@ def _kill(node: Any) -> float:
     return died_at
 
 
-def _await_workers() -> None:
-    """Returns when two workers of every topic have registered."""
-    until(_whole, seconds=WHOLE_S, what="two workers of every topic")
+def _workers_of(document: dict[str, Any]) -> dict[str, int]:
+    """How many workers of a topic there always are."""
+    numbers = {a["name"]: (a.get("deployments") or [{}])[0].get("num_replicas", 1) for a in document["applications"]}
+    scaled = {a["name"]: a["args"]["replicas"]["least"] for a in document["applications"] if "replicas" in a["args"]}
+    workers = {name: number for name, number in (numbers | scaled).items() if name.startswith(("prompt", "inference"))}
+    return {f"topic.{name}": number for name, number in workers.items()}
 
 
-def _whole() -> bool:
+def _await_workers(workers: dict[str, int]) -> None:
+    """Returns when so many of each topic have registered."""
+    until(lambda: _whole(workers), seconds=WHOLE_S, what=f"workers: {workers}")
+
+
+def _whole(workers: dict[str, int]) -> bool:
     import ray  # noqa: PLC0415 - see above
 
     try:
@@ -82,7 +96,8 @@ def _whole() -> bool:
         depths = ray.get(journal.depth.remote(), timeout=10)
     except (ray.exceptions.RayError, ValueError):
         return False
-    return len(depths) >= 2 and all(depth.workers >= 2 for depth in depths.values())
+    there = {topic: depth.workers for topic, depth in depths.items()}
+    return all(there.get(topic, 0) >= number for topic, number in workers.items())
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import random
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,24 +12,28 @@ from tests.fault.matrix.clusters import MEND_S, ServedCluster, ready
 from tests.servers import until
 
 START_S = 240.0
+NODES = 2
 
 
 class NodeCluster(ServedCluster):
     """One replica of every worker on each node; what remembers is on the first."""
+
+    nodes: Sequence[int] = (NODES,)  # how many, and the port of Ray's dashboard where there is one
+    crowd = 1  # so many replicas of a service may be on a node
 
     def __init__(self, folder: Path, config: dict[str, Any], model: str) -> None:
         config["proxy_location"] = "HeadOnly"
         for application in config["applications"]:
             service = application["name"].partition(".")[0]
             if service in ("inference", "prompting", "ingestion"):
-                spread = {"name": service, "max_replicas_per_node": 1}
+                spread = {"name": service, "max_replicas_per_node": self.crowd}
                 application["deployments"] = [{**(application.get("deployments") or [{}])[0], **spread}]
         super().__init__(folder, config, model)
         self._config = config
 
     def start(self) -> None:
-        arguments = [str(self.server.port), str(self.server.data), str(self.server.config)]
-        self._program = Program([sys.executable, "-m", "tests.fault.matrix.node_program", *arguments])
+        arguments = [self.server.port, self.server.data, self.server.config, *self.nodes]
+        self._program = Program([sys.executable, "-m", "tests.fault.matrix.node_program", *map(str, arguments)])
         self._program.line("ready", within_s=START_S)
 
     def stop(self) -> None:

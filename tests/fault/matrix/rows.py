@@ -12,6 +12,7 @@ from actors.shards import journal_file
 
 _CLAIMED = "SELECT id, worker FROM jobs WHERE step_state = 'claimed'"
 _OPEN = "SELECT id FROM jobs WHERE status IN ('queued', 'in_progress')"
+_FENCES = "SELECT id, fence FROM jobs"
 _COUNT = "SELECT count(*) FROM jobs"
 
 
@@ -26,6 +27,9 @@ class Rows(Protocol):
 
     def count(self) -> int:
         """All jobs."""
+
+    def fences(self) -> dict[str, int]:
+        """How often a step of each job was claimed."""
 
 
 class _Tables:
@@ -42,6 +46,9 @@ class _Tables:
         row = self._connection.execute(_COUNT).fetchone()
         assert row is not None
         return int(row[0])
+
+    def fences(self) -> dict[str, int]:
+        return dict(self._connection.execute(_FENCES).fetchall())
 
 
 @contextmanager

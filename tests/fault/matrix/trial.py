@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections.abc import Callable
 from typing import Any
 
 from tests.fault.matrix.cells import EVERYTHING, Cell
@@ -68,18 +69,19 @@ def _judge(
     with cluster.rows() as rows:
         extra = rows.count() - before - len(set(load.ids()))
     shown = {job_id: text_of(frames) for job_id, frames in load.streams().items()}
-    stories = load.each(lambda job_id: _story(load, job_id, shown.get(job_id, "")))
+    stories = load.each(lambda job_id: story_of(load.get, job_id, shown.get(job_id, "")))
     return judge(cell, dict(zip(load.ids(), stories, strict=True)), claimed=claimed, died_at=died_at, extra=extra)
 
 
-def _story(load: Load, job_id: str, shown: str | None) -> Story:
-    view = load.get(f"/jobs/{job_id}")
-    events = (load.get(f"/jobs/{job_id}/events?limit=1000") or {"data": []})["data"]
+def story_of(get: Callable[[str], dict[str, Any] | None], job_id: str, shown: str | None) -> Story:
+    """What the API tells of a job; `get` asks it."""
+    view = get(f"/jobs/{job_id}")
+    events = (get(f"/jobs/{job_id}/events?limit=1000") or {"data": []})["data"]
     return Story(
         status=view["status"] if view else None,
         events=[(event["type"], event["created_at"]) for event in events],
         dead={event["data"]["worker"]: event["data"]["error"]["code"] for event in events if _tells_of_death(event)},
-        text=_text(load.get(f"/v1/responses/{job_id}")),
+        text=_text(get(f"/v1/responses/{job_id}")),
         shown=shown,
     )
 

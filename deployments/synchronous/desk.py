@@ -37,7 +37,7 @@ class Desk:
         self._topics: dict[str, InProcessTopic] = {}
         self._waiting: defaultdict[str, dict[Call, None]] = defaultdict(dict)  # by topic, in their order
         self._served: dict[tuple[str, int], _Served] = {}  # by job and fence
-        self._closed = False
+        self._closed: set[str] = set()  # topics
 
     def topic(self, name: str) -> InProcessTopic:
         """Tells a puller that there are calls."""
@@ -48,7 +48,7 @@ class Desk:
 
         Raises LookupError where nobody here works on the topic.
         """
-        if self._closed:
+        if topic in self._closed:
             return ""
         tickets, call = self._topics[topic], asyncio.get_running_loop().create_future()
         self._waiting[topic][call] = None
@@ -87,14 +87,12 @@ class Desk:
         for key in [key for key in self._served if key[0] == job_id and key[1] <= fence]:
             _answer(self._served.pop(key).call, "")
 
-    def close(self) -> None:
-        """Nothing more is done here: this replica leaves."""
-        self._closed = True
-        calls = [served.call for served in self._served.values()]
-        calls += [call for waiting in self._waiting.values() for call in waiting]
-        self._served.clear()
-        self._waiting.clear()
-        for call in calls:
+    def close(self, topics: Collection[str]) -> None:
+        """Nothing more is done of these topics here: their worker leaves."""
+        self._closed |= set(topics)
+        calls = [call for topic in topics for call in self._waiting.pop(topic, {})]
+        keys = [key for key, served in self._served.items() if served.topic in topics]
+        for call in [*calls, *(self._served.pop(key).call for key in keys)]:
             _answer(call, "")
 
     def _first(self, topic: str) -> Call:
@@ -163,4 +161,4 @@ class DeskHandler:
     async def drain(self) -> None:
         """Hand back what runs, and let all calls return."""
         await self._handler.drain()
-        self._desk.close()
+        self._desk.close(self._topics)

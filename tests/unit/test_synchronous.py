@@ -155,7 +155,7 @@ async def test_jobs_go_through_real_workers_each_once(chain: Chain) -> None:
 async def test_no_step_is_claimed_beyond_the_room_of_the_service(chain: Chain) -> None:
     await chain.submit(12, '{"tokens": 4, "delay_ms": 1}')
     await chain.until(as_many_run_as_can, 12)
-    await chain.until(lambda _: chain.journal.ready[INFERENCE] == 12 - SLOTS, 12)
+    await chain.until(lambda _: chain.journal.counts.ready[INFERENCE] == 12 - SLOTS, 12)
     chain.tokens_may.set()
     await chain.until(all_are(Status.COMPLETED), 12)
 

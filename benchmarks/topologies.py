@@ -48,6 +48,7 @@ class Figures(NamedTuple):
     jobs_per_s: float  # at the most
     loaded_p50_ms: float  # at four fifths of that
     loaded_p99_ms: float
+    loaded_errors: int  # requests without a whole answer; their time counts until that is known
     burst_errors: int  # refused or unanswered requests
     burst_lost: int  # accepted jobs without a result
     drain_s: float  # from the last answer to the last result
@@ -87,13 +88,13 @@ class Turn:
         load.check(200)
         return len(requests) / (load.answered - load.started)
 
-    def loaded(self, per_s: float) -> list[float]:
-        """Milliseconds of jobs that come by chance, so many per second. Raises RuntimeError where one has no result."""
+    def loaded(self, per_s: float) -> tuple[float, float, int]:
+        """Median and 99th percentile in milliseconds, and errors, of jobs that come by chance, so many per second."""
         requests = [post("/v1/responses", self._response()) for _ in range(round(per_s * LOAD_S))]
         answers = uvloop.run(offer(self._port, requests, poisson(per_s, seed=1)))
-        if bad := [answer for answer in answers if answer.status != http.HTTPStatus.OK]:
-            raise RuntimeError(f"{len(bad)} of {len(answers)} jobs failed under load: {bad[0]}")
-        return [answer.seconds * 1000 for answer in answers]
+        times = [answer.seconds * 1000 for answer in answers]
+        errors = sum(answer.status != http.HTTPStatus.OK for answer in answers)
+        return median(times), percentile(times, 0.99), errors
 
     def burst(self, per_s: float) -> tuple[int, int, float]:
         """Errors, lost jobs, and seconds from the last answer to the last result."""
@@ -166,7 +167,7 @@ def turn(topology: Topology) -> Figures:
             loaded_memory = platform.memory_mib()
             recovery = parts.recovery()
     return Figures(
-        start_s, memory, median(idle), percentile(idle, 0.99), capacity, median(loaded), percentile(loaded, 0.99),
+        start_s, memory, median(idle), percentile(idle, 0.99), capacity, *loaded,
         *burst, *recovery, loaded_memory,
     )  # fmt: skip
 

@@ -22,6 +22,7 @@ ROWS = {  # by label, the figures of a row
     "idle: p50 and p99, ms": ["idle_p50_ms", "idle_p99_ms"],
     "jobs per second at the most": ["jobs_per_s"],
     "at 80 % of that: p50 and p99, ms": ["loaded_p50_ms", "loaded_p99_ms"],
+    "errors then": ["loaded_errors"],
     "ten times that for 2 s: errors, lost": ["burst_errors", "burst_lost"],
     "and seconds until all of it is done": ["drain_s"],
     "`kill -9` of a worker: s until the next job is done": ["recovery_s"],

@@ -78,7 +78,7 @@ class Platform:
             self._program.stop()
             self._program = Program(self._command)
             return
-        victims = [each for each in self._tree() if " ".join(each.cmdline()).startswith(self._topology.worker)]
+        victims = [each for each in self._tree() if _title(each).startswith(self._topology.worker)]
         if not victims:
             raise RuntimeError(f"there is no process {self._topology.worker!r}")
         for victim in victims:
@@ -91,6 +91,12 @@ class Platform:
     def _tree(self) -> list[psutil.Process]:
         root = psutil.Process(self._program.pid)
         return [root, *root.children(recursive=True)]
+
+
+def _title(process: psutil.Process) -> str:
+    with suppress(psutil.NoSuchProcess):
+        return " ".join(process.cmdline())
+    return ""
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from benchmarks.durable_sides import PEERS_BIN
 from benchmarks.program import REPOSITORY
+from benchmarks.ratios import Spread, short
 from benchmarks.topology import TOPOLOGIES
 
 PAGE = REPOSITORY / "docs" / "topologies.md"
@@ -55,11 +56,11 @@ def write(file: Path) -> None:
 
 
 def _cell(spreads: Spreads, fields: list[str]) -> str:
-    return ", ".join(_number(*spreads[field]) for field in fields)
+    return ", ".join(_number(Spread(*spreads[field])) for field in fields)
 
 
-def _number(middle: float, least: float, greatest: float) -> str:
-    return f"{middle:.3g}" if least == greatest else f"{middle:.3g} ({least:.3g} to {greatest:.3g})"
+def _number(figure: Spread) -> str:
+    return short(figure.median) if figure.least == figure.greatest else str(figure)
 
 
 if __name__ == "__main__":

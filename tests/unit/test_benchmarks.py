@@ -96,6 +96,7 @@ async def http_server() -> AsyncIterator[HttpServer]:
 def test_sides_are_compared_within_their_pair() -> None:
     spread = ratios([10, 30, 20], [10, 10, 5])
     assert (spread.median, spread.least, spread.greatest) == (3, 1, 4)
+    assert str(ratios([0.12345, 4567.8], [1, 1])) == "2284 (0.123 to 4568)"
     assert differences([5, 7], [4, 4]) == (2, 1, 3)
 
 

@@ -205,6 +205,8 @@ class Monolith:
         puller = Puller(
             worker, handler, journal=self._journal, topic=topic, heart=heart, ports=self._ports, lines=lines
         )
+        # A process that was killed had a worker of this name, whose claims this one would keep alive.
+        await self._journal.orphan(worker.id, crashed=True)
         await puller.start()
         self._pullers.append(puller)
 

@@ -48,7 +48,7 @@ HOT: dict[str, tuple[Any, ...]] = {
     "open_lines": ("a", "z", 5),
     "newest_dead_letters": ("tenant", "z", "", "", "", "", 0, 5),
 }
-SMALL = ("json_each", "open_seals", "open_batches", "claimed_steps")  # tables and indexes that do not grow with the jobs
+SMALL = ("json_each", "open_seals", "open_batches", "claimed_steps")  # what does not grow with the jobs
 
 
 BESIDE = ("open_seals", "SEARCH batches USING PRIMARY KEY")  # what only confirms a job

@@ -10,7 +10,7 @@ CELLS ?= all
 FROM ?= 0
 JOBS ?= $(shell nproc)
 
-.PHONY: help setup demo serve test acceptance long simulate fault continuation upgrade ray-up check check-deploy format events requirements bench-pipeline bench-engine bench-start bench-memory bench-backlog bench-retention bench-streams bench-retrieval bench-batch bench-bulk bench-peers bench-autoscaling bench-shards
+.PHONY: help setup demo serve test acceptance long simulate fault continuation upgrade ray-up check check-deploy format events requirements bench-pipeline bench-engine bench-start bench-memory bench-backlog bench-retention bench-streams bench-retrieval bench-batch bench-bulk bench-peers bench-autoscaling bench-shards bench-topologies
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -107,3 +107,7 @@ bench-bulk: setup ## Jobs that come by the thousand: accepted and finished per s
 bench-peers: setup ## Three durable steps, beside DBOS, Procrastinate, Celery, Dramatiq and Temporal
 	@setup/environment.sh peers
 	@$(BIN)/python -m benchmarks.peers_table
+
+bench-topologies: setup ## The three wirings on the same machine and load; writes the figures of docs/topologies.md
+	@setup/environment.sh peers
+	@$(BIN)/python -m benchmarks.topologies --write

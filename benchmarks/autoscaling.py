@@ -24,6 +24,7 @@ from deployments.autoscaling import QueueDepthPolicy, scaling_options
 
 SLOTS = 8
 START_S = 10.0  # of a replica
+DRAIN_S = 30.0  # the default of our services
 HORIZON_S = 1200.0
 QUEUE = "queue"
 SETTINGS = Replicas(least=0, most=8, upscale_delay_s=2.0, downscale_delay_s=30.0, downscale_to_zero_delay_s=60.0)
@@ -91,10 +92,12 @@ def sides() -> dict[str, Side]:
         downscale_to_zero_delay_s=SETTINGS.downscale_to_zero_delay_s,
         target_ongoing_requests=SLOTS,
     )
-    calls = Way(calls=True, held=1, grace_s=18.0, hands_over=False)  # 20 s in all
-    celery = Way(calls=False, held=4, grace_s=10.0, hands_over=False)  # prefetch; `stop_consumer` waits 10 s
+    calls = Way(calls=True, at_once=True, held=1, grace_s=20.0, hands_over=False)
+    # Workers fetch four times their slots, and `stop_consumer` waits 10 s.
+    celery = Way(calls=False, at_once=False, held=4, grace_s=10.0, hands_over=False)
+    pull = Way(calls=False, at_once=True, held=1, grace_s=DRAIN_S, hands_over=True)
     return {
-        OURS: Side(Way(calls=False, held=1, grace_s=0.0, hands_over=True), queue_depth, ours),
+        OURS: Side(pull, queue_depth, ours),
         "serve_requests": Side(calls, lambda _: _core_replica_queue_length_policy, theirs),
         "serve_async_inference": Side(celery, async_inference, theirs),
     }

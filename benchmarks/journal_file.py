@@ -1,7 +1,7 @@
 """What the journal says, read from outside: neither a WAL's readers nor Postgres' hold up the writer."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from time import monotonic, sleep
@@ -14,7 +14,9 @@ from actors.shards import journal_file
 POLL_S = 0.02
 
 _OPEN = "SELECT count(*) FROM jobs WHERE status IN ('queued', 'in_progress')"  # answered by a partial index
+_BEGUN = "SELECT count(*) FROM jobs WHERE step = 'infer' AND step_state = 'claimed'"
 _COMPLETED = "SELECT count(*) FROM jobs WHERE status = 'completed'"
+_COMPLETED_IDS = "SELECT id FROM jobs WHERE status = 'completed'"
 _FAILED = "SELECT count(*) FROM jobs WHERE status IN ('failed', 'cancelled')"
 _OUTPUT_TOKENS = "SELECT coalesce(sum(json_extract(usage, '$[1]')), 0) FROM jobs"
 _LARGEST_EVENT = "SELECT coalesce(max(length(data)), 0) FROM events"
@@ -30,9 +32,17 @@ class JournalFile:
         """Jobs that are not terminal."""
         return self._figure(_OPEN)
 
+    def begun(self) -> int:
+        """Jobs whose inference somebody has."""
+        return self._figure(_BEGUN)
+
     def completed(self) -> int:
         """Jobs with a result."""
         return self._figure(_COMPLETED)
+
+    def lost(self, ids: Iterable[str]) -> int:
+        """How many of these jobs have no result."""
+        return len(set(ids) - {row[0] for row in self._connection.execute(_COMPLETED_IDS)})
 
     def failed(self) -> int:
         """Jobs without a result."""

@@ -13,7 +13,12 @@ class Spread(NamedTuple):
     greatest: float
 
     def __str__(self) -> str:
-        return f"{self.median:.3g} ({self.least:.3g} to {self.greatest:.3g})"
+        return f"{short(self.median)} ({short(self.least)} to {short(self.greatest)})"
+
+
+def short(figure: float) -> str:
+    """With three digits, or more where it is large."""
+    return f"{figure:.3g}" if abs(figure) < 100 else f"{figure:.0f}"
 
 
 def spread(figures: Sequence[float]) -> Spread:

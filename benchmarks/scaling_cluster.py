@@ -28,7 +28,7 @@ OURS = "heliograph"
 MODEL = "scripted"
 BOUNDS = {"upscale_delay_s": 0.0, "downscale_delay_s": 5.0, "downscale_to_zero_delay_s": 5.0}
 MOST = 3
-DRAIN_S = 5.0
+BACKLOG_S = 5.0
 PATIENCE_S = 240.0  # for results, and for the last replica to go
 SILENCE_S = 60.0  # without a replica and a result: nothing comes any more, unless an hour later
 POLL_S = 1.0
@@ -162,7 +162,7 @@ def cluster(redis_port: int) -> Iterator[Server]:
     config = yaml.safe_load((CONFIGS / "scripted.yaml").read_text())
     wanted = ("plane", "prompting", f"inference.{MODEL}", "history", "ingestion")
     applications = {each["name"]: each for each in config["applications"] if each["name"] in wanted}
-    replicas = {"least": 0, "most": MOST, "backlog_s": DRAIN_S, **BOUNDS}
+    replicas = {"least": 0, "most": MOST, "backlog_s": BACKLOG_S, **BOUNDS}
     applications[f"inference.{MODEL}"]["args"] |= {"replicas": replicas}
     applications["ingestion"]["args"] |= {"on_demand": [MODEL], "encoder": "", "encoders": []}
     config["applications"] = [*applications.values(), *(_peer(name, redis_port) for name in ("calls", "tasks"))]

@@ -25,7 +25,7 @@ from ray.serve._private.common import (
 from ray.serve.config import AutoscalingConfig
 
 TICK_S = 0.1  # of Serve's control loop
-DRAIN_LOOP_S = 2.0  # graceful_shutdown_wait_loop_s: before it a replica does not know that it must leave
+DRAIN_LOOP_S = 2.0  # graceful_shutdown_wait_loop_s: before it Serve tells a replica nothing
 RECORD_S, PUSH_S = 2.0, 10.0  # of a handle's figures, Serve's defaults
 HANDLE = "handle"
 DEPLOYMENT = DeploymentID("model", "model")
@@ -34,7 +34,8 @@ DEPLOYMENT = DeploymentID("model", "model")
 class Way(NamedTuple):
     """How work reaches replicas, and what becomes of it where one leaves."""
 
-    calls: bool  # Serve's handles count it, and give a leaving replica nothing
+    calls: bool  # Serve's handles count it
+    at_once: bool  # a leaving replica gets nothing, else it takes more for as long as Serve does not tell it
     held: float  # by a replica, in slots; what is more than its slots waits there
     grace_s: float  # in which a leaving replica may finish, once it knows
     hands_over: bool  # what it has not finished goes on elsewhere, else it is lost
@@ -158,7 +159,7 @@ class Deployment:
         self.finished += len(done)
 
     def _leave(self, replica: Replica, told_at: float) -> None:
-        now, knows_at = self.clock.now, told_at + DRAIN_LOOP_S
+        now, knows_at = self.clock.now, told_at + (0.0 if self.way.at_once else DRAIN_LOOP_S)
         if now >= knows_at and replica.fetched:  # an orderly worker gives back what it has not begun
             self.waiting.extendleft(reversed(replica.fetched))
             replica.fetched.clear()
@@ -182,7 +183,7 @@ class Deployment:
             return False
         if replica.told_at is None:
             return True
-        return not self.way.calls and self.clock.now < replica.told_at + DRAIN_LOOP_S
+        return not self.way.at_once and self.clock.now < replica.told_at + DRAIN_LOOP_S
 
     def _hand_out(self, replicas: Sequence[Replica]) -> None:
         most = int(self.way.held * self.slots)

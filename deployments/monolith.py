@@ -220,6 +220,9 @@ class Monolith:
             ports=self._ports,
             line_room=line_room,
         )
+        # A process that was killed had a worker of this name, whose claims this one would keep alive.
+        for shard in self._shards:
+            await shard.journal.orphan(worker.id, crashed=True)
         await puller.start()
         self._pullers.append(puller)
 

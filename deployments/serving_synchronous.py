@@ -59,7 +59,8 @@ class Called(WorkerReplica):
         return self._desk.topic(name)
 
     async def _pull(self, worker: Worker, handler: Handler, line_room: Room | None = None) -> None:
-        await super()._pull(replace(worker, called=True), DeskHandler(handler, self._desk), line_room)
+        at_desk = DeskHandler(handler, self._desk, worker.topics)
+        await super()._pull(replace(worker, called=True), at_desk, line_room)
 
     async def work(self, topic: str) -> str:
         """See `ServiceApi`."""

@@ -7,7 +7,7 @@ Invariants:
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -25,6 +25,7 @@ Call = asyncio.Future[str]  # it gets the topic of the step that follows
 class _Served(NamedTuple):
     """A step that is worked on, and who waits for it."""
 
+    topic: str
     claim: ClaimedJob
     call: Call
 
@@ -36,7 +37,7 @@ class Desk:
         self._topics: dict[str, InProcessTopic] = {}
         self._waiting: defaultdict[str, dict[Call, None]] = defaultdict(dict)  # by topic, in their order
         self._served: dict[tuple[str, int], _Served] = {}  # by job and fence
-        self._closed = False
+        self._closed: set[str] = set()  # topics
 
     def topic(self, name: str) -> InProcessTopic:
         """Tells a puller that there are calls."""
@@ -47,7 +48,7 @@ class Desk:
 
         Raises LookupError where nobody here works on the topic.
         """
-        if self._closed:
+        if topic in self._closed:
             return ""
         tickets, call = self._topics[topic], asyncio.get_running_loop().create_future()
         self._waiting[topic][call] = None
@@ -65,7 +66,7 @@ class Desk:
         """Give these steps to the calls that have waited longest; who asked with them and got none has its answer."""
         for claim in claims:
             if self.waiting(topic):
-                self._served[claim.job_id, claim.fence] = _Served(claim, self._first(topic))
+                self._served[claim.job_id, claim.fence] = _Served(topic, claim, self._first(topic))
         for _ in range(min(asked - len(claims), self.waiting(topic))):
             _answer(self._first(topic), "")
         if self.waiting(topic):
@@ -77,23 +78,21 @@ class Desk:
         if served is not None:
             _answer(served.call, following_topic(finish.outcome, served.claim.model))
 
-    def served(self) -> list[ClaimedJob]:
-        """The steps that calls wait for."""
-        return [served.claim for served in self._served.values()]
+    def served(self, topics: Collection[str]) -> list[ClaimedJob]:
+        """The steps of these topics that calls wait for."""
+        return [served.claim for served in self._served.values() if served.topic in topics]
 
     def dismiss(self, job_id: str, fence: int) -> None:
         """Another has decided this job, or will."""
         for key in [key for key in self._served if key[0] == job_id and key[1] <= fence]:
             _answer(self._served.pop(key).call, "")
 
-    def close(self) -> None:
-        """Nothing more is done here: this replica leaves."""
-        self._closed = True
-        calls = [served.call for served in self._served.values()]
-        calls += [call for waiting in self._waiting.values() for call in waiting]
-        self._served.clear()
-        self._waiting.clear()
-        for call in calls:
+    def close(self, topics: Collection[str]) -> None:
+        """Nothing more is done of these topics here: their worker leaves."""
+        self._closed |= set(topics)
+        calls = [call for topic in topics for call in self._waiting.pop(topic, {})]
+        keys = [key for key, served in self._served.items() if served.topic in topics]
+        for call in [*calls, *(self._served.pop(key).call for key in keys)]:
             _answer(call, "")
 
     def _first(self, topic: str) -> Call:
@@ -135,18 +134,23 @@ class DeskJournal:
 
 
 class DeskHandler:
-    """A worker's handler, at a desk: a call whose job another has decided returns."""
+    """The handler of a worker of these topics, at a desk: a call whose job another has decided returns."""
 
-    def __init__(self, handler: Handler, desk: Desk) -> None:
+    def __init__(self, handler: Handler, desk: Desk, topics: Collection[str]) -> None:
         self._handler = handler
         self._desk = desk
+        self._topics = topics
         self.free_slots = handler.free_slots
-        self.wait_for_slot = handler.wait_for_slot
         self.handle = handler.handle
+
+    async def wait_for_slot(self) -> None:
+        """Lets others run, also where the handler has a slot at once."""
+        await self._handler.wait_for_slot()
+        await asyncio.sleep(0)
 
     def held(self) -> list[ClaimedJob]:
         """What it works on, and what calls wait for: it may have dropped a job for which the journal refused it."""
-        claims = [*self._handler.held(), *self._desk.served()]
+        claims = [*self._handler.held(), *self._desk.served(self._topics)]
         return list({(claim.job_id, claim.fence): claim for claim in claims}.values())
 
     def revoke(self, job_id: str, fence: int) -> None:
@@ -157,4 +161,4 @@ class DeskHandler:
     async def drain(self) -> None:
         """Hand back what runs, and let all calls return."""
         await self._handler.drain()
-        self._desk.close()
+        self._desk.close(self._topics)

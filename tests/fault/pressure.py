@@ -5,6 +5,7 @@ import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from typing import Any, NamedTuple
 
 import httpx
@@ -87,7 +88,8 @@ class Pressure:
         assert reply.status_code == httpx.codes.ACCEPTED, reply.text
         job_id: str = reply.json()["job_id"]
         self.shown[job_id] = None
-        self.shown[job_id] = text_of(list(HttpClient(self.url, patience_s=PATIENCE_S).frames(job_id)))
+        with closing(HttpClient(self.url, patience_s=PATIENCE_S)) as client:
+            self.shown[job_id] = text_of(list(client.frames(job_id)))
 
     def _stream(self, body: dict[str, Any]) -> None:
         """Submit and read Server-Sent Events, going on at the cursor where the connection breaks."""

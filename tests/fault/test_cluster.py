@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -71,31 +72,55 @@ def test_a_new_version_of_the_plane_leaves_the_shared_actors_alone(cluster: Thre
     assert [cluster.processes(actor) for actor in ACTORS] == before
 
 
-def test_a_node_dies_with_jobs_on_it(cluster: ThreeNodes) -> None:
+@pytest.fixture(scope="module")
+def everywhere(cluster: ThreeNodes) -> ThreeNodes:
+    """With a replica of inference for every node."""
     cluster.deploy("inference", replicas=EVERYWHERE)
-    finding = run(CELL, cluster)
+    return cluster
+
+
+def test_a_node_dies_with_jobs_on_it(everywhere: ThreeNodes) -> None:
+    finding = run(CELL, everywhere)
     assert finding.clean, finding
     assert finding.recovery_s
 
 
-def test_a_connection_that_a_dead_node_cut_goes_on_at_its_cursor(cluster: ThreeNodes) -> None:
-    cluster.deploy("inference", replicas=EVERYWHERE)
-    followers = [Follower(cluster.server, STREAM) for _ in range(STREAMS)]
+def test_a_connection_that_a_dead_node_cut_goes_on_at_its_cursor(everywhere: ThreeNodes) -> None:
+    followers = [Follower(everywhere.server, STREAM) for _ in range(STREAMS)]
     with ThreadPoolExecutor(STREAMS) as pool:
         reads = [pool.submit(list, follower) for follower in followers]
         until(lambda: all(follower.text for follower in followers), seconds=60, what="text of every stream")
-        cluster.strike(CELL, random.Random(1))
+        everywhere.strike(CELL, random.Random(1))
         for read in reads:
             read.result()
-    cluster.mend(CELL)
+    everywhere.mend(CELL)
     assert [follower.replay() == follower.frames for follower in followers] == [True] * STREAMS
     assert {follower.events[-1]["type"] for follower in followers} == {"response.completed"}
     assert any(follower.connections > 1 for follower in followers)
 
 
+def test_what_a_replica_cannot_end_in_time_goes_on_elsewhere(cluster: ThreeNodes) -> None:
+    cluster.deploy("inference", replicas=EVERYWHERE, drain_s=0.5)
+    followers = [Follower(cluster.server, STREAM) for _ in range(STREAMS)]
+    with ThreadPoolExecutor(STREAMS) as pool:
+        reads = [pool.submit(list, follower) for follower in followers]
+        until(lambda: all(follower.text for follower in followers), seconds=60, what="text of every stream")
+        cluster.deploy("inference", drain_s=30)
+        for read in reads:
+            read.result()
+    shown: dict[str, str | None] = {follower.response_id: follower.text for follower in followers}
+    assert verdict(cluster, shown).clean
+    assert {follower.connections for follower in followers} == {1}
+    assert begun_again(cluster, shown)
+    with closing(Client(cluster.server.url)) as client:
+        events = [client.ask("GET", f"/jobs/{job_id}/events?limit=1000").json()["data"] for job_id in shown]
+    assert "JobRetried" not in {event["type"] for each in events for event in each}
+
+
 def test_jobs_of_half_a_minute_outlast_every_scaling(cluster: ThreeNodes) -> None:
     """From zero to three replicas and back to zero, and nothing is begun twice."""
-    cluster.deploy("inference", replicas=SCALING)
+    if cluster.arguments["inference"]["replicas"] != SCALING:
+        cluster.deploy("inference", replicas=SCALING)
     until(lambda: not cluster.replicas("inference"), seconds=120, what="no replica")
     asked = [{"model": "scripted", "prompt": "Say something.", "metadata": each} for each in [SHORT, LONG] * JOBS]
     load = Load(cluster.server.url, "scaling", asked, "/async-generate")
@@ -123,14 +148,14 @@ def check_unnoticed(cluster: ThreeNodes, pressure: Pressure) -> None:
 
 
 def verdict(cluster: ThreeNodes, shown: dict[str, str | None]) -> Finding:
-    client = Client(cluster.server.url)
+    with closing(Client(cluster.server.url)) as client:
 
-    def get(path: str) -> dict[str, Any] | None:
-        reply = client.ask("GET", path)
-        answer: dict[str, Any] = reply.json()
-        return answer if reply.is_success else None
+        def get(path: str) -> dict[str, Any] | None:
+            reply = client.ask("GET", path)
+            answer: dict[str, Any] = reply.json()
+            return answer if reply.is_success else None
 
-    stories = {job_id: story_of(get, job_id, text) for job_id, text in shown.items()}
+        stories = {job_id: story_of(get, job_id, text) for job_id, text in shown.items()}
     return judge(CELL, stories, claimed={}, died_at=0.0, extra=0)
 
 

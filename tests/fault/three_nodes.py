@@ -72,6 +72,7 @@ class ThreeNodes(NodeCluster):
     def deploy(self, service: str, **changes: Any) -> None:
         """`serve deploy` with other arguments for one service; returns when none of its old replicas is left."""
         before = self.replicas(service)
+        assert self.arguments[service] | changes != self.arguments[service]
         self.arguments[service] |= changes
         self._file.write_text(yaml.safe_dump(self._document()))
         command = [sys.executable, "-m", "ray.serve.scripts", "deploy", str(self._file), "-a", self._address()]

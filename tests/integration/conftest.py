@@ -16,7 +16,7 @@ SCALING = {
     "replicas": {
         "least": 0,
         "most": 3,
-        "drain_s": 1,
+        "backlog_s": 1,
         "upscale_delay_s": 0,
         "downscale_delay_s": 2,
         "downscale_to_zero_delay_s": 2,

@@ -4,15 +4,18 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
+from itertools import islice, repeat
 from pathlib import Path
 from time import monotonic
 
 import psutil
 import pytest
+import yaml
 
 from actors.journal.journal import Journal
 from actors.journal.protocol import Worker
 from actors.shards import open_journal, open_token_log
+from benchmarks.arrivals import LOST, offer, poisson
 from benchmarks.batch_client import content
 from benchmarks.bulk import Rates as BulkRates
 from benchmarks.bulk import accepted, calls
@@ -47,6 +50,12 @@ from benchmarks.server import free_port
 from benchmarks.shard import batch, check, memory, rates
 from benchmarks.sse import Stream, read
 from benchmarks.streams import result as streams_result
+from benchmarks.topologies import Figures, percentile
+from benchmarks.topologies import result as topologies_result
+from benchmarks.topologies_page import BEGIN, END, between_marks
+from benchmarks.topologies_page import table as topologies_table
+from benchmarks.topology import TOPOLOGIES, over_http
+from configs.settings import CONFIGS
 from pipelines.commands import Answer, Cancel, Verdict
 from tests.factories import INFERENCE, PROMPTING, claim, finish, generated, job_id, make_ports, rendered, submit
 
@@ -87,6 +96,7 @@ async def http_server() -> AsyncIterator[HttpServer]:
 def test_sides_are_compared_within_their_pair() -> None:
     spread = ratios([10, 30, 20], [10, 10, 5])
     assert (spread.median, spread.least, spread.greatest) == (3, 1, 4)
+    assert str(ratios([0.12345, 4567.8], [1, 1])) == "2284 (0.123 to 4568)"
     assert differences([5, 7], [4, 4]) == (2, 1, 3)
 
 
@@ -166,6 +176,54 @@ def test_the_table_of_peers_states_what_each_promises() -> None:
     head, _, row = table({"dbos": [Turn(50, 3, 20), Turn(100, 3, 20)]})
     assert len(row.split("|")) == len(head.split("|"))
     assert row.startswith("| `dbos` | 75 (50 to 100) | 3 (3 to 3) | 20 (20 to 20) | Postgres, fsync=on")
+
+
+async def test_requests_come_when_they_are_due_and_each_is_answered(http_server: HttpServer) -> None:
+    begun = monotonic()
+    answers = await offer(http_server.port, [post("/jobs", {"n": n}) for n in range(9)], repeat(0.01))
+    assert [(answer.status, answer.body) for answer in answers] == [(202, b"ok")] * 9
+    assert sorted(json.loads(body)["n"] for body in http_server.bodies) == list(range(9))
+    assert monotonic() - begun >= 0.08
+    assert answers == sorted(answers, key=lambda answer: answer.due)
+
+
+async def test_a_request_without_an_answer_is_told_and_stops_no_other(http_server: HttpServer) -> None:
+    del http_server.replies[2:]
+    answers = await offer(http_server.port, [post("/jobs", {})] * 4, repeat(0.01))
+    assert sorted(answer.status for answer in answers) == [LOST, LOST, 202, 202]
+    assert [answer.status for answer in await offer(free_port(), [post("/jobs", {})], repeat(0.0))] == [LOST]
+
+
+def test_arrivals_by_chance_are_the_same_for_a_seed_and_as_many_as_asked() -> None:
+    gaps = list(islice(poisson(100, 1), 10_000))
+    assert gaps == list(islice(poisson(100, 1), 10_000))
+    assert 90 < len(gaps) / sum(gaps) < 110
+
+
+def test_a_percentile_is_a_figure_that_was_seen() -> None:
+    assert [percentile(range(1, 101), share) for share in (0.5, 0.99, 1)] == [50, 99, 100]
+    assert percentile([7], 0.99) == 7
+
+
+def test_the_page_of_topologies_gets_its_table_between_the_marks() -> None:
+    ones = Figures(*range(len(Figures._fields)))
+    lines = topologies_table(topologies_result({"monolith": [ones, ones], "event_driven": [ones]}))
+    assert {line.count("|") for line in lines} == {4}
+    assert between_marks(f"before {BEGIN} old {END} after", ["new"]) == f"before {BEGIN}\n\nnew\n\n{END} after"
+    with pytest.raises(ValueError, match="marks"):
+        between_marks("a page", [])
+
+
+@pytest.mark.parametrize("name", TOPOLOGIES)
+def test_every_topology_has_its_configuration(name: str) -> None:
+    assert (CONFIGS / f"{TOPOLOGIES[name].config}.yaml").exists()
+
+
+def test_prompting_is_called_over_http_where_that_is_compared() -> None:
+    config = over_http(yaml.safe_load((CONFIGS / "microservices.yaml").read_text()), 8123)
+    by_name = {application["name"]: application for application in config["applications"]}
+    assert by_name["prompting"]["route_prefix"] == "/prompting"
+    assert by_name["ingestion"]["args"]["prompting"] == "http://127.0.0.1:8123/prompting"
 
 
 def test_a_program_is_waited_for_line_by_line() -> None:

@@ -90,7 +90,7 @@ def heart() -> Heart:
 
 @pytest.fixture
 async def puller(desk: Desk, journal: Journal, renderer: Renderer, heart: Heart) -> AsyncIterator[Puller]:
-    handler = DeskHandler(renderer, desk)
+    handler = DeskHandler(renderer, desk, [PROMPTING])
     puller = Puller(
         Worker(id="w1", topic=PROMPTING, slots=10, called=True),
         handler,
@@ -189,6 +189,19 @@ async def test_a_call_returns_when_the_journal_gave_its_job_to_another(
     assert [job.job_id for job in await journal.claim(claim(worker="w2"))] == [job_id()]
     heart.beat(Heartbeat(known=False, revoked=[]))
     assert await calling == ""
+
+
+async def test_a_handler_holds_what_calls_wait_for_on_its_own_topics(
+    desk: Desk, journal: Journal, renderer: Renderer
+) -> None:
+    await journal.submit([submit()])
+    calling = asyncio.ensure_future(call(desk))
+    claimed = await renderer.claims.get()
+    assert DeskHandler(renderer, desk, [PROMPTING]).held() == [claimed]
+    assert DeskHandler(renderer, desk, [INFERENCE]).held() == []
+    await renderer.finish(claimed)
+    await calling
+    assert DeskHandler(renderer, desk, [PROMPTING]).held() == []
 
 
 async def test_a_caller_that_has_gone_leaves_its_step_to_the_next(

@@ -13,6 +13,7 @@ HOT: dict[str, tuple[Any, ...]] = {
     "suspects": ("topic", 5),
     "on_trial": ("topic",),
     "tries": ("worker",),
+    "claimed": (),
     "due": (1.0, 5),
     "overdue": (1.0, 5),
     "nearing": (1.0, 2.0, 3.0, 5),
@@ -48,7 +49,7 @@ HOT: dict[str, tuple[Any, ...]] = {
     "open_lines": ("a", "z", 5),
     "newest_dead_letters": ("tenant", "z", "", "", "", "", 0, 5),
 }
-SMALL = ("json_each", "open_seals", "open_batches")  # tables and indexes that do not grow with the jobs
+SMALL = ("json_each", "open_seals", "open_batches", "claimed_steps")  # what does not grow with the jobs
 
 
 BESIDE = ("open_seals", "SEARCH batches USING PRIMARY KEY")  # what only confirms a job

@@ -14,7 +14,7 @@ from deployments.autoscaling import QueueDepthPolicy, scaling_options
 SLOTS = 8
 TOPIC = "t"
 SETTINGS = Replicas(least=0, most=8, downscale_delay_s=30.0, downscale_to_zero_delay_s=60.0)
-PULLS = Way(calls=False, held=1, grace_s=0.0, hands_over=True)
+PULLS = Way(calls=False, at_once=True, held=1, grace_s=0.0, hands_over=True)
 
 
 class News:

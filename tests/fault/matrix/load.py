@@ -4,6 +4,7 @@ import random
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import httpx
@@ -22,8 +23,10 @@ class Client:
     """Repeats what was not answered, or with a fault of the server's, as the OpenAI client does."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
-        self._local = threading.local()
+        self._http = httpx.Client(base_url=url, timeout=30)
+
+    def close(self) -> None:
+        self._http.close()
 
     def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
         """The first answer that is not a fault of the server's."""
@@ -33,10 +36,8 @@ class Client:
         return reply
 
     def _try(self, method: str, path: str, **options: Any) -> httpx.Response | None:
-        if not hasattr(self._local, "http"):
-            self._local.http = httpx.Client(base_url=self._url, timeout=30)
         try:
-            reply: httpx.Response = self._local.http.request(method, path, **options)
+            reply = self._http.request(method, path, **options)
         except httpx.TransportError:
             return None
         return None if reply.status_code >= 500 else reply
@@ -89,9 +90,11 @@ class Load:
     def close(self) -> None:
         self._pool.shutdown()
         self._readers.shutdown()
+        self._client.close()
 
     def _follow(self, job_id: str) -> list[Frame]:
-        return list(HttpClient(self._url, patience_s=PATIENCE_S).frames(job_id))
+        with closing(HttpClient(self._url, patience_s=PATIENCE_S)) as client:
+            return list(client.frames(job_id))
 
     def _submit(self, number: int, body: dict[str, Any]) -> str:
         headers = {"Idempotency-Key": f"{self._name}-{number}"}

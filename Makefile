@@ -10,7 +10,7 @@ CELLS ?= all
 FROM ?= 0
 JOBS ?= $(shell nproc)
 
-.PHONY: help setup demo serve test acceptance long simulate fault continuation upgrade ray-up check check-deploy format events requirements bench-pipeline bench-engine bench-start bench-memory bench-backlog bench-retention bench-streams bench-retrieval bench-batch bench-bulk bench-peers bench-autoscaling bench-topologies
+.PHONY: help setup demo serve test acceptance long simulate fault continuation upgrade ray-up check check-deploy format events requirements bench-pipeline bench-engine bench-start bench-memory bench-backlog bench-retention bench-streams bench-retrieval bench-batch bench-bulk bench-peers bench-autoscaling bench-shards bench-topologies
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -91,6 +91,9 @@ bench-batch: setup ## A batch of 50 000 lines: until it is accepted, lines per s
 
 bench-autoscaling: setup ## Time to drain, replica-seconds and lost work, beside Serve's two policies: simulated, and on Ray
 	@$(BIN)/python -m benchmarks.autoscaling
+
+bench-shards: setup ## Jobs per second through the journals alone, of one shard and of two, and what a model says of them
+	@$(BIN)/python -m benchmarks.shards
 
 bench-streams: setup ## Durable streams: chunks, events, a thousand readers, first tokens and rates beside ray.serve.llm
 	@$(BIN)/python -m benchmarks.streams

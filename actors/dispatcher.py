@@ -88,7 +88,7 @@ class Dispatcher:
         pulling = [worker for worker in self._journal.workers.registered() if not worker.called]
         served = {topic for worker in pulling for topic in worker.topics}
         for name in sorted(served - self._topics.keys()):
-            await self._topic(name).put(0)  # finds or makes its queue now, not under the first job
+            await self._topic(name).put(0, self._journal.shard)  # finds or makes its queue now, not under the first job
         for name in sorted({*self._journal.counts.ready, *self._journal.counts.coming}):
             work = self._journal.claimable(name) + self._journal.counts.coming[name]
             room = self._journal.workers.with_room(name) - self._journal.unasked[name]
@@ -96,7 +96,7 @@ class Dispatcher:
             if missing > 0:
                 self._tickets[name] += missing
                 crash_point("dispatcher.put.before")
-                await self._topic(name).put(missing)
+                await self._topic(name).put(missing, self._journal.shard)
                 crash_point("dispatcher.put.after")
 
     async def _seal(self) -> None:

@@ -15,8 +15,14 @@ from pipelines.ports import Ports
 
 log = logging.getLogger("heliograph")
 HEARTBEAT_S = 4.0  # how long the journal holds one heartbeat
+SHARDED_HEARTBEAT_S = 1.0  # where its answer also says what waits at the shard
 FAILED_PAUSE_S = 1.0
 UNKNOWN_PAUSE_S = 0.5  # until the registration is through
+
+
+def heartbeat_s(shards: int) -> float:
+    """How long a shard holds one heartbeat."""
+    return HEARTBEAT_S if shards == 1 else SHARDED_HEARTBEAT_S
 
 
 class Heart(Protocol):
@@ -32,8 +38,9 @@ class Heart(Protocol):
 class ThreadHeart:
     """Beats in a daemon thread. `beat` is a blocking call of the journal's heartbeat, safe to use from a thread."""
 
-    def __init__(self, beat: Callable[[str, float], Heartbeat], *, ports: Ports) -> None:
+    def __init__(self, beat: Callable[[str, float], Heartbeat], *, ports: Ports, wait_s: float = HEARTBEAT_S) -> None:
         self._beat = beat
+        self._wait_s = wait_s
         self._ports = ports
         self._stopped = threading.Event()
 
@@ -49,7 +56,7 @@ class ThreadHeart:
     def _run(self, worker_id: str, take_in: Callable[[Heartbeat], None], loop: asyncio.AbstractEventLoop) -> None:
         while not self._stopped.is_set():
             try:
-                heartbeat = self._beat(worker_id, HEARTBEAT_S)
+                heartbeat = self._beat(worker_id, self._wait_s)
             except Exception:
                 if self._stopped.is_set():
                     return

@@ -18,11 +18,14 @@ from ray.experimental.internal_kv import _internal_kv_get, _internal_kv_put
 from actors.journal.limits import Limits
 from actors.journal.protocol import Places
 from actors.naming import NAMESPACE, journal_name, token_log_name
+from actors.shards import Where
 from actors.shell import Shell
 from actors.shells import JournalActor, TokenLogActor
+from actors.stores import ShardCountError
 from actors.versions import version_of
 
 HOME = "journal"  # the resource by which a cluster marks the node that has the data folder's volume
+INFO_S = 5.0
 LEAVE_S = 1.0  # for answers that are under way; who polls for longer asks the successor
 log = logging.getLogger("heliograph")
 
@@ -39,12 +42,42 @@ def ensure_actor(shell: type[Shell], name: str, *arguments: Any) -> int:
     return pid
 
 
+def ensure_shards(
+    folder: Path, *, database: str, places: Places, shards: int, telemetry: dict[str, Any], limits: Limits
+) -> None:
+    """The actors of all shards. Raises ShardCountError, and replaces none, where there are another number of them."""
+    _check_number(shards)
+    for shard in range(shards):
+        ensure_shard(
+            folder, database=database, places=places, shard=shard, telemetry=telemetry, limits=limits, shards=shards
+        )
+
+
 def ensure_shard(
-    folder: Path, *, database: str, places: Places, shard: int, telemetry: dict[str, Any], limits: Limits
+    folder: Path,
+    *,
+    database: str,
+    places: Places,
+    shard: int,
+    telemetry: dict[str, Any],
+    limits: Limits,
+    shards: int = 1,
 ) -> None:
     """The actors of one shard."""
-    ensure_actor(TokenLogActor, token_log_name(shard), str(folder), database, shard, telemetry)
-    ensure_actor(JournalActor, journal_name(shard), str(folder), database, places, shard, telemetry, limits)
+    where = Where(database, shard, shards)
+    ensure_actor(TokenLogActor, token_log_name(shard), str(folder), where, telemetry)
+    ensure_actor(JournalActor, journal_name(shard), str(folder), where, places, telemetry, limits)
+
+
+def _check_number(shards: int) -> None:
+    """Ask the journal that is there. What does not answer is made anew, and its store refuses a wrong number."""
+    try:
+        journal = ray.get_actor(journal_name(0), namespace=NAMESPACE)
+        created: int = ray.get(journal.info.remote(), timeout=INFO_S).shards
+    except (ValueError, RayError, GetTimeoutError):
+        return
+    if created != shards:
+        raise ShardCountError(journal_name(0), created, shards)
 
 
 def _options(name: str) -> dict[str, Any]:

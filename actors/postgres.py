@@ -74,6 +74,7 @@ class PostgresReader:
         self._schema = schema
         self._queries = queries
         self._lock = Lock()
+        self._given_up = False
         self._connection = connect(url, schema)
 
     def rows(self, name: str, *values: Any) -> list[Any]:
@@ -82,14 +83,16 @@ class PostgresReader:
             try:
                 return PostgresStatements(self._connection, self._queries).rows(name, *values)
             except psycopg.OperationalError:
-                if not self._connection.closed:
+                if self._given_up or not self._connection.closed:
                     raise
                 self._connection = connect(self._url, self._schema)
                 return PostgresStatements(self._connection, self._queries).rows(name, *values)
 
     def close(self) -> None:
-        """Hang up."""
-        self._connection.close()
+        """Hang up, behind a read that is under way; later ones fail."""
+        with self._lock:
+            self._given_up = True
+            self._connection.close()
 
 
 class PostgresDatabase:
@@ -98,7 +101,15 @@ class PostgresDatabase:
     remote = True
 
     def __init__(
-        self, url: str, schema: str, queries: Mapping[str, str], migrations: Path, *, marker: Path, new_uuid: str
+        self,
+        url: str,
+        schema: str,
+        queries: Mapping[str, str],
+        migrations: Path,
+        *,
+        marker: Path,
+        new_uuid: str,
+        shards: int = 1,
     ) -> None:
         self._url = url
         self._schema = schema
@@ -106,7 +117,7 @@ class PostgresDatabase:
         self._connection = connect(url, schema)
         with _translated(), ExitStack() as opened:
             opened.callback(self._connection.close)
-            self.uuid = prepare(self._connection, schema, migrations, marker=marker, new_uuid=new_uuid)
+            self.uuid = prepare(self._connection, schema, migrations, marker=marker, new_uuid=new_uuid, shards=shards)
             self.epoch = take_over(self._connection)
             self._reader = PostgresReader(url, schema, self._queries)
             opened.pop_all()

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from actors.stores import ForeignStoreError, pending_file
+from actors.stores import ForeignStoreError, ShardCountError, pending_file
 
 _BASE = """
     CREATE TABLE IF NOT EXISTS store (key text COLLATE "C" PRIMARY KEY, number bigint, data bytea);
@@ -20,8 +20,10 @@ _BASE = """
 """
 
 
-def prepare(connection: psycopg.Connection[Any], schema: str, migrations: Path, *, marker: Path, new_uuid: str) -> str:
-    """Make the store ready for this version; returns its UUID. Raises ForeignStoreError.
+def prepare(
+    connection: psycopg.Connection[Any], schema: str, migrations: Path, *, marker: Path, new_uuid: str, shards: int = 1
+) -> str:
+    """Make the store ready for this version; returns its UUID. Raises ForeignStoreError, ShardCountError.
 
     The epoch row is locked before any table is, as every writer does; a writer that is at work may go on afterwards.
     """
@@ -34,6 +36,7 @@ def prepare(connection: psycopg.Connection[Any], schema: str, migrations: Path, 
         connection.execute(_BASE)
         connection.execute("SELECT number FROM store WHERE key = 'epoch' FOR UPDATE")
         uuid = _identify(connection, schema, marker, pending, new_uuid)
+        _count(connection, schema, shards, new=uuid == new_uuid)
         _migrate(connection, migrations)
     with suppress(FileNotFoundError):  # another starter was here
         pending.rename(marker)
@@ -58,6 +61,16 @@ def _identify(connection: psycopg.Connection[Any], schema: str, marker: Path, pe
     if found is None or found != expected:
         raise ForeignStoreError(f"schema {schema} is the store {found}, and {marker} names {expected}")
     return found
+
+
+def _count(connection: psycopg.Connection[Any], schema: str, shards: int, *, new: bool) -> None:
+    """One of how many shards it is; a store that does not say so is from when there was one."""
+    if new:
+        connection.execute("INSERT INTO store (key, number) VALUES ('shards', $1) ON CONFLICT DO NOTHING", [shards])
+    row = connection.execute("SELECT number FROM store WHERE key = 'shards'").fetchone()
+    created = row[0] if row else 1
+    if created != shards:
+        raise ShardCountError(f"schema {schema}", created, shards)
 
 
 def _migrate(connection: psycopg.Connection[Any], migrations: Path) -> None:

@@ -11,16 +11,16 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Awaitable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
 from actors.crash_points import crash_point
 from actors.heart import Heart
-from actors.journal.protocol import Heartbeat, JournalApi, Worker
+from actors.journal.protocol import Heartbeat, ShardApi, Worker
 from actors.supervision import supervise
-from actors.topics.protocol import Topic
+from actors.topics.protocol import Ticket
 from pipelines.commands import Claim, Finish, Released
 from pipelines.errors import TransientError
 from pipelines.jobs import ClaimedJob, StepState
@@ -58,37 +58,61 @@ class Handler(Room, Protocol):
         """Stop what runs and hand it back."""
 
 
+class Source(Protocol):
+    """A topic, as far as it is taken from."""
+
+    name: str
+
+    async def take(self, wait_s: float) -> Ticket | None:
+        """One ticket, or None."""
+
+
 class Lane:
     """One topic of a worker, with the room that there is for it."""
 
-    def __init__(self, topic: Topic, room: Room) -> None:
+    def __init__(self, topic: Source, room: Room) -> None:
         self.topic = topic
         self.room = room
         self.claim: Claim | None = None  # sent, and not yet answered
         self.claims = 0  # so many were made
         self.more = False  # the last one was not for nothing, so there may be more
+        self.ticket = False  # one is in hand
         self.turn = asyncio.Lock()  # held while a claim is made and handed over
         self.in_hand: Sequence[ClaimedJob] = ()  # while they are handed over
 
+    def answer(self, given: int) -> None:
+        """The claim was answered with so many steps."""
+        self.more, self.claim = given > 0, None
+
+    def alone(self) -> bool:
+        """Whether the worker can have nothing of another shard meanwhile."""
+        return True
+
+    def hear(self, heartbeat: Heartbeat) -> None:
+        """What the journal has; one that is alone says it with tickets."""
+
+    def asking(self) -> AbstractContextManager[None]:
+        """Around a claim, and what is done with its answer."""
+        return nullcontext()
+
 
 class Puller:
-    """Pulls for one worker: from the topic of the handler, and from that of lines where there is one."""
+    """Pulls for one worker: from the topic of the handler, and from that of lines where there is a second lane."""
 
     def __init__(
         self,
         worker: Worker,
         handler: Handler,
         *,
-        journal: JournalApi,
-        topic: Topic,
+        journal: ShardApi,
+        lanes: Sequence[Lane],
         heart: Heart,
         ports: Ports,
-        lines: Lane | None = None,
     ) -> None:
         self._worker = worker
         self._handler = handler
         self._journal = journal
-        self._lanes = [Lane(topic, handler), *([lines] if lines else [])]
+        self._lanes = lanes
         self._heart = heart
         self._ports = ports
         self._loops: list[Task] = []
@@ -140,41 +164,51 @@ class Puller:
 
     async def _turn(self, lane: Lane) -> None:
         await self._registered.wait()
-        if lane.room.free_slots() <= 0:
+        if (lane.claim is None or lane.claim.slots) and lane.room.free_slots() <= 0:
             await lane.room.wait_for_slot()
             return
-        if lane.claim is None and not lane.more and not await lane.topic.take(TAKE_S):
-            return
+        if lane.claim is None and not (lane.more or lane.ticket):
+            lane.ticket = await lane.topic.take(TAKE_S) is not None
+            if not lane.ticket:
+                return
         async with lane.turn:
             await self._claim(lane)
 
     async def _claim(self, lane: Lane) -> None:
         if lane.claim is None:
-            lane.claim = self._new_claim(lane)
-        crash_point("puller.claim.before")
-        claims = await self._journal.claim(lane.claim)
-        crash_point("puller.claim.after")
-        lane.more, lane.claim = bool(claims), None
-        self._ports.metrics.observe("claim_size", len(claims), topic=lane.topic.name)
-        if claims:
-            lane.in_hand = claims
-            await self._handler.handle(claims)
-            lane.in_hand = ()
+            slots = lane.room.free_slots()
+            if slots <= 0:  # taken for another shard meanwhile
+                return
+            lane.claim = self._new_claim(lane, slots)
+        with lane.asking():
+            crash_point("puller.claim.before")
+            claims = await self._journal.claim(lane.claim)
+            crash_point("puller.claim.after")
+            lane.answer(len(claims))
+            self._ports.metrics.observe("claim_size", len(claims), topic=lane.topic.name)
+            if claims:
+                lane.in_hand = claims
+                await self._handler.handle(claims)
+                lane.in_hand = ()
 
-    def _new_claim(self, lane: Lane) -> Claim:
+    def _new_claim(self, lane: Lane, slots: int) -> Claim:
         lane.claims += 1
+        ticket, lane.ticket = lane.ticket, False
         return Claim(
             claim_id=self._ports.ids.new("claim"),
             topic=lane.topic.name,
             worker=self._worker.id,
-            slots=lane.room.free_slots(),
+            slots=slots,
             number=lane.claims,
             limit_s=self._worker.attempt_limit_s,
             topics=self._worker.topics,
-            ticket=not lane.more,
+            ticket=ticket,
+            alone=lane.alone(),
         )
 
     def _take_in(self, heartbeat: Heartbeat) -> None:
+        for lane in self._lanes:
+            lane.hear(heartbeat)
         for job_id, fence in heartbeat.revoked:
             self._handler.revoke(job_id, fence)
         if not heartbeat.known and not self._left:

@@ -78,10 +78,22 @@ class RemoteActor:
 
 
 class RemoteJournal:
-    """See `JournalApi`."""
+    """See `ShardApi`."""
 
-    def __init__(self, name: str, ports: Ports) -> None:
+    def __init__(self, name: str, ports: Ports, *, shard: int = 0, claim_patience_s: float = PATIENCE_S) -> None:
         self._remote = RemoteActor(name, ports)
+        self._shard = shard
+        self._claim_patience_s = claim_patience_s
+
+    @property
+    def parts(self) -> "tuple[RemoteJournal]":
+        """This one alone."""
+        return (self,)
+
+    def home(self, tenant: str) -> int:
+        """This shard."""
+        del tenant
+        return self._shard
 
     async def info(self) -> StoreInfo:
         """Which store answers."""
@@ -119,7 +131,8 @@ class RemoteJournal:
 
     async def claim(self, claim: Claim) -> list[ClaimedJob]:
         """Steps for this worker."""
-        return cast("list[ClaimedJob]", await self._remote.call("claim", claim))
+        answer = await self._remote.call("claim", claim, patience_s=self._claim_patience_s)
+        return cast("list[ClaimedJob]", answer)
 
     async def finish(self, batch: Sequence[Finish]) -> list[Answer]:
         """Report outcomes."""
@@ -216,10 +229,15 @@ class RemoteJournal:
 
 
 class RemoteTokenLog:
-    """See `TokenLogApi`."""
+    """See `TokenLogShard`."""
 
     def __init__(self, name: str, ports: Ports) -> None:
         self._remote = RemoteActor(name, ports)
+
+    @property
+    def parts(self) -> "tuple[RemoteTokenLog]":
+        """This one alone."""
+        return (self,)
 
     async def open(self, batch: Sequence[tuple[str, int]]) -> list[Logged | None]:
         """Shut out lower fences, then read."""

@@ -25,7 +25,7 @@ from actors.journal.vector_queries import Question
 from actors.known_stores import same_store
 from actors.naming import TOPIC_SIZE, journal_name, token_log_name
 from actors.remotes import RemoteTokenLog
-from actors.shards import open_journal, open_token_log
+from actors.shards import Where, open_journal, open_token_log
 from actors.shell import Shell, served
 from actors.system import real_ports
 from actors.telemetry.setup import process_telemetry
@@ -42,17 +42,13 @@ R = TypeVar("R")
 class JournalActor(Shell):
     """A shard's journal and its dispatcher."""
 
-    def __init__(
-        self, folder: str, database: str, places: Places, shard: int, telemetry: dict[str, Any], limits: Limits
-    ) -> None:
+    def __init__(self, folder: str, where: Where, places: Places, telemetry: dict[str, Any], limits: Limits) -> None:
         ports = real_ports(**process_telemetry("journal", **telemetry))
-        with same_store(Path(folder), journal_name(shard)):
-            self._journal = open_journal(
-                Path(folder), ports=ports, database=database, places=places, shard=shard, limits=limits
-            )
+        with same_store(Path(folder), journal_name(where.shard)):
+            self._journal = open_journal(Path(folder), ports=ports, places=places, limits=limits, **where._asdict())
         self._dispatcher = Dispatcher(
             self._journal,
-            RemoteTokenLog(token_log_name(shard), ports),
+            RemoteTokenLog(token_log_name(where.shard), ports),
             open_topic=lambda name: RayTopic(name, size=TOPIC_SIZE),
             death_of=death_of,
             ports=ports,
@@ -217,10 +213,10 @@ class JournalActor(Shell):
 class TokenLogActor(Shell):
     """A shard's token log."""
 
-    def __init__(self, folder: str, database: str, shard: int, telemetry: dict[str, Any]) -> None:
+    def __init__(self, folder: str, where: Where, telemetry: dict[str, Any]) -> None:
         ports = real_ports(**process_telemetry("token_log", **telemetry))
-        with same_store(Path(folder), token_log_name(shard)):
-            self._log = open_token_log(Path(folder), ports=ports, database=database, shard=shard)
+        with same_store(Path(folder), token_log_name(where.shard)):
+            self._log = open_token_log(Path(folder), ports=ports, **where._asdict())
 
     @served
     async def open(self, batch: Sequence[tuple[str, int]]) -> list[Logged | None]:

@@ -17,6 +17,7 @@ from typing import Any
 from actors.stores import (
     ForeignStoreError,
     Reader,
+    ShardCountError,
     StaleEpochError,
     Statements,
     StoreUnavailableError,
@@ -43,15 +44,15 @@ _PRAGMAS = (
 
 
 class SqliteFile:
-    """One database file with one writer. Blocking; use it from one thread."""
+    """One database file with one writer, one of so many shards. Blocking; use it from one thread."""
 
-    def __init__(self, path: Path, migrations: Path, *, new_uuid: str) -> None:
+    def __init__(self, path: Path, migrations: Path, *, new_uuid: str, shards: int = 1) -> None:
         marker = marker_file(path.parent, path.stem)
         self.uuid = _expected(path, marker, new_uuid)
         self.path = path
         self.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
         self._set_up(migrations)
-        self._identify(marker)
+        self._identify(marker, shards)
         self.epoch = self._take_over()
 
     def reader(self) -> sqlite3.Connection:
@@ -92,13 +93,17 @@ class SqliteFile:
         self.connection.execute("CREATE TABLE IF NOT EXISTS store (key TEXT PRIMARY KEY, value) WITHOUT ROWID")
         migrate(self.connection, migrations)
 
-    def _identify(self, marker: Path) -> None:
+    def _identify(self, marker: Path, shards: int) -> None:
         row = self.connection.execute("SELECT value FROM store WHERE key = 'uuid'").fetchone()
         first = not marker.exists()
         if first and row is None:
+            self.connection.execute("INSERT OR REPLACE INTO store VALUES ('shards', ?)", [shards])
             self.connection.execute("INSERT INTO store VALUES ('uuid', ?)", [self.uuid])
         elif row is None or row[0] != self.uuid:
             raise ForeignStoreError(f"{self.path} is not the store {self.uuid}")
+        created = self.connection.execute("SELECT value FROM store WHERE key = 'shards'").fetchone() or (1,)
+        if created[0] != shards:
+            raise ShardCountError(self.path.name, created[0], shards)
         if first:
             pending_file(marker).rename(marker)
 

@@ -17,6 +17,13 @@ class ForeignStoreError(RuntimeError):
     """This is not the store that the data folder had: empty, replaced, or another's."""
 
 
+class ShardCountError(RuntimeError):
+    """The stores were created for another number of shards, which never changes."""
+
+    def __init__(self, store: str, created: int, wanted: int) -> None:
+        super().__init__(f"{store} was created for shards: {created}, and is opened with shards: {wanted}")
+
+
 class StaleEpochError(RuntimeError):
     """A newer writer has taken over this store; this one must end."""
 

@@ -13,6 +13,7 @@ from time import monotonic
 import uvloop
 
 from actors.naming import token_log_name
+from actors.shards import Where
 from actors.system import real_ports
 from actors.token_log.protocol import Append, AppendVerdict, TokenLogApi
 from benchmarks.program import REPOSITORY
@@ -90,7 +91,7 @@ def main() -> None:
         from actors.remotes import RemoteTokenLog  # noqa: PLC0415 - they import ray, which `local_ray` is to do first
         from actors.shells import TokenLogActor  # noqa: PLC0415
 
-        ensure_actor(TokenLogActor, token_log_name(), folder, "", 0, Telemetry().model_dump())
+        ensure_actor(TokenLogActor, token_log_name(), folder, Where(), Telemetry().model_dump())
         print(json.dumps(uvloop.run(measure(RemoteTokenLog(token_log_name(), real_ports())))))
 
 

@@ -8,7 +8,7 @@ from actors.blobs import Blobs
 from actors.heart import ThreadHeart
 from actors.journal.protocol import Worker
 from actors.naming import TOPIC_SIZE, token_log_name
-from actors.puller import Handler, Puller
+from actors.puller import Handler, Lane, Puller
 from actors.remotes import RemoteJournal, RemoteTokenLog
 from actors.system import real_ports
 from actors.topics.ray_queue import RayTopic
@@ -46,6 +46,6 @@ async def crew(journal: RemoteJournal, *, shard: int) -> AsyncIterator[None]:
 async def _pull(journal: RemoteJournal, seat: Worker, worker: Handler, ports: Ports) -> Puller:
     topic = RayTopic(seat.topic, size=TOPIC_SIZE)
     heart = ThreadHeart(journal.beat, ports=ports)
-    puller = Puller(seat, worker, journal=journal, topic=topic, heart=heart, ports=ports)
+    puller = Puller(seat, worker, journal=journal, lanes=[Lane(topic, worker)], heart=heart, ports=ports)
     await puller.start()
     return puller

@@ -27,10 +27,12 @@ Database = Field(
 Objects = Field(default="", pattern=r"^([a-z0-9]+://.+)?$")
 # Where the index of vector stores is kept: a URL as above, instead of the data folder.
 Index = Field(default="", pattern=r"^([a-z0-9]+://.+)?$")
-Backlog = Field(default=10_000_000, ge=1)  # open jobs; more are refused with 429 until some have ended
+# Tenants are spread over so many journals and token logs; fixed when the data folder or the database is created.
+Shards = Field(default=1, ge=1, le=1024)
+Backlog = Field(default=10_000_000, ge=1)  # open jobs of a shard; more are refused with 429 until some have ended
 TokenBudgets = dict[str, Annotated[int, Field(ge=0)]]  # by tenant: output tokens; who is not named is not limited
 
-# How long a finished job is kept with all that is its own, and how many bytes finished jobs may take (0: any number).
+# How long a finished job is kept with all that is its own, and how many bytes those of a shard take (0: any number).
 RetentionSeconds = Field(default=30 * 86400.0, gt=0)
 RetentionBytes = Field(default=0, ge=0)
 
@@ -116,6 +118,7 @@ class PlaneSettings(ApplicationSettings):
 
     data: str = "./.heliograph"  # folder of journal, token log and payloads
     database: str = Database
+    shards: int = Shards
     objects: str = Objects
     index: str = Index
     backlog_limit: int = Backlog
@@ -209,6 +212,7 @@ class MonolithSettings(Settings):
     port: int = 8000
     data: str = "./.heliograph"
     database: str = Database
+    shards: int = Shards
     objects: str = Objects
     index: str = Index
     backlog_limit: int = Backlog

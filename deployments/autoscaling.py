@@ -2,7 +2,7 @@
 
 Serve's controller makes one policy per deployment and calls it on its event loop ten times a second, for all
 applications in turn. So a call neither waits nor raises: it answers from the last depth that it heard and, once
-a second, starts one poll of the journal. `demand.py` decides; Serve applies the bounds, and the delays but for that of
+a second, starts one poll of the journals. `demand.py` decides; Serve applies the bounds, and the delays but for that of
 scaling down, which starts from what was needed last, not from what was asked of Serve.
 """
 
@@ -13,11 +13,10 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-import ray
 from ray import serve
 
 from actors.journal.protocol import Depth
-from actors.naming import NAMESPACE, journal_name
+from actors.remote_depths import RemoteDepths
 from configs.settings import Replicas
 from deployments.demand import Governor, Pace, Work, needed_replicas
 
@@ -53,18 +52,16 @@ class RayNews:
     """The news of the cluster that this process is part of."""
 
     def __init__(self) -> None:
-        self._journal: Any = None
+        self._shards: RemoteDepths | None = None
 
     async def depths(self) -> Mapping[str, Depth]:
-        """What the journal says."""
-        if self._journal is None:  # `get_actor` waits, so it must not run on the controller's loop
-            self._journal = await asyncio.to_thread(ray.get_actor, journal_name(), NAMESPACE)
+        """What all shards say together."""
+        self._shards = self._shards or RemoteDepths()
         try:
-            depths: dict[str, Depth] = await self._journal.depth.remote()
+            return await self._shards.ask()
         except BaseException:
-            self._journal = None  # it may have a successor
+            self._shards = None  # one may have a successor
             raise
-        return depths
 
     async def starts_fail(self, app: str, deployment: str) -> bool:
         """What Serve says."""

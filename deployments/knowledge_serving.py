@@ -20,16 +20,20 @@ class KnowledgeService(WorkerReplica):
 
     async def __init__(self, settings: KnowledgeSettings, open_knowledge: OpenKnowledge) -> None:  # type: ignore[misc]  # Serve awaits it
         super().__init__("knowledge", settings)
-        self._knowledge = open_knowledge(self._journal, (await self._journal.info()).places, self._ports)
-        self._removals = Removals(self._knowledge.remover, journal=self._journal, ports=self._ports)
-        self._removals.start()
+        await self._connect()
+        self._knowledge = open_knowledge(self._journal, self._places, self._ports)
+        self._removals = [
+            Removals(self._knowledge.remover, journal=shard, ports=self._ports) for shard in self._journal.parts
+        ]
+        for removals in self._removals:
+            removals.start()
         worker_id, handle = replica_identity()
         found = posts(
             self._knowledge,
             worker_id=worker_id,
             handle=handle,
             journal=self._journal,
-            blobs=await self._find_blobs(),
+            blobs=self._blobs,
             ports=self._ports,
         )
         for post in found:
@@ -40,7 +44,8 @@ class KnowledgeService(WorkerReplica):
         return await getattr(self._knowledge.api, question)(*arguments)
 
     async def __del__(self) -> None:
-        self._removals.stop()
+        for removals in self._removals:
+            removals.stop()
         await super().__del__()
 
 

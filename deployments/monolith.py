@@ -2,20 +2,25 @@
 
 import asyncio
 from pathlib import Path
+from typing import NamedTuple
 
 from starlette.types import ASGIApp
 
 from actors.blobs import Blobs
 from actors.dispatcher import Dispatcher
-from actors.heart import ThreadHeart
+from actors.heart import ThreadHeart, heartbeat_s
+from actors.journal.journal import Journal
 from actors.journal.protocol import Heartbeat, Places, Worker
 from actors.naming import TOPIC_SIZE
 from actors.objects import Objects
-from actors.puller import Handler, Lane, Puller
-from actors.shards import open_journal, open_token_log, places_in
+from actors.puller import Handler, Puller, Room
+from actors.sharded import journal_of, token_log_of
+from actors.sharded_puller import ShardedPuller, open_puller
+from actors.shards import Where, open_journal, open_token_log, places_in
 from actors.system import real_ports
 from actors.telemetry.metrics import PrometheusMetrics
 from actors.telemetry.setup import process_telemetry
+from actors.token_log.token_log import TokenLog
 from actors.topics.in_process import InProcessTopic
 from configs.settings import (
     ModelProfile,
@@ -48,6 +53,22 @@ from deployments.knowledge_wiring import local_knowledge, posts
 from pipelines.ports import Ports
 
 
+class Shard(NamedTuple):
+    """A journal with its dispatcher, a token log, and the threads that they write on."""
+
+    journal: Journal
+    token_log: TokenLog
+    dispatcher: Dispatcher
+    ports: Ports
+    log_ports: Ports
+
+    async def close(self) -> None:
+        """Let go of the stores, on their own threads, behind what these still write."""
+        self.dispatcher.stop()
+        await self.ports.run_blocking(self.journal.close)
+        await self.log_ports.run_blocking(self.token_log.close)
+
+
 class Monolith:
     """The whole system in one process, on the event loop that starts it.
 
@@ -61,18 +82,13 @@ class Monolith:
         folder.mkdir(parents=True, exist_ok=True)
         self._ports = self._new_ports()
         places = places_in(folder, Places(objects=settings.objects, indexes=settings.index))
-        self._journal = open_journal(
-            folder, ports=self._ports, database=settings.database, places=places, limits=limits_of(settings)
-        )
-        self._log_ports = self._new_ports()
-        self._token_log = open_token_log(folder, ports=self._log_ports, database=settings.database)
-        self._blobs = Blobs(self._journal, Path(places.blobs), self._ports.clock)
         self._topics: dict[str, InProcessTopic] = {}
-        self._pullers: list[Puller] = []
+        self._shards = [self._open_shard(shard, folder, places) for shard in range(settings.shards)]
+        self._journal = journal_of([shard.journal for shard in self._shards])
+        self._token_log = token_log_of([shard.token_log for shard in self._shards])
+        self._blobs = Blobs(self._journal, Path(places.blobs), self._ports.clock)
+        self._pullers: list[Puller | ShardedPuller] = []
         self._engines: list[Engine] = []
-        self._dispatcher = Dispatcher(
-            self._journal, self._token_log, open_topic=self._topic, death_of=_lives, ports=self._ports
-        )
         self._renderer = make_renderer(settings.models)
         self._history = make_history(
             journal=self._journal, token_log=self._token_log, blobs=self._blobs, ports=self._ports
@@ -90,13 +106,14 @@ class Monolith:
         )
         self._encoders = LocalEncoders(settings.encoders, ports=self._ports)
         self._objects = Objects(places.objects)
-        self._removals: Removals | None = None
+        self._removals: list[Removals] = []
         self._knowledge = self._open_knowledge(open_knowledge, places)
         self.app = self._make_app()
 
     async def start(self) -> None:
         """Begin to work."""
-        self._dispatcher.start()
+        for shard in self._shards:
+            shard.dispatcher.start()
         await self._encoders.start()
         worker = make_prompt_worker(
             self._settings.models, journal=self._journal, blobs=self._blobs, ports=self._new_ports()
@@ -114,16 +131,15 @@ class Monolith:
 
     async def stop(self) -> None:
         """Hand back what runs, then let go of everything."""
-        if self._removals is not None:
-            self._removals.stop()
+        for removals in self._removals:
+            removals.stop()
         await asyncio.gather(*(puller.stop() for puller in self._pullers))
         for engine in self._engines:
             await engine.close()
         self._encoders.close()
         await self._service.close()
-        self._dispatcher.stop()
-        await self._ports.run_blocking(self._journal.close)  # on their own threads, behind what these still write
-        await self._log_ports.run_blocking(self._token_log.close)
+        for shard in self._shards:
+            await shard.close()
         self._telemetry["tracer"].close()
 
     def _open_knowledge(self, opened: OpenKnowledge | None, places: Places) -> Knowledge | None:
@@ -162,8 +178,10 @@ class Monolith:
         )
         for post in found:
             await self._pull(*post)
-        self._removals = Removals(knowledge.remover, journal=self._journal, ports=self._ports)
-        self._removals.start()
+        for shard in self._shards:
+            removals = Removals(knowledge.remover, journal=shard.journal, ports=self._ports)
+            removals.start()
+            self._removals.append(removals)
 
     async def _start_batching(self) -> None:
         worker = make_batch_worker(
@@ -176,8 +194,7 @@ class Monolith:
             renderer=self._renderer,
             ports=self._new_ports(),
         )
-        seat = batching_seat("batching")
-        await self._pull(seat, worker, Lane(self._topic(seat.line_topic), worker.lines))
+        await self._pull(batching_seat("batching"), worker, worker.lines)
 
     async def _start_model(self, profile: ModelProfile) -> None:
         engine = make_engine(profile)
@@ -191,24 +208,39 @@ class Monolith:
             profile, engine, journal=self._journal, token_log=self._token_log, blobs=self._blobs, ports=self._ports
         )
         self._lanes[profile.name] = make_lane(profile, engine, worker, ports=self._ports)
-        seat = inference_seat(f"inference.{profile.name}", profile, engine)
-        await self._pull(seat, worker, Lane(self._topic(seat.line_topic), worker.line_room))
+        await self._pull(inference_seat(f"inference.{profile.name}", profile, engine), worker, worker.line_room)
 
-    async def _pull(self, worker: Worker, handler: Handler, lines: Lane | None = None) -> None:
-        loop = asyncio.get_running_loop()
-
-        def beat(worker_id: str, wait_s: float) -> Heartbeat:
-            return asyncio.run_coroutine_threadsafe(self._journal.heartbeat(worker_id, wait_s), loop).result()
-
-        topic = self._topic(worker.topic)
-        heart = ThreadHeart(beat, ports=self._ports)
-        puller = Puller(
-            worker, handler, journal=self._journal, topic=topic, heart=heart, ports=self._ports, lines=lines
+    async def _pull(self, worker: Worker, handler: Handler, line_room: Room | None = None) -> None:
+        puller = open_puller(
+            worker,
+            handler,
+            shards=self._journal.parts,
+            open_topic=self._topic,
+            open_heart=self._heart,
+            ports=self._ports,
+            line_room=line_room,
         )
         # A process that was killed had a worker of this name, whose claims this one would keep alive.
-        await self._journal.orphan(worker.id, crashed=True)
+        for shard in self._shards:
+            await shard.journal.orphan(worker.id, crashed=True)
         await puller.start()
         self._pullers.append(puller)
+
+    def _heart(self, shard: int) -> ThreadHeart:
+        loop, journal = asyncio.get_running_loop(), self._shards[shard].journal
+
+        def beat(worker_id: str, wait_s: float) -> Heartbeat:
+            return asyncio.run_coroutine_threadsafe(journal.heartbeat(worker_id, wait_s), loop).result()
+
+        return ThreadHeart(beat, ports=self._ports, wait_s=heartbeat_s(len(self._shards)))
+
+    def _open_shard(self, shard: int, folder: Path, places: Places) -> Shard:
+        settings, ports, log_ports = self._settings, self._new_ports(), self._new_ports()
+        where = Where(settings.database, shard, settings.shards)._asdict()
+        token_log = open_token_log(folder, ports=log_ports, **where)
+        journal = open_journal(folder, ports=ports, places=places, limits=limits_of(settings), **where)
+        dispatcher = Dispatcher(journal, token_log, open_topic=self._topic, death_of=_lives, ports=ports)
+        return Shard(journal, token_log, dispatcher, ports, log_ports)
 
     def _new_ports(self) -> Ports:
         return real_ports(**self._telemetry)  # with a thread of its own for blocking work

@@ -8,8 +8,9 @@ from ray import serve
 from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.exceptions import BackPressureError
 
-from actors.coalescer import Coalescer
+from actors.sharding import ShardedCoalescer
 from deployments.history.history import HistoryApi, UnknownJobError
+from events.ids import named_shard
 from pipelines.errors import TransientError
 from pipelines.ports import Ports
 
@@ -21,8 +22,8 @@ class RemoteHistory:
 
     def __init__(self, ports: Ports) -> None:
         self._handle = serve.get_deployment_handle("history", "history")
-        self._responses: Coalescer[tuple[str, str], dict[str, Any] | None] = Coalescer(
-            self._ask_responses, name="responses", ports=ports
+        self._responses: ShardedCoalescer[tuple[str, str], dict[str, Any] | None] = ShardedCoalescer(
+            self._ask_responses, shard=lambda wanted: named_shard(wanted[1]), name="responses", ports=ports
         )
 
     def __getattr__(self, question: str) -> Callable[..., Awaitable[Any]]:

@@ -5,10 +5,10 @@ constructor; how it leaves is in `departure.py`.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import ray
 from ray import serve
@@ -17,13 +17,15 @@ from starlette.types import ASGIApp
 
 from actors.blobs import Blobs
 from actors.deaths import Home
-from actors.heart import ThreadHeart
-from actors.journal.protocol import Places, Worker
-from actors.naming import TOPIC_SIZE, journal_name, token_log_name
+from actors.heart import ThreadHeart, heartbeat_s
+from actors.journal.protocol import JournalApi, Places, Worker
+from actors.naming import TOPIC_SIZE
 from actors.objects import Objects
-from actors.plane import ensure_shard
-from actors.puller import Handler, Lane, Puller, Room
-from actors.remotes import RemoteJournal, RemoteTokenLog
+from actors.plane import ensure_shards
+from actors.puller import Handler, Puller, Room
+from actors.remote_shards import Cluster
+from actors.remotes import RemoteJournal
+from actors.sharded_puller import ShardedPuller, open_puller
 from actors.system import real_ports
 from actors.telemetry.setup import process_telemetry
 from actors.topics.protocol import Topic
@@ -71,39 +73,47 @@ from pipelines.steps import PROMPTING_TOPIC, inference_topic, line_topic
 HEALTH_S = 2  # a replica that died is replaced this soon
 
 
+class Seen(NamedTuple):
+    """A journal and its shards, the same again or wrapped."""
+
+    journal: JournalApi
+    shards: Sequence[RemoteJournal]
+
+
 class Replica:
-    """What every replica has: ports and handles to the shared actors."""
+    """What every replica has: ports and, once it is connected, handles to the shared actors."""
 
     def __init__(self, service: str, settings: ServiceSettings) -> None:
         self._ports = real_ports(**process_telemetry(service, **settings.telemetry.model_dump()))
         self._drain_s = settings.drain_s
-        self._journal = self._find_journal()
-        self._token_log = RemoteTokenLog(token_log_name(), self._ports)
 
-    def _find_journal(self) -> RemoteJournal:
-        return RemoteJournal(journal_name(), self._ports)
+    async def _connect(self) -> None:
+        cluster = await Cluster.find(self._ports)
+        self._journal, self._shards = self._see(cluster)
+        self._token_log, self._places = cluster.token_log, cluster.places
+        self._blobs = Blobs(self._journal, Path(self._places.blobs), self._ports.clock)
 
-    async def _find_blobs(self) -> Blobs:
-        return Blobs(self._journal, Path((await self._journal.info()).places.blobs), self._ports.clock)
+    def _see(self, cluster: Cluster) -> Seen:
+        """The cluster's journal and its shards, as this replica deals with them."""
+        return Seen(cluster.journal, cluster.shards)
 
 
 class WorkerReplica(Replica):
     """A replica that pulls, from one topic or several."""
 
-    _pullers: tuple[Puller, ...] = ()
+    _pullers: tuple[Puller | ShardedPuller, ...] = ()
     _departure: Departure | None = None
 
     async def _pull(self, worker: Worker, handler: Handler, line_room: Room | None = None) -> None:
-        lines = Lane(self._find_topic(worker.line_topic), line_room) if line_room else None
-        heart = ThreadHeart(self._journal.beat, ports=self._ports)
-        puller = Puller(
+        wait_s = heartbeat_s(len(self._shards))
+        puller = open_puller(
             worker,
             handler,
-            journal=self._journal,
-            topic=self._find_topic(worker.topic),
-            heart=heart,
+            shards=self._shards,
+            open_topic=self._find_topic,
+            open_heart=lambda shard: ThreadHeart(self._shards[shard].beat, ports=self._ports, wait_s=wait_s),
             ports=self._ports,
-            lines=lines,
+            line_room=line_room,
         )
         await puller.start()
         self._pullers += (puller,)
@@ -125,11 +135,11 @@ class Plane:
 
     def __init__(self, settings: PlaneSettings) -> None:
         process_telemetry("plane", **settings.telemetry.model_dump())
-        ensure_shard(
+        ensure_shards(
             Path(settings.data).absolute(),
             database=settings.database,
             places=Places(objects=settings.objects, indexes=settings.index),
-            shard=0,
+            shards=settings.shards,
             telemetry=settings.telemetry.model_dump(),
             limits=limits_of(settings),
         )
@@ -140,8 +150,8 @@ class Prompting(WorkerReplica):
 
     async def __init__(self, settings: PromptingSettings) -> None:  # type: ignore[misc]  # Serve awaits it
         super().__init__("prompting", settings)
-        blobs = await self._find_blobs()
-        worker = make_prompt_worker(settings.models, journal=self._journal, blobs=blobs, ports=self._ports)
+        await self._connect()
+        worker = make_prompt_worker(settings.models, journal=self._journal, blobs=self._blobs, ports=self._ports)
         await self._pull(prompting_seat(*replica_identity()), worker)
 
 
@@ -153,12 +163,13 @@ class Inference(WorkerReplica):
         profile = load_profile(settings.model)
         engine = make_engine(profile)
         await engine.start()
+        await self._connect()
         worker = make_inference_worker(
             profile,
             engine,
             journal=self._journal,
             token_log=self._token_log,
-            blobs=await self._find_blobs(),
+            blobs=self._blobs,
             ports=self._ports,
         )
         worker_id, handle = replica_identity()
@@ -182,8 +193,10 @@ class HistoryService(Replica):
 
     async def __init__(self, settings: HistorySettings) -> None:  # type: ignore[misc]  # Serve awaits it
         super().__init__("history", settings)
-        blobs = await self._find_blobs()
-        self._history = make_history(journal=self._journal, token_log=self._token_log, blobs=blobs, ports=self._ports)
+        await self._connect()
+        self._history = make_history(
+            journal=self._journal, token_log=self._token_log, blobs=self._blobs, ports=self._ports
+        )
 
     async def ask(self, question: str, *arguments: Any, **named: Any) -> Any:
         """What the method `question` of `HistoryApi` answers."""
@@ -200,12 +213,12 @@ class Ingestion(Replica):
         renderer = make_renderer(settings.models)
         lanes = {model: RemoteLane.find(model) for model in settings.models}
         self._direct = DirectService(lanes=lanes, models=settings.models, renderer=renderer, ports=self._ports)
-        blobs = await self._find_blobs()
+        await self._connect()
         self._service = make_ingestion(
             settings.models,
             journal=self._journal,
             token_log=self._token_log,
-            blobs=blobs,
+            blobs=self._blobs,
             history=remote_history(self._ports),
             renderer=renderer,
             on_demand=settings.on_demand,
@@ -215,11 +228,10 @@ class Ingestion(Replica):
         )
         encoders = {name: RemoteEncoder.find(name) for name in settings.encoders}
         self._embeddings = make_embeddings(encoders, models=settings.models, ports=self._ports)
-        objects = Objects((await self._journal.info()).places.objects)
         self._library = open_library(
             journal=self._journal,
-            objects=objects,
-            blobs=blobs,
+            objects=Objects(self._places.objects),
+            blobs=self._blobs,
             knowledge=RemoteKnowledge.find() if settings.encoder else NoKnowledge(),
             encoder=settings.encoder,
             ports=self._ports,

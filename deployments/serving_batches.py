@@ -21,13 +21,13 @@ class Batching(WorkerReplica):
 
     async def __init__(self, settings: BatchingSettings) -> None:  # type: ignore[misc]  # Serve awaits it
         super().__init__("batching", settings)
-        blobs = await self._find_blobs()
+        await self._connect()
         worker = make_batch_worker(
             settings.models,
             {name: RemoteEncoder.find(name) for name in settings.encoders},
             journal=self._journal,
-            objects=Objects((await self._journal.info()).places.objects),
-            blobs=blobs,
+            objects=Objects(self._places.objects),
+            blobs=self._blobs,
             history=remote_history(self._ports),
             renderer=make_renderer(settings.models),
             ports=self._ports,

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from actors.journal.protocol import Worker
 from actors.puller import Handler, Room
+from actors.remote_shards import Cluster
 from actors.remotes import RemoteJournal
 from actors.topics.protocol import Topic
 from configs.settings import (
@@ -27,7 +28,7 @@ from deployments.departure import small_service
 from deployments.knowledge_serving import KnowledgeService
 from deployments.knowledge_wiring import remote_knowledge
 from deployments.remote_services import RemoteService
-from deployments.serving import HEALTH_S, Inference, Ingestion, Prompting, WorkerReplica, inference_options
+from deployments.serving import HEALTH_S, Inference, Ingestion, Prompting, Seen, WorkerReplica, inference_options
 from deployments.serving_batches import Batching
 from deployments.synchronous.desk import Desk, DeskHandler, DeskJournal
 from deployments.synchronous.driver import Driver, DriverJournal, ServiceApi
@@ -50,9 +51,9 @@ CALLED = {"max_ongoing_requests": CALLS, "health_check_period_s": HEALTH_S}
 class Called(WorkerReplica):
     """A replica whose pullers claim a step for each call that waits."""
 
-    def _find_journal(self) -> RemoteJournal:
+    def _see(self, cluster: Cluster) -> Seen:
         self._desk = Desk()
-        return cast("RemoteJournal", DeskJournal(super()._find_journal(), self._desk))
+        return _alone(DeskJournal(only_shard(cluster), self._desk))
 
     def _find_topic(self, name: str) -> Topic:
         return self._desk.topic(name)
@@ -95,14 +96,26 @@ class Driving(Ingestion):
         await super().__init__(settings)
         self._driver.start()
 
-    def _find_journal(self) -> RemoteJournal:
-        journal = super()._find_journal()
+    def _see(self, cluster: Cluster) -> Seen:
+        journal = only_shard(cluster)
         self._driver = Driver(self._services, journal=journal, ports=self._ports)
-        return cast("RemoteJournal", DriverJournal(journal, self._driver))
+        return _alone(DriverJournal(journal, self._driver))
 
     async def __del__(self) -> None:
         self._driver.stop()
         await super().__del__()
+
+
+def only_shard(cluster: Cluster) -> RemoteJournal:
+    """The journal of a cluster that has one. Raises ValueError for several: only topics divide their work."""
+    if len(cluster.shards) > 1:
+        raise ValueError(f"the wiring without topics needs `shards: 1`; the stores are of {len(cluster.shards)}")
+    return cluster.shards[0]
+
+
+def _alone(journal: DeskJournal | DriverJournal) -> Seen:
+    wrapped = cast("RemoteJournal", journal)
+    return Seen(wrapped, (wrapped,))
 
 
 def services_of(settings: DrivingSettings) -> dict[str, ServiceApi]:

@@ -11,6 +11,7 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]  # ten bits at a time
 ENTROPY_BYTES = 16  # of each, five bits count
 _CHARACTERS = bytes(ord(_ALPHABET[byte & 31]) for byte in range(256))
+_SHARDS = {pair: shard for shard, pair in enumerate(_PAIRS)}
 MAX_SHARDS = 1024
 _NUMBER = 4  # characters at the end of a numbered id
 _STEM = 28 - _NUMBER
@@ -27,7 +28,12 @@ def shard_of(identifier: str) -> int:
     """The shard that owns the object. Raises ValueError where the text is no id of ours."""
     if not is_id(identifier):
         raise ValueError(f"not an id: {identifier!r}")
-    return _PAIRS.index(identifier.partition("_")[2][:2])
+    return named_shard(identifier)
+
+
+def named_shard(identifier: str) -> int:
+    """The shard that an id names; 0 for what is no id of ours, which no shard knows."""
+    return _SHARDS.get(identifier.partition("_")[2][:2], 0)
 
 
 def milliseconds_of(identifier: str) -> int:

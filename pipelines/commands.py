@@ -62,7 +62,8 @@ class Claim:
 
     `number` rises with every new claim of a worker from the topic, so that a late copy of an older one can be told;
     0: not counted. `topics` are all of the worker's. A claim may come without a
-    `ticket`, after one that was not for nothing.
+    `ticket`, after one that was not for nothing. Suspects are given only where
+    the worker has nothing of another shard (`alone`).
     """
 
     claim_id: str
@@ -73,6 +74,7 @@ class Claim:
     limit_s: float = 0.0
     topics: tuple[str, ...] = ()
     ticket: bool = True
+    alone: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

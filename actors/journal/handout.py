@@ -23,7 +23,7 @@ def offer(
     for topic in (claim.topics or (claim.topic,)) if tester == claim.worker else ():
         suspects = transaction.suspects(topic, claim.slots)
         if suspects and not transaction.on_trial(topic):
-            return suspects if topic == claim.topic and not held else None
+            return suspects if topic == claim.topic and claim.alone and not held else None
     return turns.draw(transaction, claim.topic, claim.slots)
 
 

@@ -12,20 +12,17 @@ from typing import TypeVar, cast
 from actors.coalescer import Coalescer
 from actors.crash_points import crash_point
 from actors.journal.arrivals import Arrivals
+from actors.journal.backlog import Backlog
 from actors.journal.census import Census
 from actors.journal.claims import Claims
-from actors.journal.counts import Counts
 from actors.journal.effects import Effects
 from actors.journal.errands import Errand
 from actors.journal.ledger import Ledger, Reply
 from actors.journal.limits import DEFAULT_LIMITS, Limits
-from actors.journal.protocol import NOWHERE, Depth, Heartbeat, Places, Session, StoreInfo, Worker
-from actors.journal.reads import Reads
+from actors.journal.protocol import NOWHERE, Heartbeat, Places, Session, StoreInfo, Worker
 from actors.journal.retention import JOB_BYTES, UNSTORED_S, size_of
 from actors.journal.sessions import Sessions
 from actors.journal.store import Store, Transaction
-from actors.journal.turns import Turns
-from actors.journal.workers import Workers
 from actors.stores import StaleEpochError
 from actors.telemetry.story import tell_claims, tell_commit
 from pipelines.chores import Abandon, CloseErrands, MarkSealed, Orphan, Prune, Tick, WindDown
@@ -39,7 +36,7 @@ T = TypeVar("T")
 COMING_S = 0.25  # how long a claim waits for a step whose predecessor is being worked on
 
 
-class Journal(Reads):
+class Journal(Backlog):
     """Answers `JournalApi` on a store. `on_commit` hears of every committed batch, on the event loop."""
 
     ledger = Ledger  # the rules
@@ -51,31 +48,40 @@ class Journal(Reads):
         ports: Ports,
         places: Places = NOWHERE,
         shard: int = 0,
+        shards: int = 1,
         coming_s: float = COMING_S,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
-        super().__init__(store, ports)
+        super().__init__(store, ports, limits)
         self._places = places
-        self._shard = shard
+        self.shard = shard
+        self._shards = shards
         self._coming_s = coming_s
         self._limits = limits
-        self._turns = Turns(limits.tenants)
         self._claims: Claims | None = None  # None: not read yet
         self._is_in_doubt = False  # whether the last transaction was done
         self._kept = 0  # bytes of the jobs that have ended, where they are limited
         self._replaced: StaleEpochError | None = None
         self._commits: Coalescer[Command | Edit, Reply] = Coalescer(self._commit, name="journal", ports=ports)
-        self.workers = Workers(ports.clock)
         self.sessions = Sessions(ports.clock)
-        self.counts = Counts()
         self.unasked: Counter[str] = Counter()  # claims under way that took no ticket, by topic
         self._arrivals = Arrivals()
         self.on_commit: Callable[[Effects], None] = lambda _: None
         self._take_stock(store.census())
 
+    @property
+    def parts(self) -> "tuple[Journal]":
+        """This one alone."""
+        return (self,)
+
+    def home(self, tenant: str) -> int:
+        """This shard."""
+        del tenant
+        return self.shard
+
     async def info(self) -> StoreInfo:
         """Which store answers."""
-        return StoreInfo(self._store.uuid, self._store.epoch, self._places)
+        return StoreInfo(self._store.uuid, self._store.epoch, self._places, self._shards)
 
     async def register(self, worker: Worker) -> None:
         """A worker offers its slots."""
@@ -90,7 +96,8 @@ class Journal(Reads):
         """Long poll for revoked claims. Raises StaleEpochError where a newer journal has taken over."""
         if self._replaced is not None:
             raise self._replaced
-        return await self.workers.heartbeat(worker_id, wait_s)
+        heartbeat = await self.workers.heartbeat(worker_id, wait_s)
+        return heartbeat if self._shards == 1 else await self._with_news(heartbeat, worker_id)
 
     async def session(self, session: Session) -> None:
         """An ingestion session lives. Raises StaleEpochError where a newer journal has taken over."""
@@ -183,15 +190,6 @@ class Journal(Reads):
         ids, later = (tuple(errand.id for errand in errands) for errands in (done, postponed))
         await self._answers([CloseErrands(done=ids, postponed=later, due_at=self._ports.clock.now() + wait_s)])
 
-    def claimable(self, topic: str) -> int:
-        """The ready steps, but for those of tenants that have as many in work as they may."""
-        return self.counts.ready[topic] - self._turns.held_back(topic)
-
-    async def depth(self) -> dict[str, Depth]:
-        """The work of every topic."""
-        topics = {topic for worker in self.workers.registered() for topic in worker.topics}
-        return {topic: await self._depth(topic) for topic in sorted(topics | self.counts.topics)}
-
     def close(self) -> None:
         """Let go of the store."""
         self._store.close()
@@ -207,24 +205,6 @@ class Journal(Reads):
         claims = cast("list[ClaimedJob]", reply)
         tell_claims(claims, self._ports)
         return claims
-
-    async def _depth(self, topic: str) -> Depth:
-        since, claimable = await self._read(lambda: self._next_since(topic)), self.claimable(topic)
-        return Depth(
-            ready=claimable,
-            claimed=self.workers.claimed(topic),
-            waiting=self.counts.waiting[topic] + self.counts.ready[topic] - claimable,
-            age_s=0.0 if since is None else max(0.0, self._ports.clock.now() - since),
-            workers=len(self.workers.of(topic)),
-            finished=self.counts.finished[topic],
-            holders=tuple(sorted(self.workers.holders(topic))),
-        )
-
-    def _next_since(self, topic: str) -> float | None:
-        turn = self._turns.next(topic)
-        if turn is None:
-            return self._store.next_suspect(topic)
-        return self._store.next_ready(topic, (turn.lowest, turn.highest), turn.tenant)
 
     def _open_jobs(self) -> int:
         return self.counts.unclaimed + self.workers.claims()
@@ -286,7 +266,7 @@ class Journal(Reads):
             self._claims,
             now=self._ports.clock.now(),
             random=self._ports.random,
-            new_id=lambda prefix: self._ports.ids.new(prefix, self._shard),
+            new_id=lambda prefix: self._ports.ids.new(prefix, self.shard),
             testers=testers,
             room=room,
             token_budgets=self._limits.token_budgets,

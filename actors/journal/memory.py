@@ -117,6 +117,13 @@ class MemoryStore(MemorySideReaders):
         suspects = (job for job in self._disk.jobs.values() if job.topic == topic and job.suspects)
         return min((job.ready_at for job in suspects if job.step_state is StepState.READY), default=None)
 
+    def has_suspects(self, worker: str, topics: Sequence[str]) -> bool:
+        """Held by the worker, or untried."""
+        rows = MemoryTransaction(self._disk)
+        if any(job.suspects and job.worker == worker for job in rows.claimed()):
+            return True
+        return any(rows.suspects(topic, 1) and not rows.on_trial(topic) for topic in topics)
+
     def load_schemas(self) -> bytes | None:
         """The schemas that were registered last."""
         return self._disk.schemas

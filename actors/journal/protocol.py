@@ -53,11 +53,25 @@ class Death(StrEnum):
     NODE = "node"  # with its node, which no job is to blame for
 
 
+class Waiting(NamedTuple):
+    """How many steps of a topic are ready, and the priority of the best of them."""
+
+    topic: str
+    steps: int
+    priority: int = 0
+
+
 class Heartbeat(NamedTuple):
-    """`known` is false after a restart of the journal: register again. `revoked` are (job, fence) to abort."""
+    """`known` is false after a restart of the journal: register again. `revoked` are (job, fence) to abort.
+
+    Where there are several shards, `waiting` is what this one has for the worker, of each of its topics; `alone` says
+    that it has suspects for it, which are tried only by a worker that holds nothing of another shard.
+    """
 
     known: bool
     revoked: list[tuple[str, int]]
+    waiting: tuple[Waiting, ...] = ()
+    alone: bool = False
 
 
 class Places(NamedTuple):
@@ -76,11 +90,12 @@ NOWHERE = Places()
 
 
 class StoreInfo(NamedTuple):
-    """Which store this is, and the places that belong to it."""
+    """Which store this is, the places that belong to it, and of how many shards it is one."""
 
     uuid: str
     epoch: int
     places: Places
+    shards: int = 1
 
 
 class Depth(NamedTuple):
@@ -130,32 +145,18 @@ class FileQuery(NamedTuple):
 class JournalApi(Protocol):
     """Every call is for many; every mutation may be repeated by id. Events are serialised `Envelope`s."""
 
+    @property
+    def parts(self) -> Sequence["ShardApi"]:
+        """The shards: this one alone, or all."""
+
+    def home(self, tenant: str) -> int:
+        """The tenant's shard, which the id of everything that is made for it names."""
+
     async def info(self) -> StoreInfo:
         """Which store answers."""
 
-    async def register(self, worker: Worker) -> None:
-        """A worker offers its slots. Repeat after `Heartbeat.known` was false."""
-
-    async def deregister(self, worker_id: str) -> None:
-        """A worker leaves in order; what it still holds is offered again."""
-
-    async def heartbeat(self, worker_id: str, wait_s: float) -> Heartbeat:
-        """Long poll: answers after `wait_s` seconds, or at once when a job of this worker is revoked."""
-
-    async def session(self, session: Session) -> None:
-        """An ingestion session lives; to be said about every 5 s. After 15 s of silence it has ended.
-
-        5 s after its end, or its process's death, the open jobs that are attached to it are cancelled.
-        """
-
-    async def end_session(self, session_id: str) -> None:
-        """An ingestion session has ended."""
-
     async def submit(self, batch: Sequence[Submit]) -> list[Answer]:
         """Accept jobs. An answer means: on disk."""
-
-    async def claim(self, claim: Claim) -> list[ClaimedJob]:
-        """The best ready steps of a topic, now this worker's."""
 
     async def finish(self, batch: Sequence[Finish]) -> list[Answer]:
         """Take outcomes."""
@@ -217,6 +218,34 @@ class JournalApi(Protocol):
     async def blobs(self, tenant: str, references: Sequence[Reference]) -> list[bytes | None]:
         """Small blobs from the journal's own table."""
 
+    async def depth(self) -> dict[str, Depth]:
+        """The work of every topic."""
+
+
+class ShardApi(JournalApi, Protocol):
+    """One shard: what workers, ingestion sessions and followers say to each that they deal with."""
+
+    async def register(self, worker: Worker) -> None:
+        """A worker offers its slots. Repeat after `Heartbeat.known` was false."""
+
+    async def deregister(self, worker_id: str) -> None:
+        """A worker leaves in order; what it still holds is offered again."""
+
+    async def heartbeat(self, worker_id: str, wait_s: float) -> Heartbeat:
+        """Long poll: answers after `wait_s` seconds, or at once when a job of this worker is revoked."""
+
+    async def session(self, session: Session) -> None:
+        """An ingestion session lives; to be said about every 5 s. After 15 s of silence it has ended.
+
+        5 s after its end, or its process's death, the open jobs that are attached to it are cancelled.
+        """
+
+    async def end_session(self, session_id: str) -> None:
+        """An ingestion session has ended."""
+
+    async def claim(self, claim: Claim) -> list[ClaimedJob]:
+        """The best ready steps of a topic, now this worker's."""
+
     async def follow(
         self, session: str, add: dict[str, int], remove: Sequence[str], wait_s: float
     ) -> dict[str, tuple[int, list[bytes]]]:
@@ -225,6 +254,3 @@ class JournalApi(Protocol):
         `add` gives new job ids with the number of events to skip. The answer after the last one repeats
         nothing that was answered; a new session starts from its `add`.
         """
-
-    async def depth(self) -> dict[str, Depth]:
-        """The work of every topic."""

@@ -11,5 +11,6 @@ _SQL = queries("sqlite")
 class SqliteStore(TablesStore):
     """See `store.Store`. `new_uuid` names the store if this call creates it."""
 
-    def __init__(self, path: Path, *, new_uuid: str) -> None:
-        super().__init__(SqliteDatabase(SqliteFile(path, HERE / "migrations", new_uuid=new_uuid), _SQL))
+    def __init__(self, path: Path, *, new_uuid: str, shards: int = 1) -> None:
+        file = SqliteFile(path, HERE / "migrations", new_uuid=new_uuid, shards=shards)
+        super().__init__(SqliteDatabase(file, _SQL))

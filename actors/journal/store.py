@@ -179,6 +179,9 @@ class Store(SideReaders, Protocol):
     def next_suspect(self, topic: str) -> float | None:
         """Since when the suspect that has waited longest is ready."""
 
+    def has_suspects(self, worker: str, topics: Sequence[str]) -> bool:
+        """Whether the worker holds suspects, or there are some of these topics that nobody tries."""
+
     def load_schemas(self) -> bytes | None:
         """The schemas that were registered last."""
 

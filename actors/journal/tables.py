@@ -107,6 +107,13 @@ class TablesStore(SqlSideReaders):
         rows = self._reader.rows("next_suspect", topic)
         return rows[0][0] if rows else None
 
+    def has_suspects(self, worker: str, topics: Sequence[str]) -> bool:
+        """Held by the worker, or untried."""
+        rows = self._reader.rows
+        if rows("tries", worker):
+            return True
+        return any(rows("next_suspect", topic) and not rows("on_trial", topic) for topic in topics)
+
     def load_schemas(self) -> bytes | None:
         """The schemas that were registered last."""
         rows = self._reader.rows("load_schemas")

@@ -89,6 +89,11 @@ class Workers:
         revoked = [(each.job_id, each.fence) for each in seat.revoked]
         return Heartbeat(known=worker_id in self._seats, revoked=revoked)
 
+    def topics(self, worker_id: str) -> tuple[str, ...]:
+        """From which a worker takes work; none where it is not registered."""
+        seat = self._seats.get(worker_id)
+        return seat.worker.topics if seat is not None and seat.worker is not None else ()
+
     def revoke(self, worker_id: str, job_id: str, fence: int) -> None:
         """The worker must abort this claim."""
         seat = self._seats.get(worker_id)

@@ -55,9 +55,10 @@ class PostgresTokenStore:
 
     remote = True
 
-    def __init__(self, url: str, schema: str, *, marker: Path, new_uuid: str) -> None:
-        migrations = _HERE / "migrations" / "postgres"
-        self._database = PostgresDatabase(url, schema, _SQL, migrations, marker=marker, new_uuid=new_uuid)
+    def __init__(self, url: str, schema: str, *, marker: Path, new_uuid: str, shards: int = 1) -> None:
+        self._database = PostgresDatabase(
+            url, schema, _SQL, _HERE / "migrations" / "postgres", marker=marker, new_uuid=new_uuid, shards=shards
+        )
         self.uuid = self._database.uuid
         self.epoch = self._database.epoch
 

@@ -54,6 +54,10 @@ class AppendVerdict(StrEnum):
 class TokenLogApi(Protocol):
     """Every call is for many; every mutation may be repeated."""
 
+    @property
+    def parts(self) -> Sequence["TokenLogShard"]:
+        """The shards: this one alone, or all."""
+
     async def open(self, batch: Sequence[tuple[str, int]]) -> list[Logged | None]:
         """(job, fence): shut out lower fences, then read. None where the fence is stale."""
 
@@ -76,6 +80,10 @@ class TokenLogApi(Protocol):
         With `limit_bytes` a page of it: one chunk at least, then as many as fit; the seal comes with the last page.
         Chunks come whole, here and in `follow`: the first may begin with operations at or below `after`.
         """
+
+
+class TokenLogShard(TokenLogApi, Protocol):
+    """One shard, which its readers follow."""
 
     async def follow(
         self, session: str, add: dict[str, int], remove: Sequence[str], wait_s: float

@@ -58,8 +58,8 @@ class SqliteTokenStore:
 
     remote = False
 
-    def __init__(self, path: Path, *, new_uuid: str) -> None:
-        self._file = SqliteFile(path, _HERE / "migrations", new_uuid=new_uuid)
+    def __init__(self, path: Path, *, new_uuid: str, shards: int = 1) -> None:
+        self._file = SqliteFile(path, _HERE / "migrations", new_uuid=new_uuid, shards=shards)
         self._reader = self._file.reader()
         self.uuid = self._file.uuid
         self.epoch = self._file.epoch

@@ -37,6 +37,11 @@ class TokenLog:
         self._followers = Followers(ports.clock)
         self._heads: dict[str, Head] = {}  # as they were committed
 
+    @property
+    def parts(self) -> "tuple[TokenLog]":
+        """This one alone."""
+        return (self,)
+
     async def open(self, batch: Sequence[tuple[str, int]]) -> list[Logged | None]:
         """Shut out lower fences, then read."""
         replies = await self._commits.do([Open(job_id, fence) for job_id, fence in batch])

@@ -1,4 +1,4 @@
-"""A replica's hand on the token log: one append at a time for all of its jobs.
+"""A replica's hand on the token log: one append at a time for all of its jobs; of several shards each has its own.
 
 Invariants: a job's operations are appended in the order in which they were written; what is written while an append
 is in flight goes with the next one, so the first token leaves at once and batches grow under load; a call that
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from actors.crash_points import crash_point
 from actors.token_log.protocol import Append, AppendVerdict, TokenLogApi
+from events.ids import named_shard
 from events.v1.tokens_pb2 import Chunk, Operation
 from pipelines.errors import HeliographError, StaleFenceError
 from pipelines.ports import Ports, Task
@@ -81,8 +82,8 @@ class TokenLogWriter:
         self._ports = ports
         self._on_refused = on_refused
         self._lines: dict[str, _Line] = {}
-        self._waiting: dict[str, _Line] = {}  # lines with operations to append, oldest first
-        self._task: Task | None = None
+        self._waiting: dict[int, dict[str, _Line]] = {}  # by shard: lines with operations to append, oldest first
+        self._tasks: dict[int, Task] = {}
 
     def write(
         self,
@@ -104,9 +105,10 @@ class TokenLogWriter:
         line.finish_reason = finish_reason or line.finish_reason
         line.engine_fingerprint = engine_fingerprint or line.engine_fingerprint
         if line.operations:
-            self._waiting[job_id] = line
-            if self._task is None:
-                self._task = self._ports.spawn(self._run(), "token log writer")
+            shard = named_shard(job_id)
+            self._waiting.setdefault(shard, {})[job_id] = line
+            if shard not in self._tasks:
+                self._tasks[shard] = self._ports.spawn(self._run(shard), "token log writer")
 
     async def flush(self, job_id: str) -> None:
         """Returns when all operations of the job are on disk.
@@ -126,7 +128,7 @@ class TokenLogWriter:
     def forget(self, job_id: str) -> None:
         """The claim is over; what is not yet on disk is dropped. Call it at the end of every claim."""
         line = self._lines.pop(job_id, None)
-        self._waiting.pop(job_id, None)
+        self._drop(job_id)
         if line is not None:
             line.fail(StaleFenceError(job_id))
 
@@ -141,13 +143,12 @@ class TokenLogWriter:
             raise line.error
         return line
 
-    async def _run(self) -> None:
+    async def _run(self, shard: int) -> None:
         try:
-            while self._waiting:
-                lines, self._waiting = list(self._waiting.values()), {}
-                await self._append({line: line.take() for line in lines})
+            while waiting := self._waiting.pop(shard, None):
+                await self._append({line: line.take() for line in waiting.values()})
         finally:
-            self._task = None
+            del self._tasks[shard]
 
     async def _append(self, batch: dict[_Line, Append]) -> None:
         for attempt in itertools.count(1):
@@ -175,9 +176,12 @@ class TokenLogWriter:
         if verdict is AppendVerdict.DONE:
             line.wake()
             return
-        self._waiting.pop(line.job_id, None)
+        self._drop(line.job_id)
         if verdict in _LOST:
             line.fail(StaleFenceError(line.job_id))
             asyncio.get_running_loop().call_soon(self._on_refused, line.job_id, line.fence)
         else:
             line.fail(AppendError(f"append to {line.job_id} was refused: {verdict}"))
+
+    def _drop(self, job_id: str) -> None:
+        self._waiting.get(named_shard(job_id), {}).pop(job_id, None)

@@ -2,26 +2,27 @@
 
 import asyncio
 
+from actors.topics.protocol import Ticket
+
 
 class InProcessTopic:
     """See `protocol.Topic`."""
 
     def __init__(self, name: str, *, size: int) -> None:
         self.name = name
-        self._queue: asyncio.Queue[str] = asyncio.Queue(size)
+        self._queue: asyncio.Queue[Ticket] = asyncio.Queue(size)
 
-    async def put(self, tickets: int) -> int:
+    async def put(self, tickets: int, shard: int = 0) -> int:
         """Add tickets; a full queue drops the rest."""
         taken = min(tickets, self._queue.maxsize - self._queue.qsize())
         for _ in range(taken):
-            self._queue.put_nowait(self.name)
+            self._queue.put_nowait(Ticket(shard))
         return taken
 
-    async def take(self, wait_s: float) -> bool:
-        """One ticket, or False."""
+    async def take(self, wait_s: float) -> Ticket | None:
+        """One ticket, or None."""
         try:
             async with asyncio.timeout(wait_s):  # `wait_for` may swallow the cancellation of whoever takes
-                await self._queue.get()
+                return await self._queue.get()
         except TimeoutError:
-            return False
-        return True
+            return None

@@ -8,6 +8,7 @@ from ray.exceptions import RayError
 from ray.util.queue import Empty, Full, Queue
 
 from actors.naming import NAMESPACE
+from actors.topics.protocol import Ticket
 
 LATE_S = 5.0  # a queue that answers nothing for so long after the wait counts as gone
 
@@ -20,13 +21,13 @@ class RayTopic:
         self._size = size
         self._actor: Any = None
 
-    async def put(self, tickets: int) -> int:
+    async def put(self, tickets: int, shard: int = 0) -> int:
         """Add tickets in one call; a full queue drops the rest."""
         actor = await self._resolve()
         taken = min(tickets, self._size)
         try:
             async with asyncio.timeout(LATE_S):
-                await actor.put_nowait_batch.remote([self.name] * taken)
+                await actor.put_nowait_batch.remote([shard] * taken)
         except Full:
             return 0
         except RayError:
@@ -34,18 +35,17 @@ class RayTopic:
             raise
         return taken
 
-    async def take(self, wait_s: float) -> bool:
-        """One ticket, or False."""
+    async def take(self, wait_s: float) -> Ticket | None:
+        """One ticket, or None."""
         actor = await self._resolve()
         try:
             async with asyncio.timeout(wait_s + LATE_S):
-                await actor.get.remote(wait_s)
+                return Ticket(await actor.get.remote(wait_s))
         except Empty:
-            return False
+            return None
         except (RayError, TimeoutError):
             self._actor = None
             raise
-        return True
 
     async def _resolve(self) -> Any:
         if self._actor is None:

@@ -60,7 +60,7 @@ class Batches:
 
     async def create(self, tenant: str, order: Order, *, key: Key | None = None, traceparent: str = "") -> Created:
         """Accept a batch; it is on disk when this returns. A key that was used before gives the batch of then."""
-        batch = new_batch_id(self._ports.ids.new("batch"))
+        batch = new_batch_id(self._ports.ids.new("batch", self._journal.home(tenant)))
         now = self._ports.clock.now()
         job = batch_job(validation_id(batch), tenant, VALIDATION, deadline_s=order.window_s, now=now)
         create = CreateBatch(

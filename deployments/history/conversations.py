@@ -87,7 +87,7 @@ class Conversations:
         self, tenant: str, items: Sequence[Item], metadata: Mapping[str, str]
     ) -> dict[str, Any]:
         """A new conversation."""
-        conversation_id = self._ports.ids.new("conv")
+        conversation_id = self._ports.ids.new("conv", self._journal.home(tenant))
         payload = (await self._blobs.pack_many([(tenant, _encoded(items))]))[0] if items else None
         text = json.dumps(dict(metadata))
         await self._edit(CreateConversation(conversation=conversation_id, tenant=tenant, metadata=text, items=payload))
@@ -113,7 +113,7 @@ class Conversations:
     async def conversation_add(self, tenant: str, conversation_id: str, items: Sequence[Item]) -> dict[str, Any]:
         """Add items."""
         (payload,) = await self._blobs.pack_many([(tenant, _encoded(items))])
-        entry = self._ports.ids.new("items")
+        entry = self._ports.ids.new("items", self._journal.home(tenant))
         await self._edit(AddItems(conversation=conversation_id, tenant=tenant, entry=entry, items=payload))
         return page(list(items), len(items))
 

@@ -69,7 +69,7 @@ class Prompts:
 
     async def prompt_create(self, tenant: str, name: str, template: Any) -> dict[str, Any]:
         """A new template."""
-        prompt_id = self._ports.ids.new("pmpt")
+        prompt_id = self._ports.ids.new("pmpt", self._journal.home(tenant))
         await self._edit_prompt(
             CreateTemplate(template=prompt_id, tenant=tenant, name=name, body=_checked(name, template))
         )
@@ -77,7 +77,7 @@ class Prompts:
 
     async def prompt_add_version(self, tenant: str, prompt_id: str, template: Any) -> dict[str, Any]:
         """A further version."""
-        body, version_id = _checked(prompt_id, template), self._ports.ids.new("version")
+        body, version_id = _checked(prompt_id, template), self._ports.ids.new("version", self._journal.home(tenant))
         answer = await self._edit_prompt(
             AddVersion(template=prompt_id, tenant=tenant, version_id=version_id, body=body)
         )

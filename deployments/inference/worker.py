@@ -15,9 +15,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from actors.blobs import Blobs
-from actors.coalescer import Coalescer
 from actors.crash_points import crash_point
 from actors.journal.protocol import JournalApi
+from actors.sharding import ShardedCoalescer
 from actors.token_log.protocol import TokenLogApi
 from actors.token_log.writer import TokenLogWriter
 from deployments.engines.protocol import Engine, EngineDeadError
@@ -28,6 +28,7 @@ from deployments.inference.language import EngineLanguage, Interpreters
 from deployments.inference.slots import Slots
 from deployments.inference.transcript import Output
 from deployments.reporting import report
+from events.ids import named_shard
 from pipelines.commands import Answer, Finish, Generated, Outcome, Released
 from pipelines.errors import HeliographError, StaleFenceError, outcome_of
 from pipelines.jobs import ClaimedJob, Usage
@@ -105,7 +106,9 @@ class InferenceWorker:
         self._blobs = blobs
         self._ports = ports
         self._on_engine_death = on_engine_death
-        self._finishes: Coalescer[Finish, Answer] = Coalescer(journal.finish, name="finish", ports=ports)
+        self._finishes: ShardedCoalescer[Finish, Answer] = ShardedCoalescer(
+            journal.finish, shard=lambda finish: named_shard(finish.job_id), name="finish", ports=ports
+        )
         self._writer = TokenLogWriter(token_log, ports=ports, on_refused=self.revoke)
         self._intake = Intake(blobs=blobs, token_log=token_log)
         self._generator = Generator(

@@ -12,6 +12,7 @@ from actors.blobs import Blobs
 from actors.coalescer import Coalescer
 from actors.crash_points import crash_point
 from actors.journal.protocol import JournalApi
+from actors.sharding import ShardedCoalescer
 from actors.telemetry.tracing import new_traceparent
 from deployments.file_search import pipeline_of
 from deployments.history.conversations import UnknownConversationError
@@ -19,6 +20,7 @@ from deployments.ingestion.bodies import DEFAULT_DEADLINE_S
 from deployments.ingestion.cards import ModelCard, Renderer
 from deployments.ingestion.errors import CONVERSATION_LOCKED, ApiError, over_budget, too_many
 from deployments.ingestion.search_check import SearchCheck
+from events.ids import named_shard
 from pipelines.commands import INLINE_BYTES, Answer, Key, Payload, Submit, Verdict
 from pipelines.errors import RejectError
 from pipelines.jobs import Reference, Status, parse_reference
@@ -68,16 +70,17 @@ class Door:
         models: Mapping[str, ModelCard],
         ports: Ports,
         searches: bool = False,
-        shard: int = 0,
     ) -> None:
         self._searches = SearchCheck(journal, ports, possible=searches)
         self._models = models
         self._blobs = blobs
         self._renderer = renderer
         self._ports = ports
-        self._shard = shard
+        self._journal = journal
         self._files: Coalescer[tuple[str, bytes], Payload] = Coalescer(blobs.pack_many, name="blobs", ports=ports)
-        self._submits: Coalescer[Submit, Answer] = Coalescer(journal.submit, name="submit", ports=ports)
+        self._submits: ShardedCoalescer[Submit, Answer] = ShardedCoalescer(
+            journal.submit, shard=lambda command: named_shard(command.job_id), name="submit", ports=ports
+        )
 
     async def accept(self, request: Request, call: Call) -> Accepted:
         """Check a request, then submit it. Returns once the job is on disk."""
@@ -131,7 +134,7 @@ class Door:
 
     def _command(self, request: Request, call: Call, payload: Payload) -> Submit:
         return Submit(
-            job_id=self._ports.ids.new("resp", self._shard),
+            job_id=self._ports.ids.new("resp", self._journal.home(call.tenant)),
             tenant=call.tenant,
             pipeline=pipeline_of(request),
             model=request.model,

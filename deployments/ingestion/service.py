@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from actors.blobs import Blobs
+from actors.depths import known_depths
 from actors.journal.protocol import JournalApi
 from actors.token_log.protocol import TokenLogApi
 from deployments.history.history import HistoryApi, UnknownJobError
@@ -219,8 +220,7 @@ class IngestionService:
 
     async def unready(self) -> str | None:
         """Why jobs would not be worked on now; None where they would."""
-        await self._journal.info()
-        depth = await self._journal.depth()
+        depth = await known_depths(self._journal)
         topics = {inference_topic(card.name) for card in self.models.values() if not card.scales_to_zero}
         idle = sorted(t for t in {PROMPTING_TOPIC, *topics} if t not in depth or not depth[t].workers)
         return f"no workers on {', '.join(idle)}" if idle else None

@@ -5,9 +5,11 @@ Invariant: from its first use until it is closed the journal hears of it; so job
 
 import asyncio
 import contextlib
+from functools import partial
 from typing import Any
 
-from actors.journal.protocol import JournalApi, Session
+from actors.journal.protocol import JournalApi, Session, ShardApi
+from actors.sharding import together
 from actors.supervision import supervise
 from pipelines.errors import TransientError
 from pipelines.ports import Ports, Task
@@ -24,23 +26,25 @@ class OwnSession:
         self._session = Session(self.id, handle)
         self._journal = journal
         self._ports = ports
-        self._beating: Task | None = None
+        self._beating: list[Task] = []  # at each shard
 
     def begin(self) -> str:
         """Beat, if it does not yet; its id."""
-        if self._beating is None:
-            self._beating = supervise(self._beat, name="session", ports=self._ports)
+        if not self._beating:
+            beats = [partial(self._beat, shard) for shard in self._journal.parts]
+            self._beating = [supervise(beat, name="session", ports=self._ports) for beat in beats]
         return self.id
 
     async def close(self) -> None:
         """Say that nobody waits any more. A journal that does not hear it will take the silence for it."""
-        if self._beating is not None:
-            self._beating.cancel()
-            self._beating = None
+        beating, self._beating = self._beating, []
+        for task in beating:
+            task.cancel()
+        if beating:
             with contextlib.suppress(TimeoutError, TransientError):
                 async with asyncio.timeout(FAREWELL_S):
-                    await self._journal.end_session(self.id)
+                    await together([shard.end_session(self.id) for shard in self._journal.parts])
 
-    async def _beat(self) -> None:
-        await self._journal.session(self._session)
+    async def _beat(self, shard: ShardApi) -> None:
+        await shard.session(self._session)
         await self._ports.sleep(BEAT_S)

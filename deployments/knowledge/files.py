@@ -48,7 +48,7 @@ class Files:
 
     async def create(self, tenant: str, upload: Upload) -> dict[str, Any]:
         """Store a file; it is on disk when this returns."""
-        file = new_file_id(self._ids)
+        file = new_file_id(self._ids, self._journal.home(tenant))
         await self._edit(ReserveFile(file=file, tenant=tenant, filename=upload.filename, purpose=upload.purpose))
         size = await self._objects.put(tenant, file, upload.content)
         await self._edit(CompleteFile(file=file, tenant=tenant, size=size, expires_after_s=upload.expires_after_s))
@@ -91,9 +91,9 @@ class Files:
             raise UnknownFileError(edit.file)
 
 
-def new_file_id(ids: Ids) -> str:
+def new_file_id(ids: Ids, shard: int) -> str:
     """An id as OpenAI's clients expect it; it sorts by time."""
-    return f"file-{ids.new('file').partition('_')[2]}"
+    return f"file-{ids.new('file', shard).partition('_')[2]}"
 
 
 def _view(row: File) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, cast
 
-from actors.coalescer import Coalescer
 from actors.journal.protocol import JournalApi
 from actors.journal.vector_queries import LiveFiles as Answer
 from actors.journal.vector_queries import LiveQueries, LiveQuery
+from actors.sharding import ShardedCoalescer
 from deployments.knowledge.retrieval import Attached
 from deployments.knowledge.vector_errors import expired, unknown_store
 from pipelines.ports import Ports
@@ -34,8 +34,8 @@ class LiveFiles:
         self._journal = journal
         self._ports = ports
         self._known: OrderedDict[tuple[str, str], _Known] = OrderedDict()
-        self._reads: Coalescer[tuple[str, str], Mapping[str, Attached] | Exception] = Coalescer(
-            self._read, name="live_files", ports=ports
+        self._reads: ShardedCoalescer[tuple[str, str], Mapping[str, Attached] | Exception] = ShardedCoalescer(
+            self._read, shard=lambda key: journal.home(key[0]), name="live_files", ports=ports
         )
 
     async def of(self, tenant: str, stores: Sequence[str]) -> list[Mapping[str, Attached]]:

@@ -53,14 +53,14 @@ class Uploads:
 
     async def create(self, tenant: str, file: Announced) -> dict[str, Any]:
         """A new upload; it is pending for an hour."""
-        upload = self._ids.new("upload")
+        upload = self._ids.new("upload", self._journal.home(tenant))
         await self._edit(CreateUpload(upload=upload, tenant=tenant, **file._asdict()))
         return _view((await self._row(tenant, upload))[0], None)
 
     async def add_part(self, tenant: str, upload: str, content: AsyncIterable[bytes]) -> dict[str, Any]:
         """Store a part."""
         row, _ = await self._pending(tenant, upload)
-        part = self._ids.new("part")
+        part = self._ids.new("part", self._journal.home(tenant))
         reserve = ReserveFile(file=part, tenant=tenant, filename=row.filename, purpose=row.purpose, upload=upload)
         await self._edit(reserve)
         size = await self._objects.put(tenant, part, content)
@@ -92,7 +92,7 @@ class Uploads:
 
     async def _assemble(self, row: Upload, parts: Sequence[File], md5: str | None) -> None:
         """Each try writes a file of its own, which is there only if it was the first to complete the upload."""
-        file, digest = new_file_id(self._ids), hashlib.md5(usedforsecurity=False)
+        file, digest = new_file_id(self._ids, self._journal.home(row.tenant)), hashlib.md5(usedforsecurity=False)
         await self._edit(ReserveFile(file=file, tenant=row.tenant, filename=row.filename, purpose=row.purpose))
         async with aclosing(self._joined(parts)) as pieces:
             size = await self._objects.put(row.tenant, file, _hashed(pieces, digest))

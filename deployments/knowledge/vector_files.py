@@ -63,7 +63,7 @@ class VectorFiles:
 
     async def attach_batch(self, tenant: str, store: str, files: Sequence[NewFile], key: Key | None = None) -> Made:
         """Attach many files at once."""
-        file_batch = self._ids.new("vsfb")
+        file_batch = self._ids.new("vsfb", self._stores.home(tenant))
         attach = self._stores.attaching(tenant, store, files, file_batch=file_batch, priority=BULK_PRIORITY, key=key)
         earlier = await self._stores.edit(attach, missing=unattachable("file_ids"))
         return Made(await self.batch(tenant, store, earlier or file_batch), replayed=bool(earlier))

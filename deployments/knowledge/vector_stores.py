@@ -105,9 +105,13 @@ class VectorStores:
         self._encoder = encoder
         self._ports = ports
 
+    def home(self, tenant: str) -> int:
+        """The tenant's shard."""
+        return self._journal.home(tenant)
+
     async def create(self, tenant: str, new: NewStore, key: Key | None = None) -> Made:
         """A new store, with files or without."""
-        store = self._ports.ids.new("vs")
+        store = self._ports.ids.new("vs", self._journal.home(tenant))
         create = CreateVectorStore(
             store=store,
             tenant=tenant,
@@ -188,15 +192,15 @@ class VectorStores:
             store=store,
             tenant=tenant,
             model=self._encoder,
-            files=tuple(self._to_attach(new) for new in files),
+            files=tuple(self._to_attach(tenant, new) for new in files),
             file_batch=file_batch,
             priority=priority,
             key=key,
         )
 
-    def _to_attach(self, new: NewFile) -> FileToAttach:
-        ids = self._ports.ids
-        return FileToAttach(ids.new("vsf"), ids.new("idx"), new.file, new.attributes, *new.chunking)
+    def _to_attach(self, tenant: str, new: NewFile) -> FileToAttach:
+        ids, home = self._ports.ids, self._journal.home(tenant)
+        return FileToAttach(ids.new("vsf", home), ids.new("idx", home), new.file, new.attributes, *new.chunking)
 
     def _view(self, row: VectorStore) -> dict[str, Any]:
         return store_view(row, self._ports.clock.now())

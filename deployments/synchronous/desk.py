@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from actors.journal.protocol import JournalApi
+from actors.journal.protocol import ShardApi
 from actors.naming import TOPIC_SIZE
 from actors.puller import Handler
 from actors.topics.in_process import InProcessTopic
@@ -109,7 +109,7 @@ def _answer(call: Call, following: str) -> None:
 class DeskJournal:
     """The journal, as a replica with a desk sees it. What it is not told here it answers as ever."""
 
-    def __init__(self, journal: JournalApi, desk: Desk) -> None:
+    def __init__(self, journal: ShardApi, desk: Desk) -> None:
         self._journal = journal
         self._desk = desk
 

@@ -1,13 +1,16 @@
 """How every journal finds the one job that kills its workers, on every store."""
 
+from collections.abc import Callable
+
 import pytest
 
 from actors.journal.journal import Journal
 from actors.journal.protocol import Worker
+from actors.journal.store import Store
 from pipelines.jobs import ClaimedJob, Job, Status
 from pipelines.steps import INDEXING, INDEXING_TOPIC
 from pipelines.suspects import MAX_LONE_CRASHES
-from tests.factories import PROMPTING, claim, finish, job_id, rendered, submit
+from tests.factories import PROMPTING, claim, finish, job_id, make_ports, rendered, submit
 
 POISON = job_id(13)
 
@@ -131,3 +134,28 @@ async def test_suspects_of_one_topic_are_tried_apart_from_the_workers_other_topi
     assert await taken(INDEXING_TOPIC, 1) == []  # until those of the first topic are done
     assert await taken(PROMPTING, 8) == [job_id(0), job_id(1)]
     assert await taken(INDEXING_TOPIC, 1) == []
+
+
+async def test_the_tester_of_one_of_several_shards_is_told_to_take_nothing_of_others(
+    open_store: Callable[[], Store],
+) -> None:
+    fleet = Fleet(Journal(open_store(), ports=make_ports(), shards=2))
+
+    async def alone() -> list[bool]:
+        return [(await fleet.journal.heartbeat(worker, 0)).alone for worker in ("w1", "w2")]
+
+    for worker in ("w1", "w2"):
+        await fleet.register(worker)
+    await fleet.journal.submit([submit(n) for n in range(2)])
+    assert await alone() == [False, False]
+    for _ in range(2):
+        await fleet.claim("w1")
+        await fleet.journal.orphan("w1", crashed=True)
+        await fleet.register("w1")
+    assert await alone() == [False, True]
+    (trial,) = await fleet.claim("w2", slots=1)
+    assert await alone() == [False, True]
+    await fleet.journal.finish([finish(trial, rendered())])
+    (trial,) = await fleet.claim("w2")
+    await fleet.journal.finish([finish(trial, rendered())])
+    assert await alone() == [False, False]

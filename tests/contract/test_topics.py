@@ -8,7 +8,7 @@ import pytest
 
 from actors.system import RandomIds
 from actors.topics.in_process import InProcessTopic
-from actors.topics.protocol import Topic
+from actors.topics.protocol import Ticket, Topic
 
 MakeTopic = Callable[[int], Topic]
 
@@ -27,7 +27,14 @@ def make_topic(request: pytest.FixtureRequest) -> MakeTopic:
 async def test_a_ticket_put_is_a_ticket_taken(make_topic: MakeTopic) -> None:
     topic = make_topic(10)
     assert await topic.put(2) == 2
-    assert [await topic.take(5), await topic.take(5), await topic.take(0.01)] == [True, True, False]
+    assert [await topic.take(5), await topic.take(5), await topic.take(0.01)] == [Ticket(), Ticket(), None]
+
+
+async def test_a_ticket_names_its_shard(make_topic: MakeTopic) -> None:
+    topic = make_topic(10)
+    await topic.put(1, 3)
+    await topic.put(1, 0)
+    assert [await topic.take(5), await topic.take(5)] == [Ticket(3), Ticket(0)]
 
 
 async def test_a_waiting_taker_is_woken(make_topic: MakeTopic) -> None:
@@ -42,7 +49,7 @@ async def test_a_full_topic_drops_what_does_not_fit(make_topic: MakeTopic) -> No
     topic = make_topic(3)
     await topic.put(3)
     assert await topic.put(1) == 0
-    assert [await topic.take(0.01) for _ in range(4)] == [True, True, True, False]
+    assert [await topic.take(0.01) for _ in range(4)] == [Ticket(), Ticket(), Ticket(), None]
 
 
 async def test_more_than_it_can_ever_hold_is_cut(make_topic: MakeTopic) -> None:

@@ -12,8 +12,9 @@ import ray
 from actors.journal.limits import Limits
 from actors.journal.protocol import NOWHERE
 from actors.naming import NAMESPACE, journal_name, token_log_name
-from actors.plane import ensure_shard
+from actors.plane import ensure_shard, ensure_shards
 from actors.remotes import RemoteJournal
+from actors.stores import ShardCountError
 from actors.system import real_ports
 from pipelines.commands import Verdict
 from tests.factories import job_id, submit
@@ -82,3 +83,12 @@ async def test_callers_of_a_replaced_journal_wait_and_lose_nothing(folder: Path)
     assert 0 < before < len(accepted)
     ids = [job_id(number) for number in accepted]
     assert None not in await journal.jobs("default", ids)
+
+
+async def test_another_number_of_shards_is_refused_and_replaces_nothing(folder: Path) -> None:
+    before = await deploy(folder)
+    with pytest.raises(ShardCountError):
+        await asyncio.to_thread(
+            lambda: ensure_shards(folder, database="", places=NOWHERE, shards=2, telemetry={}, limits=Limits())
+        )
+    assert await deploy(folder) == before

@@ -16,7 +16,6 @@ from deployments.batching.validation import Validator
 from deployments.batching.worker import BatchWorker
 from deployments.history.history import HistoryApi
 from deployments.ingestion.cards import EncoderCard, ModelCard
-from deployments.ingestion.middleware import DEFAULT_TENANT
 from deployments.ingestion.resolver import Resolver
 from deployments.knowledge.encoding import Embedded
 from deployments.knowledge.files import Files, Upload
@@ -43,40 +42,41 @@ class FailingEncoder(WordEncoder):
 
 
 class BatchDesk:
-    """Files and batches, without HTTP."""
+    """Files and batches of a tenant, without HTTP."""
 
-    def __init__(self, *, journal: JournalApi, blobs: Blobs, objects: Objects, ports: Ports) -> None:
+    def __init__(self, tenant: str, *, journal: JournalApi, blobs: Blobs, objects: Objects, ports: Ports) -> None:
+        self._tenant = tenant
         self._batches = Batches(journal=journal, blobs=blobs, ports=ports)
         self._files = Files(journal=journal, objects=objects, ids=ports.ids)
 
     async def upload(self, content: bytes) -> str:
         """A file's id."""
         upload = Upload("lines.jsonl", "batch", pieces(content))
-        file: str = (await self._files.create(DEFAULT_TENANT, upload))["id"]
+        file: str = (await self._files.create(self._tenant, upload))["id"]
         return file
 
     async def create(self, file: str, wish: BatchWish) -> str:
         """A batch's id."""
         order = Order(file, wish.endpoint, "1h", wish.window_s, "{}", None)
         key = Key("/v1/batches", wish.key, "of this") if wish.key else None
-        created = await self._batches.create(DEFAULT_TENANT, order, key=key)
+        created = await self._batches.create(self._tenant, order, key=key)
         if created.batch is None:
             raise RuntimeError(f"the batch was refused: {created.answer}")
         batch: str = created.batch["id"]
         return batch
 
     async def batch(self, batch: str) -> dict[str, Any]:
-        return await self._batches.batch(DEFAULT_TENANT, batch)
+        return await self._batches.batch(self._tenant, batch)
 
     async def cancel(self, batch: str) -> str:
         """The status before."""
-        return await self._batches.cancel(DEFAULT_TENANT, batch)
+        return await self._batches.cancel(self._tenant, batch)
 
     async def content(self, file: str) -> bytes:
         """What a client downloads."""
-        so_far = await self._batches.content(DEFAULT_TENANT, file)
+        so_far = await self._batches.content(self._tenant, file)
         if so_far is None:
-            so_far = (await self._files.content(DEFAULT_TENANT, file)).pieces
+            so_far = (await self._files.content(self._tenant, file)).pieces
         async with aclosing(so_far) as parts:
             return b"".join([part async for part in parts])
 

@@ -10,7 +10,6 @@ from actors.journal.rows import Budget
 from actors.token_log.memory import Log
 from actors.token_log.protocol import Logged
 from deployments.history.sealed_log import output_of
-from deployments.ingestion.middleware import DEFAULT_TENANT
 from events.v1.events_pb2 import Envelope
 from events.v1.tokens_pb2 import Chunk, Operation, Seal
 from pipelines.jobs import Job, Status
@@ -40,7 +39,8 @@ _TERMINAL = {
 
 def judge(world: World) -> list[Violation]:
     """All violations of a seed, those seen on the way first."""
-    found = [*world.journal_watcher.violations, *world.log_watcher.violations]
+    found = [each for watcher in world.journal_watchers for each in watcher.violations]
+    found.extend(world.log_watcher.violations)
     found.extend(_promises(world))
     found.extend(_budget(world))
     found.extend(_repeats(world))
@@ -72,17 +72,20 @@ def _promises(world: World) -> Iterator[Violation]:
 
 
 def _budget(world: World) -> Iterator[Violation]:
-    """What the tenant of all jobs has reserved and spent; jobs that are not over are another violation."""
-    jobs = world.journal_disk.jobs.values()
-    used = sum(job.usage.output_tokens for job in jobs if job.usage)
-    budget = world.journal_disk.budgets.get(DEFAULT_TENANT, Budget(DEFAULT_TENANT))
-    if all(job.status.terminal for job in jobs) and budget != Budget(DEFAULT_TENANT, 0, used):
-        yield Violation("budget", f"{used} tokens were used, and there are {budget}")
+    """What each tenant has reserved and spent; jobs that are not over are another violation."""
+    for tenant, disk in zip(world.tenants, world.journal_disks, strict=True):
+        jobs = disk.jobs.values()
+        used = sum(job.usage.output_tokens for job in jobs if job.usage)
+        budget = disk.budgets.get(tenant, Budget(tenant))
+        if all(job.status.terminal for job in jobs) and budget != Budget(tenant, 0, used):
+            yield Violation("budget", f"{used} tokens were used, and there are {budget}")
+        if stray := [job.id for job in jobs if job.tenant != tenant]:
+            yield Violation("shard", f"{stray} are in the shard of {tenant}")
 
 
 def _repeats(world: World) -> Iterator[Violation]:
     """What is asked for twice is done once."""
-    letters, keyed = world.journal_disk.letters, defaultdict(set, world.journal_watcher.keyed)
+    letters, keyed = world.journal_disk.letters, world.keyed()
     for key, job_id in world.record.keyed:
         keyed[key].add(job_id)
     redriven: defaultdict[str, set[str]] = defaultdict(set)
@@ -147,7 +150,7 @@ def _job(world: World, job: Job) -> Iterator[Violation]:
         return
     if job.pipeline != GENERATE:
         yield from _search(job, types)
-    log = world.token_disk.logs.get(job.id, Log())
+    log = world.log(job.id)
     if log.head.seal is None or job.id in world.journal_disk.seals:
         yield Violation("unsealed", f"{job.id} is {job.status}")
     else:
@@ -205,7 +208,7 @@ def _operations(log: Log) -> list[Operation]:
 
 def _session(world: World, session: Session) -> Iterator[Violation]:
     """What a reader was shown is the beginning of what there is, and all of it where it saw the end."""
-    log = world.token_disk.logs.get(session.job_id, Log())
+    log = world.log(session.job_id)
     if log.head.seal is None:
         return
     ended = any(frame["type"] == "end" for frame in session.frames)

@@ -1,6 +1,7 @@
 """Who uses a simulated world: clients that submit, follow, look and cancel, and what they were told."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -9,7 +10,6 @@ from actors.objects import Objects
 from actors.token_log.protocol import TokenLogApi
 from deployments.history.history import History, UnknownJobError
 from deployments.ingestion.cards import ModelCard
-from deployments.ingestion.middleware import DEFAULT_TENANT
 from deployments.ingestion.service import IngestionService
 from pipelines.jobs import Status
 from tests.ingestion_house import CONTEXT, renderer
@@ -85,10 +85,11 @@ class Record:
 
 
 class Gateway:
-    """What ingestion's process answers: its service, without HTTP."""
+    """What ingestion's process answers a tenant: its service, without HTTP."""
 
     def __init__(
         self,
+        tenant: str,
         service: IngestionService,
         journal: Any,
         foreground: Foreground,
@@ -97,6 +98,7 @@ class Gateway:
         batches: BatchDesk,
         stores: StoreDesk,
     ) -> None:
+        self._tenant = tenant
         self._service = service
         self._batches = batches
         self._stores = stores
@@ -105,7 +107,7 @@ class Gateway:
         self._record = record
 
     async def submit(self, body: dict[str, Any], key: str) -> str:
-        return await self._service.submit(body, key=key)
+        return await self._service.submit(body, self._tenant, key)
 
     async def wait(self, body: dict[str, Any]) -> str:
         """A job in the foreground."""
@@ -113,10 +115,10 @@ class Gateway:
 
     async def search(self, body: dict[str, Any], search: dict[str, Any]) -> str:
         """A job that searches."""
-        return await submit_search(self._service, self._journal, body, search)
+        return await submit_search(self._tenant, self._service, self._journal, body, search)
 
     async def redrive(self, job_id: str) -> str:
-        (again,) = await self._service.redrive([job_id], DEFAULT_TENANT)
+        (again,) = await self._service.redrive([job_id], self._tenant)
         return again
 
     async def batches(self, method: str, *arguments: Any) -> Any:
@@ -128,25 +130,37 @@ class Gateway:
         return await getattr(self._stores, method)(*arguments)
 
     async def cancel(self, job_id: str) -> dict[str, Any]:
-        return await self._service.cancel(job_id)
+        return await self._service.cancel(job_id, self._tenant)
 
     async def job(self, job_id: str) -> dict[str, Any]:
-        return await self._service.job(job_id)
+        return await self._service.job(job_id, self._tenant)
 
     async def read(self, job_id: str, after: int) -> None:
         """Until the end of the stream."""
         session = Session(job_id, after)
         self._record.sessions.append(session)
-        async with aclosing(self._service.stream(job_id, after)) as frames:
+        async with aclosing(self._service.stream(job_id, after, self._tenant)) as frames:
             async for frame in frames:
                 session.frames.append(frame)
+
+
+class Reception:
+    """Ingestion's process."""
+
+    def __init__(self, gateways: dict[str, Gateway]) -> None:
+        self._gateways = gateways
+
+    async def ask(self, tenant: str, method: str, *arguments: Any) -> Any:
+        """What the tenant's gateway answers."""
+        return await getattr(self._gateways[tenant], method)(*arguments)
 
 
 class Caller(Generic[W]):
     """Has one wish, and calls ingestion from a client's process."""
 
-    def __init__(self, wish: W, *, network: Network, process: Process, record: Record) -> None:
+    def __init__(self, wish: W, *, tenant: str, network: Network, process: Process, record: Record) -> None:
         self._wish = wish
+        self._tenant = tenant
         self._network = network
         self._process = process
         self._random = process.random
@@ -163,14 +177,14 @@ class Caller(Generic[W]):
 
     async def _once(self, method: str, *arguments: Any) -> Any:
         target = self._network.directory.find("ingestion")
-        return await getattr(Handle(self._network, self._process, target), method).remote(*arguments)
+        return await Handle(self._network, self._process, target).ask.remote(self._tenant, method, *arguments)
 
 
 class Client(Caller[Wish]):
     """One client and its one job."""
 
-    def __init__(self, wish: Wish, *, network: Network, process: Process, record: Record) -> None:
-        super().__init__(wish, network=network, process=process, record=record)
+    def __init__(self, wish: Wish, **caller: Any) -> None:
+        super().__init__(wish, **caller)
         self._starts_at = self._random.random() * 4
         self._readers = self._random.choice((0, 1, 1, 2))
 
@@ -250,10 +264,16 @@ class Client(Caller[Wish]):
         self._record.cancelled.append(job_id)
 
 
-def make_gateway(
-    process: Process, journal: Any, blobs: Any, objects: Objects, token_log: TokenLogApi, record: Record
-) -> Gateway:
-    """Ingestion and history, in one process."""
+def make_reception(
+    tenants: Sequence[str],
+    process: Process,
+    journal: Any,
+    blobs: Any,
+    objects: Objects,
+    token_log: TokenLogApi,
+    record: Record,
+) -> Reception:
+    """Ingestion and history, in one process, for these tenants."""
     service = IngestionService(
         journal=journal,
         token_log=token_log,
@@ -265,14 +285,19 @@ def make_gateway(
         searches=True,
         handle=process,
     )
-    return Gateway(
-        service,
-        journal,
-        Foreground(process, service),
-        record,
-        batches=BatchDesk(journal=journal, blobs=blobs, objects=objects, ports=process.ports),
-        stores=StoreDesk(journal=journal, objects=objects, process=process),
-    )
+
+    def gateway(tenant: str) -> Gateway:
+        return Gateway(
+            tenant,
+            service,
+            journal,
+            Foreground(tenant, process, service),
+            record,
+            batches=BatchDesk(tenant, journal=journal, blobs=blobs, objects=objects, ports=process.ports),
+            stores=StoreDesk(tenant, journal=journal, objects=objects, process=process),
+        )
+
+    return Reception({tenant: gateway(tenant) for tenant in tenants})
 
 
 RENDERER = renderer()

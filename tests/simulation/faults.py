@@ -5,7 +5,7 @@ from collections.abc import Callable
 from random import Random
 
 from tests.simulation.network import Weather
-from tests.simulation.parts import INGESTION, JOURNAL, TOKENS
+from tests.simulation.parts import INGESTION
 from tests.simulation.world import World
 
 LONG_OUTAGE_S = (21.0, 28.0)  # longer than a lease
@@ -71,13 +71,19 @@ class Faults:
             ticket_echo=sometimes(0.5),
         )
 
+    def _shared(self) -> tuple[str, str, str]:
+        """A shard's journal, the same again, and its token log."""
+        world = self._world
+        shard = self._random.randrange(world.shards) if world.shards > 1 else 0
+        return world.journals[shard], world.journals[shard], world.token_logs[shard]
+
     def _kill(self, name: str) -> None:
         self._world.directory.kill(
             self._world.directory.find(name), known=self._random.random() < self._world.deaths_known
         )
 
     def _kill_shared(self) -> None:
-        self._kill(self._random.choice((JOURNAL, JOURNAL, TOKENS, *self._world.topics)))
+        self._kill(self._random.choice((*self._shared(), *self._world.topics)))
 
     def _kill_worker(self) -> None:
         self._kill(self._random.choice(self._world.workers))
@@ -90,15 +96,15 @@ class Faults:
             self._kill(name)
 
     def _long_outage(self) -> None:
-        name = self._random.choice((JOURNAL, JOURNAL, TOKENS))
+        name = self._random.choice(self._shared())
         self._world.away[name] = self._random.uniform(*LONG_OUTAGE_S)
         self._kill(name)
 
     def _twin_journals(self) -> None:
         """A new journal while the old one lives; it ends by its epoch, or at last by force."""
-        directory = self._world.directory
-        old = directory.find(JOURNAL)
-        directory.start(JOURNAL)
+        directory, (name, *_) = self._world.directory, self._shared()
+        old = directory.find(name)
+        directory.start(name)
         self._world.later(self._random.random() * TWINS_S, lambda: directory.kill(old, known=True))
 
     def _wall_jump(self) -> None:
@@ -131,9 +137,11 @@ class Faults:
             if worker == process.name and process.frozen:
                 world.later(self._random.random() ** 2, world.loop.thaw, process)
 
-        process.before_call, world.journal_watcher.on_orphan = freeze, thaw
+        process.before_call = freeze
+        for watcher in world.journal_watchers:
+            watcher.on_orphan = thaw
 
     def _slow_disk(self) -> None:
-        process = self._world.directory.find(self._random.choice((JOURNAL, TOKENS)))
+        process = self._world.directory.find(self._random.choice(self._shared()[1:]))
         process.thread.slow = 100.0
         self._world.later(4 * self._random.random(), lambda: setattr(process.thread, "slow", 1.0))

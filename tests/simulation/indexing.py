@@ -15,7 +15,6 @@ from actors.journal.protocol import JournalApi, Worker
 from actors.journal.vector_queries import Window
 from actors.objects import Objects
 from actors.stores import StoreUnavailableError
-from deployments.ingestion.middleware import DEFAULT_TENANT
 from deployments.knowledge.converter import Converter
 from deployments.knowledge.encoding import Embedded, TextOrTokens
 from deployments.knowledge.files import Files, UnknownFileError, Upload
@@ -119,10 +118,11 @@ class FailingConverter(Converter):
 
 
 class StoreDesk:
-    """Vector stores and their files, without HTTP."""
+    """Vector stores and their files of a tenant, without HTTP."""
 
-    def __init__(self, *, journal: JournalApi, objects: Objects, process: Process) -> None:
+    def __init__(self, tenant: str, *, journal: JournalApi, objects: Objects, process: Process) -> None:
         ports = process.ports
+        self._tenant = tenant
         self._files = Files(journal=journal, objects=objects, ids=ports.ids)
         self._stores = VectorStores(journal=journal, knowledge=NoKnowledge(), encoder="words", ports=ports)
         self._attached = VectorFiles(self._stores, knowledge=NoKnowledge(), ids=ports.ids)
@@ -130,42 +130,42 @@ class StoreDesk:
     async def upload(self, name: str, content: bytes) -> str:
         """A file's id."""
         upload = Upload(name, "assistants", pieces(content))
-        file: str = (await self._files.create(DEFAULT_TENANT, upload))["id"]
+        file: str = (await self._files.create(self._tenant, upload))["id"]
         return file
 
     async def create(self, files: Sequence[str]) -> str:
         """A store's id."""
         new = NewStore(files=[NewFile(file, chunking=CHUNKING) for file in files])
-        store: str = (await self._stores.create(DEFAULT_TENANT, new)).view["id"]
+        store: str = (await self._stores.create(self._tenant, new)).view["id"]
         return store
 
     async def attach(self, store: str, files: Sequence[str], chunking: Chunking) -> str:
         """The id of a batch of files; "" where one of them is gone."""
         with suppress(RejectError):
             new = [NewFile(file, chunking=chunking) for file in files]
-            batch: str = (await self._attached.attach_batch(DEFAULT_TENANT, store, new)).view["id"]
+            batch: str = (await self._attached.attach_batch(self._tenant, store, new)).view["id"]
             return batch
         return ""
 
     async def detach(self, store: str, file: str) -> None:
         with suppress(RejectError):  # it is gone already
-            await self._attached.detach(DEFAULT_TENANT, store, file)
+            await self._attached.detach(self._tenant, store, file)
 
     async def cancel(self, store: str, batch: str) -> None:
-        await self._attached.cancel_batch(DEFAULT_TENANT, store, batch)
+        await self._attached.cancel_batch(self._tenant, store, batch)
 
     async def delete(self, file: str) -> None:
         with suppress(UnknownFileError):
-            await self._files.delete(DEFAULT_TENANT, file)
+            await self._files.delete(self._tenant, file)
 
     async def look(self, store: str) -> dict[str, str]:
         """How each of its files stands."""
-        page = await self._attached.files(DEFAULT_TENANT, store, Window(limit=100))
+        page = await self._attached.files(self._tenant, store, Window(limit=100))
         return {view["id"]: view["status"] for view in page["data"]}
 
     async def remove(self, store: str) -> None:
         with suppress(RejectError):
-            await self._stores.delete(DEFAULT_TENANT, store)
+            await self._stores.delete(self._tenant, store)
 
 
 def indexing_seat(process: Process) -> Worker:

@@ -11,9 +11,14 @@ from typing import Any
 
 from ray.exceptions import ActorDiedError, ActorUnavailableError
 
+from actors.journal.protocol import JournalApi
+from actors.naming import journal_name, token_log_name
 from actors.pickled import Pickled
-from actors.remotes import RemoteActor, RemoteJournal, RemoteTokenLog
+from actors.remote_shards import CLAIM_PATIENCE_S
+from actors.remotes import PATIENCE_S, RemoteActor, RemoteJournal, RemoteTokenLog
+from actors.sharded import journal_of, token_log_of
 from actors.stores import StaleEpochError
+from actors.token_log.protocol import TokenLogApi
 from actors.topics.ray_queue import RayTopic
 from tests.simulation.process import Process
 from tests.simulation.services import Directory
@@ -188,13 +193,13 @@ class SimulatedTopic(RayTopic):
         self._network = network
         self._caller = caller
 
-    async def put(self, tickets: int) -> int:
+    async def put(self, tickets: int, shard: int = 0) -> int:
         weather, random = self._network.weather, self._network.random
         if tickets and random.random() < weather.ticket_loss:
             return tickets
         if tickets and random.random() < weather.ticket_echo:
             tickets *= 2
-        return await super().put(tickets)
+        return await super().put(tickets, shard)
 
     async def _resolve(self) -> Any:
         if self._actor is None:
@@ -203,15 +208,25 @@ class SimulatedTopic(RayTopic):
         return self._actor
 
 
-def remote_journal(name: str, network: Network, caller: Process) -> RemoteJournal:
-    """A handle to the journal, in the caller's process."""
-    journal = RemoteJournal(name, caller.ports)
-    journal._remote = SimulatedActor(name, network, caller)
-    return journal
+def remote_journal(network: Network, caller: Process, shards: int) -> JournalApi:
+    """The journal, in the caller's process."""
+
+    def part(shard: int) -> RemoteJournal:
+        patience_s = PATIENCE_S if shards == 1 else CLAIM_PATIENCE_S
+        journal = RemoteJournal(journal_name(shard), caller.ports, shard=shard, claim_patience_s=patience_s)
+        journal._remote = SimulatedActor(journal_name(shard), network, caller)
+        return journal
+
+    return journal_of([part(shard) for shard in range(shards)])
+
+
+def remote_token_logs(network: Network, caller: Process, shards: int) -> TokenLogApi:
+    """The token log, in the caller's process."""
+    return token_log_of([remote_token_log(token_log_name(shard), network, caller) for shard in range(shards)])
 
 
 def remote_token_log(name: str, network: Network, caller: Process) -> RemoteTokenLog:
-    """A handle to the token log, in the caller's process."""
+    """A shard's token log."""
     token_log = RemoteTokenLog(name, caller.ports)
     token_log._remote = SimulatedActor(name, network, caller)
     return token_log

@@ -10,13 +10,12 @@ from typing import Any
 from ray.util.queue import Empty, Full
 
 from actors.dispatcher import Dispatcher
-from actors.heart import FAILED_PAUSE_S, HEARTBEAT_S, UNKNOWN_PAUSE_S
+from actors.heart import FAILED_PAUSE_S, UNKNOWN_PAUSE_S
 from actors.journal.effects import Effects
 from actors.journal.journal import Journal
 from actors.journal.ledger import Reply
-from actors.journal.protocol import Heartbeat
-from actors.naming import TOPIC_SIZE
-from actors.remotes import RemoteJournal
+from actors.journal.protocol import Heartbeat, JournalApi
+from actors.naming import TOPIC_SIZE, journal_name
 from actors.token_log.token_log import TokenLog
 from deployments.batching.finalization import Finalizer
 from deployments.batching.validation import Validator
@@ -38,7 +37,7 @@ from tests.simulation.searching import SEARCH_TOPICS
 from tests.simulation.watcher import JournalWatcher
 
 MODEL = "scripted"
-JOURNAL, TOKENS, INGESTION = "journal-0", "tokens-0", "ingestion"
+INGESTION = "ingestion"
 TOPICS = (*SEARCH_TOPICS, PROMPTING_TOPIC, inference_topic(MODEL))
 RENDERER = renderer()
 Begun = defaultdict[str, list[tuple[str, int]]]  # by what was asked: the jobs, with their fences
@@ -83,15 +82,15 @@ class Queue:
     """What Ray's queue actor does."""
 
     def __init__(self) -> None:
-        self._queue: asyncio.Queue[str] = asyncio.Queue(TOPIC_SIZE)
+        self._queue: asyncio.Queue[int] = asyncio.Queue(TOPIC_SIZE)
 
-    async def put_nowait_batch(self, tickets: list[str]) -> None:
+    async def put_nowait_batch(self, tickets: list[int]) -> None:
         if self._queue.qsize() + len(tickets) > TOPIC_SIZE:
             raise Full
         for ticket in tickets:
             self._queue.put_nowait(ticket)
 
-    async def get(self, wait_s: float) -> str:
+    async def get(self, wait_s: float) -> int:
         try:
             async with asyncio.timeout(wait_s):
                 return await self._queue.get()
@@ -123,9 +122,11 @@ class Engine(ScriptedEngine):
 class TaskHeart:
     """Beats on the process's own loop: one try a beat, as the thread of production does."""
 
-    def __init__(self, network: Network, process: Process) -> None:
+    def __init__(self, network: Network, process: Process, shard: int, wait_s: float) -> None:
         self._network = network
         self._process = process
+        self._wait_s = wait_s
+        self._name = journal_name(shard)
         self._stopped = False
         self._actor: Any = None
 
@@ -148,21 +149,21 @@ class TaskHeart:
 
     async def _beat(self, worker_id: str) -> Heartbeat:
         if self._actor is None:
-            self._actor = Handle(self._network, self._process, self._network.directory.find(JOURNAL))
+            self._actor = Handle(self._network, self._process, self._network.directory.find(self._name))
         try:
-            answer: Heartbeat = await self._actor.heartbeat.remote(worker_id, HEARTBEAT_S)
+            answer: Heartbeat = await self._actor.heartbeat.remote(worker_id, self._wait_s)
         except Exception:
             self._actor = None
             raise
         return answer
 
 
-def prompt_worker(process: Process, journal: RemoteJournal, files: Files) -> PromptWorker:
+def prompt_worker(process: Process, journal: JournalApi, files: Files) -> PromptWorker:
     return PromptWorker(renderer=RENDERER, slots=8, journal=journal, blobs=files, ports=process.ports)
 
 
 def inference_worker(
-    process: Process, journal: RemoteJournal, token_log: Any, files: Files, *, slots: int, begun: Begun
+    process: Process, journal: JournalApi, token_log: Any, files: Files, *, slots: int, begun: Begun
 ) -> InferenceWorker:
     def end(code: int = 1) -> None:
         del code

@@ -10,7 +10,6 @@ from actors.journal.protocol import JournalApi
 from deployments.file_search import FileSearch
 from deployments.ingestion.bodies import GenerateBody
 from deployments.ingestion.door import Call
-from deployments.ingestion.middleware import DEFAULT_TENANT
 from deployments.ingestion.service import IngestionService
 from deployments.knowledge.search_steps import SearchWorker, reranking, retrieving
 from pipelines.errors import RejectError, TransientError
@@ -25,10 +24,10 @@ STORE = f"vs_{'0' * 28}"
 
 
 async def submit_search(
-    service: IngestionService, journal: JournalApi, body: dict[str, Any], search: dict[str, Any]
+    tenant: str, service: IngestionService, journal: JournalApi, body: dict[str, Any], search: dict[str, Any]
 ) -> str:
     """A job that searches; what `search` says befalls it on the way."""
-    await journal.edit([CreateVectorStore(store=STORE, tenant=DEFAULT_TENANT)])
+    await journal.edit([CreateVectorStore(store=STORE, tenant=tenant)])
     fields = {key: value for key, value in search.items() if key != "rerank"}
     text = json.dumps({"of": body["prompt"], **fields})
     request = GenerateBody.model_validate(body).request()
@@ -36,7 +35,7 @@ async def submit_search(
     item = {"id": "msg_1", "type": "message", "role": "user", "content": content, "status": "completed"}
     tool = {"type": "file_search", "vector_store_ids": [STORE], "rerank": search["rerank"]}
     request = request.model_copy(update={"messages": None, "input": [item], "tools": [tool]})
-    call = Call(tenant=DEFAULT_TENANT, size=0, deadline_s=body["deadline_s"])
+    call = Call(tenant=tenant, size=0, deadline_s=body["deadline_s"])
     return (await service.accept(request, call)).job_id
 
 

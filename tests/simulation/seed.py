@@ -35,7 +35,7 @@ def run_seed(seed: int, kit: Kit = PLAIN) -> Run:
     try:
         world.loop.run_until_complete(_live(world, faults))
     except QuietError:
-        world.journal_watcher.blame("stuck", "everybody waits for somebody")
+        world.journal_watchers[0].blame("stuck", "everybody waits for somebody")
     finally:
         world.loop.bury()
     return Run(seed, judge(world), world.trace, world.loop.time())

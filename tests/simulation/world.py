@@ -2,19 +2,20 @@
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
 from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
 
+from actors.heart import heartbeat_s
 from actors.journal.limits import Limits
 from actors.journal.protocol import Death, Worker
 from actors.naming import TOPIC_SIZE
-from actors.puller import Handler, Lane, Puller, Room
+from actors.puller import Handler, Puller, Room
+from actors.sharded_puller import ShardedPuller, open_puller
 from deployments.history.history import History
-from deployments.ingestion.middleware import DEFAULT_TENANT
 from deployments.knowledge.removals import Removals
 from pipelines.steps import (
     BATCHING_TOPIC,
@@ -30,19 +31,17 @@ from tests.simulation.batch_clients import BatchClient
 from tests.simulation.batch_wishes import make_batch_wishes
 from tests.simulation.batching import BATCH_TOPICS, SLOTS, batch_worker
 from tests.simulation.caretaker import Caretaker
-from tests.simulation.clients import MODELS, Client, Gateway, Record, make_gateway
-from tests.simulation.disks import Contents, Files, JournalDisk, TokenDisk
+from tests.simulation.clients import MODELS, Client, Reception, Record, make_reception
+from tests.simulation.disks import Contents, Files
 from tests.simulation.index_clients import StoreClient
 from tests.simulation.index_wishes import make_store_wishes
 from tests.simulation.indexing import MemoryIndex, Shelf, indexing_seat, indexing_worker
 from tests.simulation.loop import VirtualLoop
-from tests.simulation.network import Network, SimulatedTopic, remote_journal, remote_token_log
+from tests.simulation.network import Network, SimulatedTopic, remote_journal, remote_token_log, remote_token_logs
 from tests.simulation.parts import (
     INGESTION,
-    JOURNAL,
     MODEL,
     RENDERER,
-    TOKENS,
     TOPICS,
     Begun,
     Kit,
@@ -55,18 +54,21 @@ from tests.simulation.parts import (
 from tests.simulation.process import Process
 from tests.simulation.searching import Library, search_worker
 from tests.simulation.services import Directory
+from tests.simulation.shards import Shards
 from tests.simulation.trace import Trace
-from tests.simulation.watcher import JournalWatcher, LogWatcher
+from tests.simulation.watcher import LogWatcher
 from tests.simulation.wishes import make_wishes
 
+SHARDED = 0.2  # worlds with two of them
 SEARCHERS = {"retrieval-1": RETRIEVAL_TOPIC, "reranking-1": RERANKING_TOPIC}  # workers, and their topics
 POISONOUS = 0.1  # worlds in which jobs kill their workers, and little else dies
 
+Pulls = Puller | ShardedPuller
 BUDGET = 1_000_000  # output tokens; more than all clients ask for, so that none is refused
 ATTEMPT_S = 30.0  # longer than a lease, and than any generation that goes on
 
 
-class World:
+class World(Shards):
     """The parts. `away` says how long a service that ends next stays away."""
 
     def __init__(self, seed: int, kit: Kit) -> None:
@@ -74,16 +76,15 @@ class World:
         self.random = Random(f"world {seed}")
         self.loop = VirtualLoop(Random(f"loop {seed}"))
         self.trace = Trace()
+        super().__init__(2 if Random(f"shards {seed}").random() < SHARDED else 1, self.trace)
         self.directory = Directory(self.loop, str(seed), self.trace)
         self.directory.on_end = self._ended
         self.network = Network(Random(f"network {seed}"), self.trace, self.directory)
-        self.journal_disk, self.token_disk = JournalDisk(uuid="one"), TokenDisk(uuid="two")
         self.files: dict[Path, bytes] = {}
         self.contents: dict[str, bytes] = {}  # of clients' files
         self.shelf: Shelf = {}  # what the index has
         self._dropped: set[str] = set()  # stores
         self.begun: Begun = defaultdict(list)
-        self.journal_watcher = JournalWatcher(self.journal_disk, self.trace)
         self.log_watcher = LogWatcher(self.trace)
         self.record = Record()
         self.away: dict[str, float] = {}
@@ -104,12 +105,16 @@ class World:
         """Everything begins."""
         for name in self.directory.names():
             self.directory.start(name)
-        for wish in make_wishes(self.outside.random, poisonous=self.poisonous):
-            self.outside.start(Client(wish, network=self.network, process=self.outside, record=self.record).run)
-        for order in self._orders:
-            self.outside.start(BatchClient(order, network=self.network, process=self.outside, record=self.record).run)
-        for want in self._stores:
-            self.outside.start(StoreClient(want, network=self.network, process=self.outside, record=self.record).run)
+        self._send(Client, make_wishes(self.outside.random, poisonous=self.poisonous))
+        self._send(BatchClient, self._orders)
+        self._send(StoreClient, self._stores)
+
+    def _send(self, client: Callable[..., Any], wishes: Sequence[Any]) -> None:
+        """One client for each wish, of the tenants in turn."""
+        for number, wish in enumerate(wishes):
+            tenant = self.tenants[number % self.shards]
+            caller = client(wish, tenant=tenant, network=self.network, process=self.outside, record=self.record)
+            self.outside.start(caller.run)
 
     def later(self, delay: float, call: Any, *arguments: Any) -> None:
         """Fate has something in store."""
@@ -145,8 +150,9 @@ class World:
             self.directory.start(name)
 
     def _add_services(self) -> None:
-        self.directory.add(JOURNAL, self._make_journal)
-        self.directory.add(TOKENS, self._make_token_log)
+        for shard, (journal, token_log) in enumerate(zip(self.journals, self.token_logs, strict=True)):
+            self.directory.add(journal, partial(self._make_journal, shard))
+            self.directory.add(token_log, partial(self._make_token_log, shard))
         for topic in self.topics:
             self.directory.add(topic, self._make_queue)
         self.directory.add(INGESTION, self._make_ingestion)
@@ -167,7 +173,7 @@ class World:
             self.workers += [f"indexing-{n + 1}" for n in range(random.choice((1, 2)))]
             self.topics += (INDEXING_TOPIC,)
 
-    def _maker(self, worker: str) -> Callable[[Process], Awaitable[Puller]]:
+    def _maker(self, worker: str) -> Callable[[Process], Awaitable[Pulls]]:
         if worker in SEARCHERS:
             return partial(self._make_searcher, SEARCHERS[worker])
         if worker.startswith("batching"):
@@ -176,11 +182,12 @@ class World:
             return self._make_indexing
         return self._make_prompting if worker.startswith("prompting") else self._make_inference
 
-    async def _make_journal(self, process: Process) -> WatchedJournal:
-        store = self.kit.journal_store(self.journal_disk, process)
-        journal = self.kit.journal(store, ports=process.ports, limits=Limits(token_budgets={DEFAULT_TENANT: BUDGET}))
-        journal.watcher, journal.process = self.journal_watcher, process
-        token_log = remote_token_log(TOKENS, self.network, process)
+    async def _make_journal(self, shard: int, process: Process) -> WatchedJournal:
+        store = self.kit.journal_store(self.journal_disks[shard], process)
+        limits = Limits(token_budgets=dict.fromkeys(self.tenants, BUDGET))
+        journal = self.kit.journal(store, ports=process.ports, limits=limits, shard=shard, shards=self.shards)
+        journal.watcher, journal.process = self.journal_watchers[shard], process
+        token_log = remote_token_log(self.token_logs[shard], self.network, process)
         dispatcher = self.kit.dispatcher(
             journal,
             token_log,
@@ -192,32 +199,32 @@ class World:
         dispatcher.start()
         return journal
 
-    async def _make_token_log(self, process: Process) -> Any:
+    async def _make_token_log(self, shard: int, process: Process) -> Any:
         def commit(changed: Any) -> None:
             self.log_watcher.commit(changed, self.loop.time())
 
-        store = self.kit.token_store(self.token_disk, process, on_commit=commit)
+        store = self.kit.token_store(self.token_disks[shard], process, on_commit=commit)
         return self.kit.token_log(store, ports=process.ports)
 
     async def _make_queue(self, process: Process) -> Queue:
         del process
         return Queue()
 
-    async def _make_ingestion(self, process: Process) -> Gateway:
-        journal = remote_journal(JOURNAL, self.network, process)
-        token_log = remote_token_log(TOKENS, self.network, process)
+    async def _make_ingestion(self, process: Process) -> Reception:
+        journal = remote_journal(self.network, process, self.shards)
+        token_log = remote_token_logs(self.network, process, self.shards)
         blobs = Files(journal, self.files, process.ports.clock)
-        return make_gateway(process, journal, blobs, self._contents(process), token_log, self.record)
+        return make_reception(self.tenants, process, journal, blobs, self._contents(process), token_log, self.record)
 
-    async def _make_prompting(self, process: Process) -> Puller:
-        journal = remote_journal(JOURNAL, self.network, process)
+    async def _make_prompting(self, process: Process) -> Pulls:
+        journal = remote_journal(self.network, process, self.shards)
         worker = Worker(id=process.name, topic=PROMPTING_TOPIC, slots=8, handle=process, attempt_limit_s=ATTEMPT_S)
         return await self._pull(
             worker, prompt_worker(process, journal, Files(journal, self.files, process.ports.clock)), process, journal
         )
 
-    async def _make_searcher(self, topic: str, process: Process) -> Puller:
-        journal = remote_journal(JOURNAL, self.network, process)
+    async def _make_searcher(self, topic: str, process: Process) -> Pulls:
+        journal = remote_journal(self.network, process, self.shards)
         files = Files(journal, self.files, process.ports.clock)
         worker = Worker(id=process.name, topic=topic, slots=8, handle=process, attempt_limit_s=ATTEMPT_S)
         library = Library(process, self._tries)
@@ -225,9 +232,9 @@ class World:
         process.death_known = self.random.random() < self.deaths_known
         return await self._pull(worker, handler, process, journal)
 
-    async def _make_inference(self, process: Process) -> Puller:
-        journal = remote_journal(JOURNAL, self.network, process)
-        token_log = remote_token_log(TOKENS, self.network, process)
+    async def _make_inference(self, process: Process) -> Pulls:
+        journal = remote_journal(self.network, process, self.shards)
+        token_log = remote_token_logs(self.network, process, self.shards)
         worker = Worker(
             id=process.name,
             topic=inference_topic(MODEL),
@@ -241,9 +248,9 @@ class World:
         process.death_known = self.random.random() < self.deaths_known  # where the process ends itself
         return await self._pull(worker, handler, process, journal, handler.line_room)
 
-    async def _make_batching(self, process: Process) -> Puller:
-        journal = remote_journal(JOURNAL, self.network, process)
-        token_log = remote_token_log(TOKENS, self.network, process)
+    async def _make_batching(self, process: Process) -> Pulls:
+        journal = remote_journal(self.network, process, self.shards)
+        token_log = remote_token_logs(self.network, process, self.shards)
         blobs = Files(journal, self.files, process.ports.clock)
         handler = batch_worker(
             models=MODELS,
@@ -259,21 +266,28 @@ class World:
         worker = Worker(id=process.name, topic=BATCHING_TOPIC, line_topic=EMBEDDING_TOPIC, slots=SLOTS, handle=process)
         return await self._pull(worker, handler, process, journal, handler.lines)
 
-    async def _make_indexing(self, process: Process) -> Puller:
-        journal = remote_journal(JOURNAL, self.network, process)
+    async def _make_indexing(self, process: Process) -> Pulls:
+        journal = remote_journal(self.network, process, self.shards)
         blobs, index = Files(journal, self.files, process.ports.clock), self._index(process)
         handler = indexing_worker(process, journal, blobs, self._contents(process), index, self._tries)
         worker = indexing_seat(process)
-        Removals(index, journal=journal, ports=process.ports).start()
+        for part in journal.parts:
+            Removals(index, journal=part, ports=process.ports).start()
         process.death_known = self.random.random() < self.deaths_known
         return await self._pull(worker, handler, process, journal)
 
     async def _pull(
         self, worker: Worker, handler: Handler, process: Process, journal: Any, line_room: Room | None = None
-    ) -> Puller:
-        topic, heart = self._topic(worker.topic, process), TaskHeart(self.network, process)
-        lines = Lane(self._topic(worker.line_topic, process), line_room) if line_room and worker.line_topic else None
-        puller = Puller(worker, handler, journal=journal, topic=topic, heart=heart, ports=process.ports, lines=lines)
+    ) -> Pulls:
+        puller = open_puller(
+            worker,
+            handler,
+            shards=journal.parts,
+            open_topic=lambda name: self._topic(name, process),
+            open_heart=lambda shard: TaskHeart(self.network, process, shard, heartbeat_s(self.shards)),
+            ports=process.ports,
+            line_room=line_room,
+        )
         await puller.start()
         return puller
 

@@ -8,7 +8,7 @@ from actors.journal.disk import Disk
 from actors.journal.journal import Journal
 from actors.journal.memory import MemoryStore
 from actors.journal.protocol import Heartbeat, Worker
-from actors.puller import Puller
+from actors.puller import Lane, Puller
 from deployments.synchronous.desk import Desk, DeskHandler, DeskJournal
 from pipelines.commands import Cancel, Finish, Released, Retrieved
 from pipelines.jobs import ClaimedJob, StepState
@@ -90,11 +90,12 @@ def heart() -> Heart:
 
 @pytest.fixture
 async def puller(desk: Desk, journal: Journal, renderer: Renderer, heart: Heart) -> AsyncIterator[Puller]:
+    handler = DeskHandler(renderer, desk, [PROMPTING])
     puller = Puller(
         Worker(id="w1", topic=PROMPTING, slots=10, called=True),
-        DeskHandler(renderer, desk, [PROMPTING]),
+        handler,
         journal=DeskJournal(journal, desk),
-        topic=desk.topic(PROMPTING),
+        lanes=[Lane(desk.topic(PROMPTING), handler)],
         heart=heart,
         ports=make_ports(),
     )

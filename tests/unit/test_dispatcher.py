@@ -143,7 +143,7 @@ async def test_each_worker_with_room_gets_a_ticket(system: System) -> None:
     for name in ("w1", "w2"):
         await system.register(name)
     await system.journal.submit([submit(n) for n in range(50)])
-    assert [await system.topic(PROMPTING).take(5) for _ in range(2)] == [True, True]
+    assert all([await system.topic(PROMPTING).take(5) for _ in range(2)])
     assert not await system.topic(PROMPTING).take(0.05)
 
 

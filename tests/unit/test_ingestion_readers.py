@@ -96,7 +96,7 @@ async def test_the_last_reader_leaves_nothing_behind(house: House) -> None:
     identifier = await house.run()
     await collect(house.service._readers, house, identifier)
     assert len(house.service._readers._feeds) == 0
-    assert house.service._readers._feeds._log._keys == {}
+    assert house.service._readers._feeds._logs[0]._keys == {}
 
 
 async def test_a_stream_whose_log_flows_asks_for_none_of_the_journals_events(house: House) -> None:
@@ -108,7 +108,7 @@ async def test_a_stream_whose_log_flows_asks_for_none_of_the_journals_events(hou
     await house.seal()
     frames = await _all(batches)
     assert frames[-1].type == "response.completed"
-    assert house.service._readers._feeds._events._tasks == []
+    assert house.service._readers._feeds._events[0]._tasks == []
 
 
 async def test_a_stream_that_nobody_seals_ends_all_the_same(house: House) -> None:
@@ -119,7 +119,7 @@ async def test_a_stream_that_nobody_seals_ends_all_the_same(house: House) -> Non
     batches = house.service.event_batches(await house.service.subject(identifier))
     frames = await asyncio.wait_for(_all(batches), 20)
     assert frames[-1].type == "response.completed"
-    assert house.service._readers._feeds._events._tasks
+    assert house.service._readers._feeds._events[0]._tasks
 
 
 async def _all(batches: AsyncGenerator[list[StreamFrame]]) -> list[StreamFrame]:

@@ -141,7 +141,8 @@ async def test_a_client_that_leaves_a_background_stream_cancels_nothing(house: H
 async def test_a_client_that_leaves_while_its_job_is_submitted_cancels_it(house: House) -> None:
     asking = AsgiStream(house.app, "/v1/responses", body=json.dumps(GOOD).encode())
     asking.task = asyncio.create_task(asking._run())
-    while not house.service._door._submits._waiting:
+    submits = house.service._door._submits._coalescers
+    while not any(each._waiting for each in submits.values()):
         await asyncio.sleep(0)
     asking.task.cancel()  # as Ray Serve does
 

@@ -12,6 +12,7 @@ HOT: dict[str, tuple[Any, ...]] = {
     "ready": ("topic", 0, 0, "[]", 5),
     "suspects": ("topic", 5),
     "on_trial": ("topic",),
+    "tries": ("worker",),
     "claimed": (),
     "due": (1.0, 5),
     "overdue": (1.0, 5),

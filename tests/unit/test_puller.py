@@ -9,7 +9,7 @@ from actors.heart import ThreadHeart
 from actors.journal.disk import Disk
 from actors.journal.journal import Journal
 from actors.journal.memory import MemoryStore
-from actors.journal.protocol import Heartbeat, JournalApi, Worker
+from actors.journal.protocol import Heartbeat, ShardApi, Worker
 from actors.puller import Lane, Puller
 from actors.topics.in_process import InProcessTopic
 from pipelines.commands import Cancel, Claim
@@ -92,7 +92,7 @@ async def hands(journal: Journal, topic: InProcessTopic) -> AsyncIterator[Hands]
 
     worker = Worker(id="w1", topic=PROMPTING, slots=2, attempt_limit_s=60)
     heart = ThreadHeart(beat, ports=make_ports())
-    leaver = Puller(worker, hands, journal=journal, topic=topic, heart=heart, ports=make_ports())
+    leaver = Puller(worker, hands, journal=journal, lanes=[Lane(topic, hands)], heart=heart, ports=make_ports())
     await leaver.start()
     yield hands
     await leaver.stop()
@@ -157,7 +157,7 @@ async def test_a_worker_that_was_given_up_lets_go_of_what_is_no_longer_its_own(
 ) -> None:
     hands, heart = Hands(2), SilentHeart()
     worker = Worker(id="w1", topic=PROMPTING, slots=2)
-    leaver = Puller(worker, hands, journal=journal, topic=topic, heart=heart, ports=make_ports())
+    leaver = Puller(worker, hands, journal=journal, lanes=[Lane(topic, hands)], heart=heart, ports=make_ports())
     await leaver.start()
     await journal.submit([submit(0), submit(1)])
     await topic.put(1)
@@ -188,12 +188,13 @@ async def test_a_worker_takes_lines_from_a_topic_of_their_own_as_far_as_they_hav
     journal: Journal, topic: InProcessTopic
 ) -> None:
     hands = Hands(2)
-    lines = Lane(InProcessTopic(INDEXING_TOPIC, size=10), OneLine(hands))
+    line_topic = InProcessTopic(INDEXING_TOPIC, size=10)
+    lanes = [Lane(topic, hands), Lane(line_topic, OneLine(hands))]
     worker = Worker(id="w1", topic=PROMPTING, line_topic=INDEXING_TOPIC, slots=2)
-    leaver = Puller(worker, hands, journal=journal, topic=topic, heart=SilentHeart(), ports=make_ports(), lines=lines)
+    leaver = Puller(worker, hands, journal=journal, lanes=lanes, heart=SilentHeart(), ports=make_ports())
     await leaver.start()
     await journal.submit([submit(n, pipeline=INDEXING) for n in range(3)])
-    await lines.topic.put(2)
+    await line_topic.put(2)
     await asyncio.wait_for(hands.got.wait(), 10)
     hands.got.clear()
     await journal.submit([submit(n) for n in (3, 4)])
@@ -230,7 +231,9 @@ async def test_a_worker_that_leaves_takes_nothing_more_and_ends_what_it_has_begu
     journal: Journal, topic: InProcessTopic
 ) -> None:
     hands = Hands(3)
-    leaver = Puller(seat(3), hands, journal=journal, topic=topic, heart=SilentHeart(), ports=make_ports())
+    leaver = Puller(
+        seat(3), hands, journal=journal, lanes=[Lane(topic, hands)], heart=SilentHeart(), ports=make_ports()
+    )
     await leaver.start()
     await journal.submit([submit(0), submit(1)])
     await topic.put(1)
@@ -255,7 +258,12 @@ async def test_a_claim_that_is_under_way_is_not_forgotten_when_its_worker_leaves
 ) -> None:
     hands, slow = Hands(1), SlowJournal(journal)
     leaver = Puller(
-        seat(1), hands, journal=cast("JournalApi", slow), topic=topic, heart=SilentHeart(), ports=make_ports()
+        seat(1),
+        hands,
+        journal=cast("ShardApi", slow),
+        lanes=[Lane(topic, hands)],
+        heart=SilentHeart(),
+        ports=make_ports(),
     )
     await leaver.start()
     await journal.submit([submit()])
@@ -273,7 +281,9 @@ async def test_a_worker_whose_time_to_leave_is_over_hands_back_what_it_holds(
     journal: Journal, topic: InProcessTopic
 ) -> None:
     hands = Hands(1)
-    leaver = Puller(seat(1), hands, journal=journal, topic=topic, heart=SilentHeart(), ports=make_ports())
+    leaver = Puller(
+        seat(1), hands, journal=journal, lanes=[Lane(topic, hands)], heart=SilentHeart(), ports=make_ports()
+    )
     await leaver.start()
     await journal.submit([submit()])
     await topic.put(1)
@@ -296,7 +306,9 @@ async def test_a_batch_that_is_cut_is_handed_back_without_an_attempt(
 ) -> None:
     monkeypatch.setattr(puller, "SETTLE_S", 0.01)
     hands = Stuck(2)
-    leaver = Puller(seat(2), hands, journal=journal, topic=topic, heart=SilentHeart(), ports=make_ports())
+    leaver = Puller(
+        seat(2), hands, journal=journal, lanes=[Lane(topic, hands)], heart=SilentHeart(), ports=make_ports()
+    )
     await leaver.start()
     await journal.submit([submit(0), submit(1)])
     await topic.put(1)
@@ -310,7 +322,7 @@ async def test_a_journal_that_restarts_meanwhile_learns_of_a_worker_that_is_leav
     journal: Journal, topic: InProcessTopic
 ) -> None:
     hands, heart = Hands(1), SilentHeart()
-    leaver = Puller(seat(1), hands, journal=journal, topic=topic, heart=heart, ports=make_ports())
+    leaver = Puller(seat(1), hands, journal=journal, lanes=[Lane(topic, hands)], heart=heart, ports=make_ports())
     await leaver.start()
     await journal.submit([submit()])
     await topic.put(1)

@@ -8,9 +8,11 @@ from typing import cast
 import pytest
 
 from actors.journal.journal import Journal
-from actors.journal.protocol import Heartbeat, Worker
-from actors.puller import Handler, Puller
+from actors.journal.protocol import NOWHERE, Heartbeat, Worker
+from actors.puller import Handler, Lane, Puller
+from actors.remote_shards import Cluster
 from deployments.engines.scripted import ScriptedEngine
+from deployments.serving_synchronous import only_shard
 from deployments.synchronous.desk import Desk, DeskHandler, DeskJournal
 from deployments.synchronous.driver import Driver, DriverJournal
 from pipelines.commands import Cancel
@@ -48,11 +50,12 @@ class Replica:
         shop.journal = cast("Journal", DeskJournal(journal, self._desk))
         self.handler = make()
         shop.journal = journal
+        at_desk = DeskHandler(self.handler, self._desk, [topic])
         self._puller = Puller(
             Worker(id=name, topic=topic, slots=SLOTS, called=True),
-            DeskHandler(self.handler, self._desk, [topic]),
+            at_desk,
             journal=DeskJournal(journal, self._desk),
-            topic=self._desk.topic(topic),
+            lanes=[Lane(self._desk.topic(topic), at_desk)],
             heart=self.heart,
             ports=make_ports(),
         )
@@ -181,3 +184,10 @@ async def test_what_a_dead_replica_was_called_for_is_done_by_another(chain: Chai
     chain.driver.look()
     jobs = await chain.until(all_are(Status.COMPLETED), 12)
     assert sorted(job.fence for job in jobs) == [2] * (12 - SLOTS) + [3] * SLOTS
+
+
+def test_without_topics_there_is_one_shard() -> None:
+    one, two = Cluster(1, NOWHERE, make_ports()), Cluster(2, NOWHERE, make_ports())
+    assert only_shard(one) is one.shards[0]
+    with pytest.raises(ValueError, match="shards: 1"):
+        only_shard(two)

@@ -15,6 +15,9 @@ SELECT {job} FROM jobs WHERE topic = ?1 AND step_state = 'ready' AND suspects <>
 -- name: on_trial
 SELECT 1 FROM jobs WHERE topic = ? AND step_state = 'claimed' AND suspects <> '' LIMIT 1;
 
+-- name: tries
+SELECT 1 FROM jobs WHERE worker = ? AND step_state = 'claimed' AND suspects <> '' LIMIT 1;
+
 -- name: claimed
 SELECT {job} FROM jobs WHERE step_state = 'claimed';
 

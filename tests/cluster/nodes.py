@@ -60,7 +60,7 @@ class Machines:
     def shell(self, address: str, command: str) -> str:
         """What a command says on a machine, in a shell as Ray's commands have it."""
         options = ["-q", "-i", str(self.key), "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
-        return run("ssh", *options, f"root@{address}", f"bash -lic {shlex.quote(command)} 2>/dev/null")
+        return run("ssh", *options, f"root@{address}", f"bash -ic {shlex.quote(command)}")
 
     def _plug(self, name: str, address: str) -> None:
         run("ip", "netns", "add", name)

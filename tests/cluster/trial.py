@@ -51,8 +51,8 @@ def _drain(machines: Machines, http: httpx.Client) -> None:
     count = "pgrep -fc '^ray::ServeReplica' || true"
     workers = machines.addresses[1:]
     leaving = max(workers, key=lambda worker: int(machines.shell(worker, count).splitlines()[-1]))
-    slow = {"text": "one two three four five six seven eight", "delay_ms": 1000}
-    job = _submit(http, metadata={"scripted": json.dumps(slow)})
+    slow = {"text": "one two three four five six seven eight", "delay_ms": 500}
+    job = _submit(http, metadata={"scripted": json.dumps(slow)}, max_output_tokens=1000)
     machines.shell(leaving, f"~/heliograph/deploy/drain.sh {DRAIN_S}")
     assert machines.shell(leaving, count).splitlines()[-1] == "0"
     _await_completion(http, job)
@@ -105,7 +105,8 @@ def _submit(http: httpx.Client, **more: Any) -> str:
 def _await_completion(http: httpx.Client, job_id: str) -> None:
     path = f"/jobs/{job_id}"
     until(lambda: http.get(path).json().get("status") in TERMINAL, seconds=2 * MINUTES, what="the job's end")
-    assert http.get(path).json()["status"] == "completed"
+    job = http.get(path).json()
+    assert job["status"] == "completed", job
     response = http.get(f"/v1/responses/{job_id}").json()
     assert response["output"][0]["content"][0]["text"], response
 

@@ -51,7 +51,8 @@ def _await_running(names: set[str], progress: Callable[[str], None]) -> None:
         time.sleep(POLL_S)
         for name, application in serve.status().applications.items():
             if application.status == "DEPLOY_FAILED":
-                raise StartError(f"application {name} failed: {application.message}")
+                reasons = [each.message for each in application.deployments.values() if each.message]
+                raise StartError("\n".join([f"application {name} failed: {application.message}", *reasons]))
             if application.status == "RUNNING" and name in names:
                 names.remove(name)
                 progress(f"{name} runs")

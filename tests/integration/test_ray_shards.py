@@ -100,7 +100,7 @@ def jobs_of_all_are_done(clients: dict[str, Client]) -> None:
 
 def others_go_on(server: ServerProcess, clients: dict[str, Client]) -> None:
     """One journal stands still, and then dies, with a job of each tenant under way."""
-    body = {"metadata": {"scripted": '{"tokens": 60, "delay_ms": 50}'}}
+    body = {"metadata": {"scripted": '{"tokens": 60, "delay_ms": 50}'}, "max_output_tokens": 100}
     jobs = {token: client.submit(**body) for token, client in clients.items()}
     for token, job_id in jobs.items():
         until(partial(clients[token].has_begun, job_id), seconds=60, what=token)

@@ -10,7 +10,7 @@ from deployments.departure import small_service
 from deployments.knowledge.knowledge import OpenKnowledge
 from deployments.knowledge.removals import Removals
 from deployments.knowledge_wiring import posts, remote_knowledge
-from deployments.serving import HEALTH_S, WorkerReplica, replica_identity
+from deployments.replicas import HEALTH_S, WorkerReplica, replica_identity
 
 MOST_SEARCHES = 1000  # at once
 

@@ -1,42 +1,28 @@
 """The Serve applications: thin shells around what `app.py` makes. A Serve config file names these builders.
 
-Every application waits for the shared actors that `plane` makes. A replica's pull loop starts at the end of its
-constructor; how it leaves is in `departure.py`.
+What their replicas have in common is in `replicas.py`: a pull loop starts at the end of a constructor. How a replica
+leaves is in `departure.py`.
 """
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import ray
 from ray import serve
 from ray.serve import Application
 from starlette.types import ASGIApp
 
-from actors.blobs import Blobs
-from actors.deaths import Home
-from actors.heart import ThreadHeart, heartbeat_s
-from actors.journal.protocol import JournalApi, Places, Worker
-from actors.naming import TOPIC_SIZE
+from actors.journal.protocol import Places
 from actors.objects import Objects
 from actors.plane import ensure_shards
-from actors.puller import Handler, Puller, Room
-from actors.remote_shards import Cluster
-from actors.remotes import RemoteJournal
-from actors.sharded_puller import ShardedPuller, open_puller
-from actors.system import real_ports
 from actors.telemetry.setup import process_telemetry
-from actors.topics.protocol import Topic
-from actors.topics.ray_queue import RayTopic
 from configs.settings import (
     HistorySettings,
     InferenceSettings,
     IngestionSettings,
     PlaneSettings,
     PromptingSettings,
-    ServiceSettings,
     load_profile,
 )
 from deployments.app import (
@@ -67,67 +53,9 @@ from deployments.remote_encoders import RemoteEncoder
 from deployments.remote_history import remote_history
 from deployments.remote_knowledge import RemoteKnowledge
 from deployments.remote_lane import RemoteLane
+from deployments.replicas import HEALTH_S, Replica, WorkerReplica, replica_identity
 from pipelines.payloads import Prompt
 from pipelines.steps import PROMPTING_TOPIC, inference_topic, line_topic
-
-HEALTH_S = 2  # a replica that died is replaced this soon
-
-
-class Seen(NamedTuple):
-    """A journal and its shards, the same again or wrapped."""
-
-    journal: JournalApi
-    shards: Sequence[RemoteJournal]
-
-
-class Replica:
-    """What every replica has: ports and, once it is connected, handles to the shared actors."""
-
-    def __init__(self, service: str, settings: ServiceSettings) -> None:
-        self._ports = real_ports(**process_telemetry(service, **settings.telemetry.model_dump()))
-        self._drain_s = settings.drain_s
-
-    async def _connect(self) -> None:
-        cluster = await Cluster.find(self._ports)
-        self._journal, self._shards = self._see(cluster)
-        self._token_log, self._places = cluster.token_log, cluster.places
-        self._blobs = Blobs(self._journal, Path(self._places.blobs), self._ports.clock)
-
-    def _see(self, cluster: Cluster) -> Seen:
-        """The cluster's journal and its shards, as this replica deals with them."""
-        return Seen(cluster.journal, cluster.shards)
-
-
-class WorkerReplica(Replica):
-    """A replica that pulls, from one topic or several."""
-
-    _pullers: tuple[Puller | ShardedPuller, ...] = ()
-    _departure: Departure | None = None
-
-    async def _pull(self, worker: Worker, handler: Handler, line_room: Room | None = None) -> None:
-        wait_s = heartbeat_s(len(self._shards))
-        puller = open_puller(
-            worker,
-            handler,
-            shards=self._shards,
-            open_topic=self._find_topic,
-            open_heart=lambda shard: ThreadHeart(self._shards[shard].beat, ports=self._ports, wait_s=wait_s),
-            ports=self._ports,
-            line_room=line_room,
-        )
-        await puller.start()
-        self._pullers += (puller,)
-        self._departure = self._departure or Departure(self._leave, drain_s=self._drain_s)
-
-    async def _leave(self, within_s: float, _: asyncio.Event) -> None:
-        await asyncio.gather(*(puller.stop(drain_s=within_s) for puller in self._pullers))
-
-    def _find_topic(self, name: str) -> Topic:
-        return RayTopic(name, size=TOPIC_SIZE)
-
-    async def __del__(self) -> None:
-        if self._departure is not None:
-            await self._departure.complete()
 
 
 class Plane:
@@ -283,12 +211,6 @@ class Ingestion(Replica):
         """The frames of a job."""
         async for frame in self._service.stream(job_id, starting_after, tenant):
             yield frame
-
-
-def replica_identity() -> tuple[str, Any]:
-    """This replica's id, and where it lives, by which the journal notices its death."""
-    context = ray.get_runtime_context()
-    return serve.get_replica_context().replica_id.to_full_id_str(), Home(context.current_actor, context.get_node_id())
 
 
 def plane(settings: PlaneSettings) -> Application:

@@ -12,7 +12,7 @@ from deployments.batching.embedding import SLOTS
 from deployments.departure import small_service
 from deployments.remote_encoders import RemoteEncoder
 from deployments.remote_history import remote_history
-from deployments.serving import WorkerReplica, replica_identity
+from deployments.replicas import WorkerReplica, replica_identity
 from pipelines.steps import BATCHING_TOPIC, EMBEDDING_TOPIC
 
 

@@ -28,7 +28,8 @@ from deployments.departure import small_service
 from deployments.knowledge_serving import KnowledgeService
 from deployments.knowledge_wiring import remote_knowledge
 from deployments.remote_services import RemoteService
-from deployments.serving import HEALTH_S, Inference, Ingestion, Prompting, Seen, WorkerReplica, inference_options
+from deployments.replicas import HEALTH_S, Seen, WorkerReplica
+from deployments.serving import Inference, Ingestion, Prompting, inference_options
 from deployments.serving_batches import Batching
 from deployments.synchronous.desk import Desk, DeskHandler, DeskJournal
 from deployments.synchronous.driver import Driver, DriverJournal, ServiceApi

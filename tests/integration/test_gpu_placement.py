@@ -22,6 +22,7 @@ def report() -> Any:
 
 
 @pytest.mark.ray
+@pytest.mark.long
 def test_a_replica_gets_one_gpu_and_sees_no_other(report: Any) -> None:
     assert [len(report[name]["gpus"]) for name in ("first", "second")] == [1, 1]
     assert [report[name]["visible"] for name in ("first", "second")] == [
@@ -32,6 +33,7 @@ def test_a_replica_gets_one_gpu_and_sees_no_other(report: Any) -> None:
 
 
 @pytest.mark.ray
+@pytest.mark.long
 def test_a_third_replica_waits_until_a_gpu_is_free(report: Any) -> None:
     assert report["pids"] == sorted([report["first"]["pid"], report["second"]["pid"]])
     assert report["third"]["started_at"] > report["killed_at"]
@@ -39,6 +41,7 @@ def test_a_third_replica_waits_until_a_gpu_is_free(report: Any) -> None:
 
 
 @pytest.mark.ray
+@pytest.mark.long
 def test_a_tensor_parallel_model_leaves_its_gpus_to_its_workers_and_gives_each_another(report: Any) -> None:
     assert report["spread"]["gpus"] == []
     taken = [gpu for worker in report["workers"] for gpu in worker["gpus"]]
@@ -48,6 +51,7 @@ def test_a_tensor_parallel_model_leaves_its_gpus_to_its_workers_and_gives_each_a
 
 
 @pytest.mark.ray
+@pytest.mark.long
 def test_two_encoders_share_a_gpu_that_no_model_has(report: Any) -> None:
     (one, other) = (encoder["gpus"] for encoder in report["sharing"])
     assert one == other

@@ -11,7 +11,7 @@ from deployments.autoscaling import RayNews
 from tests.integration.failing_starts import application
 from tests.servers import until
 
-pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
+pytestmark = [pytest.mark.long, pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
 NAME = "fragile"
 
 

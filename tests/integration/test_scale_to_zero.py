@@ -7,7 +7,7 @@ import pytest
 from tests.integration.conftest import RayServer
 from tests.servers import until
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long, pytest.mark.ray, pytest.mark.timeout(600)]
 
 JOBS = 150  # for three replicas of 64 slots
 LASTING = {"scripted": json.dumps({"tokens": 40, "delay_ms": 100})}

@@ -40,6 +40,18 @@ class System:
         )
         self.dispatcher.start()
 
+    def start_slow(self) -> asyncio.Event:
+        """Again, with a disk that writes nothing before the event."""
+        written = asyncio.Event()
+
+        async def once_written(work: Callable[[], Any]) -> Any:
+            await written.wait()
+            return work()
+
+        self.dispatcher.stop()
+        self.start(run_blocking=lambda work: asyncio.ensure_future(once_written(work)))
+        return written
+
     def topic(self, name: str) -> InProcessTopic:
         return self.topics.setdefault(name, InProcessTopic(name, size=10))
 
@@ -72,14 +84,7 @@ async def test_one_ticket_is_out_however_many_steps_are_ready(system: System) ->
 
 
 async def test_a_worker_is_on_its_way_while_the_submission_is_being_written(system: System) -> None:
-    written = asyncio.Event()
-
-    async def once_written(work: Callable[[], Any]) -> Any:
-        await written.wait()
-        return work()
-
-    system.dispatcher.stop()
-    system.start(run_blocking=lambda work: asyncio.ensure_future(once_written(work)))
+    written = system.start_slow()
     await system.register("w1")
     submitting = asyncio.ensure_future(system.journal.submit([submit()]))
     assert await system.topic(PROMPTING).take(5)
@@ -110,14 +115,7 @@ async def test_a_claim_without_a_ticket_brings_none(system: System) -> None:
 
 
 async def test_a_worker_that_waits_for_the_step_needs_no_ticket(system: System) -> None:
-    written = asyncio.Event()
-
-    async def once_written(work: Callable[[], Any]) -> Any:
-        await written.wait()
-        return work()
-
-    system.dispatcher.stop()
-    system.start(run_blocking=lambda work: asyncio.ensure_future(once_written(work)))
+    written = system.start_slow()
     await system.register("w1")
     submitting = asyncio.ensure_future(system.journal.submit([submit()]))
     claiming = asyncio.ensure_future(system.journal.claim(claim(ticket=False)))

@@ -5,11 +5,12 @@ has committed.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from actors.journal.claims import Claims
 from actors.journal.effects import Effects
 from actors.journal.envelopes import seal_envelope
+from actors.journal.fresh import Fresh
 from actors.journal.retention import unlink
 from actors.journal.rows import EventRow
 from actors.journal.store import Transaction
@@ -20,8 +21,11 @@ from pipelines.commands import INLINE_BYTES, Payload
 from pipelines.jobs import DeadLetter, Job, Reference, StepState
 from pipelines.steps import LINES, SEALED
 
-# Of a line, of which a batch may have 50 000: the log would be full of them.
-_ROUTINE = frozenset({"JobSubmitted", "InferenceStarted", "InferenceCompleted", "ResultStored", "JobIncomplete"})
+# What happens on the way of a job that goes well. Of a line, of which a batch may have 50 000, so is its end.
+_ROUTINE = frozenset(
+    {"JobSubmitted", "ContextRetrieved", "ContextReranked", "PromptRendered", "InferenceStarted", "InferenceCompleted"}
+)
+_ENDS = frozenset({"ResultStored", "JobIncomplete"})
 
 
 class Draft:
@@ -45,6 +49,7 @@ class Draft:
         self._on_end = on_end
         self.jobs: dict[str, Job] = {}  # as they are now
         self._before: dict[str, Job | None] = {}  # as the store has them; None: not yet there
+        self._counted: dict[str, Job | None] = {}  # as turns, claims and effects have them
         self._events: list[EventRow] = []
         self._blobs: list[tuple[str, Reference, bytes]] = []
         self._referred: list[tuple[str, Reference]] = []  # payloads that are there already
@@ -63,19 +68,33 @@ class Draft:
             self.adopt(self._transaction.load(missing).values())
 
     def adopt(self, jobs: Iterable[Job]) -> list[Job]:
-        """These were read."""
-        adopted = list(jobs)
-        for job in adopted:
-            self.jobs[job.id] = self._before[job.id] = job
+        """These were read; as they are now."""
+        adopted = []
+        for job in jobs:
+            if job.id not in self.jobs:
+                self.jobs[job.id] = self._before[job.id] = self._counted[job.id] = job
+            adopted.append(self.jobs[job.id])
         return adopted
 
     def held(self, worker: str) -> list[Job]:
-        """What a worker has claimed, as it was written last."""
+        """What a worker has claimed, as it was counted last."""
         return self._claims.held(worker)
+
+    def fresh(self, topic: str) -> Fresh:
+        """The steps of a topic that have become ready since the last flush. They are counted from then on."""
+        self._count()
+        return Fresh([job for job in self._unwritten() if job.topic == topic and job.step_state is StepState.READY])
+
+    def blobs(self, tenant: str, references: Sequence[Reference]) -> list[bytes | None]:
+        """Small payloads, also of this batch."""
+        own = {reference: data for owner, reference, data in self._blobs if owner == tenant}
+        missing = [reference for reference in references if reference not in own]
+        read = dict(zip(missing, self._transaction.blobs(tenant, missing), strict=True)) if missing else {}
+        return [own.get(reference) or read.get(reference) for reference in references]
 
     def add(self, change: Change) -> Job:
         """A new job."""
-        self._before[change.job.id] = None
+        self._before[change.job.id] = self._counted[change.job.id] = None
         self._turns.open(change.job)
         return self.change(change)
 
@@ -90,7 +109,7 @@ class Draft:
             )
             self._events.append(EventRow(job.id, job.tenant, event))
             name = fact.DESCRIPTOR.name
-            routine = job.pipeline in LINES and name in _ROUTINE
+            routine = name in _ROUTINE or (name in _ENDS and job.pipeline in LINES)
             self.effects.changes.append(StateChange(name, job.id, before.step, attempt, job.traceparent, routine))
         self.jobs[job.id] = job
         if change.dropped:
@@ -136,7 +155,7 @@ class Draft:
         """The transaction has removed these jobs."""
         gone = list(jobs)
         for job in gone:
-            for known in (self.jobs, self._before, self.letters):
+            for known in (self.jobs, self._before, self._counted, self.letters):
                 known.pop(job.id, None)
             self._claims.drop(job.id)
         self.effects.pruned.extend(gone)
@@ -158,11 +177,7 @@ class Draft:
         ended = [job for before, job in changed if job.status.terminal and not (before and before.status.terminal)]
         self._transaction.open_seals([job for job in ended if job.pipeline in SEALED])
         self._transaction.drop_seals(self._sealed)
-        for before, job in changed:
-            self._claims.write(job)
-            self._count(job, +1)
-            if before is not None:
-                self._count(before, -1)
+        self._count()
         self.effects.ended.extend(ended)
         self.effects.attached.update(job.attached_to for _, job in changed if job.attached_to)
         self.effects.followed.update(dict.fromkeys(row.job_id for row in self._events))
@@ -170,6 +185,21 @@ class Draft:
         self._events, self._blobs, self._referred, self._sealed, self._dropped = [], [], [], [], Counter()
         self._new_letters, self._hidden = [], []
 
-    def _count(self, job: Job, by: int) -> None:
+    def _unwritten(self) -> list[Job]:
+        return [job for job_id, job in self.jobs.items() if self._before[job_id] is not job]
+
+    def _count(self) -> None:
+        """Let those who count jobs, or hold them in memory, know what has changed."""
+        for job_id, job in self.jobs.items():
+            before = self._counted[job_id]
+            if before is job:
+                continue
+            self._claims.write(job)
+            self._tell(job, +1)
+            if before is not None:
+                self._tell(before, -1)
+            self._counted[job_id] = job
+
+    def _tell(self, job: Job, by: int) -> None:
         self.effects.count(job, by)
         self._turns.count(job, by)

@@ -1,18 +1,19 @@
 """What a worker is given for a claim: which steps it may take now, and what comes with each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from actors.journal.store import Transaction
-from actors.journal.turns import Turns
+from actors.journal.turns import Steps, Turns
 from pipelines.commands import INLINE_BYTES, Claim
 from pipelines.jobs import ClaimedJob, Job, Reference
 from pipelines.steps import EMBED, FINALIZE, INDEX, INFER, RENDER, RERANK, RETRIEVE, VALIDATE
 
 Payloads = Mapping[tuple[str, Reference], bytes]  # by tenant and reference
+Blobs = Callable[[str, Sequence[Reference]], Sequence[bytes | None]]  # those of a tenant
 
 
 def offer(
-    transaction: Transaction, turns: Turns, claim: Claim, held: Sequence[Job], tester: str
+    transaction: Transaction, steps: Steps, turns: Turns, claim: Claim, held: Sequence[Job], tester: str
 ) -> Sequence[Job] | None:
     """The steps that a worker may take beside those that it holds. `tester` is the one worker that tries suspects.
 
@@ -24,17 +25,17 @@ def offer(
         suspects = transaction.suspects(topic, claim.slots)
         if suspects and not transaction.on_trial(topic):
             return suspects if topic == claim.topic and claim.alone and not held else None
-    return turns.draw(transaction, claim.topic, claim.slots)
+    return turns.draw(steps, claim.topic, claim.slots)
 
 
-def hand_out(transaction: Transaction, jobs: Sequence[Job], ready_at: Sequence[float], now: float) -> list[ClaimedJob]:
+def hand_out(blobs: Blobs, jobs: Sequence[Job], ready_at: Sequence[float], now: float) -> list[ClaimedJob]:
     """The claimed jobs with their small payloads, and since when each was ready."""
-    payloads = _payloads(transaction, jobs)
+    payloads = _payloads(blobs, jobs)
     return [_claimed(job, since, payloads, now) for job, since in zip(jobs, ready_at, strict=True)]
 
 
-def _payloads(transaction: Transaction, jobs: Sequence[Job]) -> Payloads:
-    """What the steps of these jobs need, in one query per tenant."""
+def _payloads(blobs: Blobs, jobs: Sequence[Job]) -> Payloads:
+    """What the steps of these jobs need, in one call per tenant."""
     wanted: dict[str, list[Reference]] = {}
     for job in jobs:
         small = [reference for reference in _needed(job) if reference.size <= INLINE_BYTES]
@@ -42,7 +43,7 @@ def _payloads(transaction: Transaction, jobs: Sequence[Job]) -> Payloads:
     return {
         (tenant, reference): data
         for tenant, references in wanted.items()
-        for reference, data in zip(references, transaction.blobs(tenant, references), strict=True)
+        for reference, data in zip(references, blobs(tenant, references), strict=True)
         if data is not None
     }
 

@@ -11,7 +11,7 @@ from typing import TypeVar, cast
 
 from actors.coalescer import Coalescer
 from actors.crash_points import crash_point
-from actors.journal.arrivals import Arrivals
+from actors.journal.arrivals import Arrivals, Parked
 from actors.journal.backlog import Backlog
 from actors.journal.census import Census
 from actors.journal.claims import Claims
@@ -195,16 +195,25 @@ class Journal(Backlog):
         self._store.close()
 
     async def _claim(self, claim: Claim) -> list[ClaimedJob]:
-        if self._coming_s and self.claimable(claim.topic) <= 0 < self.counts.coming[claim.topic]:
-            await self._arrivals.wait(claim.topic, self._coming_s)
+        claims = await self._arrivals.wait(claim, self._coming_s) if self._may_park(claim) else None
+        if claims is None:
+            claims = await self._claim_now(claim)
+        tell_claims(claims, self._ports)
+        return claims
+
+    def _may_park(self, claim: Claim) -> bool:
+        """Whether it waits for what is coming. A repeat gets nothing new."""
+        is_coming = self.claimable(claim.topic) <= 0 < self.counts.coming[claim.topic]
+        return self._coming_s > 0 and is_coming and not self.workers.is_repeat(claim)
+
+    async def _claim_now(self, claim: Claim) -> list[ClaimedJob]:
         if self.workers.is_repeat(claim):  # after the wait, so that a repeat never overtakes the first
             claim = replace(claim, slots=0)
         elif not claim.ticket and self.claimable(claim.topic) <= 0:
             return []
+        self.workers.see(claim)
         (reply,) = await self._commits.do([claim])
-        claims = cast("list[ClaimedJob]", reply)
-        tell_claims(claims, self._ports)
-        return claims
+        return cast("list[ClaimedJob]", reply)
 
     def _open_jobs(self) -> int:
         return self.counts.unclaimed + self.workers.claims()
@@ -232,24 +241,36 @@ class Journal(Backlog):
     async def _commit(self, commands: list[Command | Edit]) -> list[Reply]:
         started = self._ports.clock.monotonic()
         testers, room = self.workers.testers(), self._limits.backlog - self._open_jobs()
+        parked = self._arrivals.take()
+        claims = [each.claim for each in parked]
         try:
-            replies, effects = await self._ports.run_blocking(lambda: self._write(commands, testers, room))
-        except StaleEpochError as error:
-            self._replaced = error  # idle workers call nothing but the heartbeat
-            raise
-        except Exception:
+            replies, effects = await self._ports.run_blocking(lambda: self._write(commands, claims, testers, room))
+        except BaseException as error:
+            self._arrivals.give_back(parked)
             self._is_in_doubt = True
+            if isinstance(error, StaleEpochError):
+                self._replaced = error  # idle workers call nothing but the heartbeat
             raise
         self._is_in_doubt = False
         took_s = self._ports.clock.monotonic() - started
+        self._serve(parked, replies[len(commands) :])
         self._announce(effects)
         tell_commit(effects.changes, effects.ended, took_s=took_s, ports=self._ports)
-        return replies  # type: ignore[no-any-return]  # run_blocking gives what the call gave
+        return replies[: len(commands)]  # type: ignore[no-any-return]  # run_blocking gives what the call gave
 
-    def _write(self, commands: list[Command | Edit], testers: dict[str, str], room: int) -> tuple[list[Reply], Effects]:
+    def _serve(self, parked: Sequence[Parked], replies: Sequence[list[ClaimedJob]]) -> None:
+        for each, reply in zip(parked, replies, strict=True):
+            if reply:
+                self.workers.see(each.claim)
+                each.answer.set_result(reply)
+        self._arrivals.give_back([each for each in parked if not each.answer.done()])
+
+    def _write(
+        self, commands: list[Command | Edit], parked: list[Claim], testers: dict[str, str], room: int
+    ) -> tuple[list[Reply], Effects]:
         with self._store.transaction() as transaction:
             ledger = self._open_ledger(transaction, testers, room)
-            replies = ledger.apply(commands)
+            replies = ledger.apply(commands, parked)
             crash_point("journal.commit.before")
         crash_point("journal.commit.after")
         return replies, ledger.effects

@@ -22,7 +22,7 @@ from actors.journal.mentions import named, submits
 from actors.journal.retention import prune
 from actors.journal.store import Transaction
 from actors.journal.templates import edit_template
-from actors.journal.turns import Turns
+from actors.journal.turns import Steps, Turns
 from actors.journal.upkeep import Upkeep
 from actors.journal.vector_stores import VectorStores, attached_by
 from pipelines import transitions
@@ -101,10 +101,11 @@ class Ledger:
             BatchEdit: self._batches.edit,
         }
 
-    def apply(self, commands: Sequence[Command | Edit]) -> list[Reply]:
-        """The answers, one for one."""
+    def apply(self, commands: Sequence[Command | Edit], parked: Sequence[Claim] = ()) -> list[Reply]:
+        """The answers, one for one. Then those of the claims that were `parked`: steps that have just become ready."""
         self._prepare(commands)
         replies = [self._handlers[_KINDS.get(type(command), type(command))](command) for command in commands]
+        replies += [self._claim(claim) if self._draft.fresh(claim.topic) else [] for claim in parked]
         self._batches.flush()
         self._flush()
         self._budgets.flush()
@@ -173,18 +174,26 @@ class Ledger:
         return "" if job.continuable else str(job.status)
 
     def _claim(self, command: Claim) -> list[ClaimedJob]:
-        self._flush()  # the queries must see what this batch has done so far
+        steps = self._steps(command.topic)
         held = self._draft.held(command.worker)
         if mine := [job for job in held if job.claim_id == command.claim_id]:
-            return hand_out(self._transaction, mine, [job.ready_at for job in mine], self._now)
+            return hand_out(self._draft.blobs, mine, [job.ready_at for job in mine], self._now)
         tester = self._testers.get(command.topic, command.worker)  # after a restart nobody has registered yet
-        offered = offer(self._transaction, self._turns, command, held, tester)
+        offered = offer(self._transaction, steps, self._turns, command, held, tester)
         if offered is None:
             return []  # its ticket stays out, so that the sweep brings the next one, not a busy loop
         self.effects.tickets[command.topic] += command.ticket
         adopted = self._draft.adopt(offered)
         claims = [self._draft.change(transitions.claim(job, command, self._now)) for job in adopted]
-        return hand_out(self._transaction, claims, [job.ready_at for job in offered], self._now)
+        return hand_out(self._draft.blobs, claims, [job.ready_at for job in offered], self._now)
+
+    def _steps(self, topic: str) -> Steps:
+        """Where its ready steps are read: where this batch has made all of them ready, they need not be written yet."""
+        fresh = self._draft.fresh(topic)
+        if len(fresh) == self._turns.ready(topic) and not fresh.suspected:
+            return fresh
+        self._flush()
+        return self._transaction
 
     def _finish(self, command: Finish) -> Answer:
         job = self._draft.jobs.get(command.job_id)

@@ -6,18 +6,26 @@ counts what its store has, and so does one whose transaction has failed.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from sys import maxsize
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from actors.journal.census import CensusRow
 from actors.journal.limits import EVERYBODY, NO_LIMITS, TenantLimits
 from actors.journal.ring import Draw, Ring
-from actors.journal.store import Transaction
 from pipelines.jobs import Job, StepState
 from pipelines.shares import class_of, priorities_of
 from pipelines.steps import LINES, is_of_lines
+
+
+class Steps(Protocol):
+    """Where ready steps are read: a transaction, or what is not yet written of it."""
+
+    def ready(
+        self, topic: str, priorities: tuple[int, int], tenants: Sequence[str], limit: int
+    ) -> Mapping[str, Sequence[Job]]:
+        """See `store.Transaction`."""
 
 
 class Turn(NamedTuple):
@@ -71,9 +79,13 @@ class Turns:
             case StepState.CLAIMED:
                 self._topic(job.topic).work(job.tenant, by)
 
-    def draw(self, transaction: Transaction, topic: str, slots: int) -> list[Job]:
+    def draw(self, steps: Steps, topic: str, slots: int) -> list[Job]:
         """Ready steps of those whose turn it is, each to be claimed in this transaction."""
-        return self._topics[topic].draw(transaction, slots) if topic in self._topics else []
+        return self._topics[topic].draw(steps, slots) if topic in self._topics else []
+
+    def ready(self, topic: str) -> int:
+        """All ready steps, but for those of suspects."""
+        return self._topics[topic].ready if topic in self._topics else 0
 
     def held_back(self, topic: str) -> int:
         """The ready steps of tenants that have as many in work as they may."""
@@ -121,12 +133,17 @@ class _Topic:
         if not self._working[tenant]:
             del self._working[tenant]
 
-    def draw(self, transaction: Transaction, slots: int) -> list[Job]:
+    @property
+    def ready(self) -> int:
+        """Steps."""
+        return sum(ring.ready for ring in self._rings.values())
+
+    def draw(self, steps: Steps, slots: int) -> list[Job]:
         """So many ready steps, the highest class first."""
         jobs: list[Job] = []
         taken: Counter[str] = Counter()
         for rank in sorted(self._rings, reverse=True):
-            heads = partial(transaction.ready, self._name, priorities_of(rank))
+            heads = partial(steps.ready, self._name, priorities_of(rank))
             draw = Draw(self._rings[rank], heads, lambda tenant: self._room(tenant) - taken[tenant])
             jobs += (drawn := draw.take(slots - len(jobs)))
             taken.update(job.tenant for job in drawn)

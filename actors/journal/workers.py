@@ -61,11 +61,12 @@ class Workers:
     def is_repeat(self, claim: Claim) -> bool:
         """Whether this claim, or a newer one of the worker's, has been seen: then it must get nothing new."""
         seat = self._seats.get(claim.worker)
-        if seat is None or claim.number == 0:
-            return False
-        seen = seat.claims[claim.topic]
-        seat.claims[claim.topic] = max(seen, claim.number)
-        return claim.number <= seen
+        return seat is not None and 0 < claim.number <= seat.claims[claim.topic]
+
+    def see(self, claim: Claim) -> None:
+        """This claim is served."""
+        if seat := self._seats.get(claim.worker):
+            seat.claims[claim.topic] = max(seat.claims[claim.topic], claim.number)
 
     async def heartbeat(self, worker_id: str, wait_s: float) -> Heartbeat:
         """Renew the lease; answer at once when there is something to revoke.

@@ -87,7 +87,7 @@ class JsonLines(logging.Formatter):
 
 
 def _rest_of(change: StateChange) -> str:
-    """Five of these per job: written by hand, a quarter of `json.dumps`'s time. Our ids and names need no escaping."""
+    """One of these per job at least, by hand: a quarter of `json.dumps`'s time. Our ids and names need no escaping."""
     event, job, step, attempt, traceparent, _ = change
     trace = traceparent[3:35]
     return f', "message": "{event}", "job": "{job}", "step": "{step}", "attempt": {attempt}, "trace": "{trace}"}}'

@@ -23,7 +23,7 @@ from deployments.engines.protocol import Generation, Tokens
 from deployments.engines.scripted import ScriptedEngine
 from deployments.inference.worker import InferenceWorker
 from deployments.prompting.worker import PromptWorker
-from pipelines.commands import Command
+from pipelines.commands import Claim, Command
 from pipelines.edits import Edit
 from pipelines.payloads import Message
 from pipelines.steps import PROMPTING_TOPIC, inference_topic
@@ -52,14 +52,16 @@ class WatchedJournal(Journal):
     async def wind_down(self, limit: int) -> int:
         return await super().wind_down(min(limit, FEW))
 
-    def _write(self, commands: list[Command | Edit], testers: dict[str, str], room: int) -> tuple[list[Reply], Effects]:
-        replies, effects = super()._write(commands, testers, room)
+    def _write(
+        self, commands: list[Command | Edit], parked: list[Claim], testers: dict[str, str], room: int
+    ) -> tuple[list[Reply], Effects]:
+        replies, effects = super()._write(commands, parked, testers, room)
         written = self.process.thread.written
         sync = written.pop()
 
         def sync_and_tell() -> None:
             sync()
-            self.watcher.commit(commands, replies, self.process.loop.time())
+            self.watcher.commit([*commands, *parked], replies, self.process.loop.time())
 
         written.append(sync_and_tell)
         return replies, effects

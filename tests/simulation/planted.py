@@ -19,7 +19,7 @@ from actors.token_log.store import Head, Row
 from actors.token_log.token_log import TokenLog
 from pipelines import transitions
 from pipelines.changes import Change
-from pipelines.commands import Answer, Cancel, Command, Finish, Rendered, Submit, Verdict
+from pipelines.commands import Answer, Cancel, Claim, Command, Finish, Rendered, Submit, Verdict
 from pipelines.edits import Edit
 from pipelines.jobs import Status, StepState
 from pipelines.outcomes import settle
@@ -43,10 +43,10 @@ class Bug(NamedTuple):
 class _Changing(Ledger):
     """Alters each change of a job."""
 
-    def apply(self, commands: Sequence[Command | Edit]) -> list[Reply]:
+    def apply(self, commands: Sequence[Command | Edit], parked: Sequence[Claim] = ()) -> list[Reply]:
         apply = self._draft.change
         self._draft.change = lambda change: apply(self.altered(change))  # type: ignore[method-assign]
-        return super().apply(commands)
+        return super().apply(commands, parked)
 
     def altered(self, change: Change) -> Change:
         self.alter(change)
@@ -131,9 +131,9 @@ class _Unread(Keys):
 class Keyless(Ledger):
     """Knows the keys of its own batch only."""
 
-    def apply(self, commands: Sequence[Command | Edit]) -> list[Reply]:
+    def apply(self, commands: Sequence[Command | Edit], parked: Sequence[Claim] = ()) -> list[Reply]:
         self._keys = _Unread(self._transaction, self._now)
-        return super().apply(commands)
+        return super().apply(commands, parked)
 
 
 class Redriving(Ledger):

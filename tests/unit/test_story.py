@@ -1,3 +1,4 @@
+import json
 import logging
 from dataclasses import replace
 
@@ -54,13 +55,25 @@ async def test_every_event_of_a_job_is_counted(told: Told) -> None:
     assert counted == ["JobSubmitted", "PromptRendered", "InferenceStarted", "InferenceCompleted", "ResultStored"]
 
 
-async def test_every_event_of_a_job_is_one_line_of_the_log(told: Told, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, LOGGER)
+@pytest.mark.parametrize(
+    ("level", "told_of"),
+    [
+        (logging.INFO, ["ResultStored"]),
+        (
+            logging.DEBUG,
+            ["JobSubmitted", "PromptRendered", "InferenceStarted", "InferenceCompleted", "ResultStored"],
+        ),
+    ],
+)
+async def test_a_job_that_goes_well_is_one_line_of_the_log_and_in_full_one_per_event(
+    told: Told, caplog: pytest.LogCaptureFixture, level: int, told_of: list[str]
+) -> None:
+    caplog.set_level(level, LOGGER)
     await told.finish_one_job()
     lines = [line for record in caplog.records for line in JsonLines("journal").format(record).splitlines()]
-    assert [line.count(TRACE[3:35]) for line in lines] == [1] * 5
-    assert '"message": "PromptRendered"' in lines[1]
-    assert '"step": "render", "attempt": 1' in lines[1]
+    assert [json.loads(line)["message"] for line in lines] == told_of
+    assert [line.count(TRACE[3:35]) for line in lines] == [1] * len(told_of)
+    assert '"step": "infer", "attempt": 1' in lines[-1]
 
 
 async def test_the_wait_of_a_step_is_a_span_and_a_sample(told: Told) -> None:

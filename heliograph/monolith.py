@@ -5,6 +5,7 @@ from typing import Any
 
 import uvicorn
 
+from actors.heap import settle_heap
 from configs.settings import MonolithSettings
 from deployments.monolith import Monolith
 
@@ -17,6 +18,7 @@ async def serve_monolith(document: dict[str, Any], ready: Callable[[], None]) ->
     monolith = Monolith(settings)
     try:
         await monolith.start()
+        settle_heap()
         config = uvicorn.Config(
             monolith.app,
             host=settings.host,

@@ -6,6 +6,7 @@ two jobs of one step, `batch.validate` and `batch.finalize`, and between them on
 an infer alone, whose prompt comes with it, from a topic of its own; or one `batch.embed`, which makes vectors.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 RENDER, INFER, RETRIEVE, RERANK, INDEX = "render", "infer", "retrieve", "rerank", "index"
@@ -65,6 +66,7 @@ def next_step(step: str, model: str) -> Step | None:
     return step_of(_NEXT[step], model) if step in _NEXT else None
 
 
+@lru_cache(maxsize=1000)  # asked for several times a job
 def step_of(name: str, model: str = "") -> Step:
     """The step of this name; only the inference of a model has a topic of its own."""
     return Step(name, _TOPICS.get(name) or inference_topic(model), _LIMITS_S.get(name))

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from pipelines.jobs import StepState
+from pipelines.jobs import Job, StepState
 from pipelines.steps import next_step
 
 
@@ -20,6 +20,19 @@ class CensusRow(NamedTuple):
     step: str = ""  # claimed
     model: str = ""  # claimed
     worker: str = ""  # claimed
+
+
+def row_of(job: Job) -> CensusRow:
+    """What counts of this job."""
+    match job.step_state:
+        case StepState.READY:
+            return CensusRow(job.topic, job.tenant, job.step_state, 1, job.priority, bool(job.suspects))
+        case StepState.CLAIMED:
+            return CensusRow(
+                job.topic, job.tenant, job.step_state, 1, step=job.step, model=job.model, worker=job.worker
+            )
+        case _:
+            return CensusRow(job.topic, job.tenant, job.step_state, 1)
 
 
 class Census(NamedTuple):

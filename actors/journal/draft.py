@@ -7,6 +7,7 @@ has committed.
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
+from actors.journal.census import CensusRow, row_of
 from actors.journal.claims import Claims
 from actors.journal.effects import Effects
 from actors.journal.envelopes import seal_envelope
@@ -190,16 +191,16 @@ class Draft:
 
     def _count(self) -> None:
         """Let those who count jobs, or hold them in memory, know what has changed."""
+        rows: Counter[CensusRow] = Counter()
         for job_id, job in self.jobs.items():
             before = self._counted[job_id]
             if before is job:
                 continue
             self._claims.write(job)
-            self._tell(job, +1)
-            if before is not None:
-                self._tell(before, -1)
             self._counted[job_id] = job
-
-    def _tell(self, job: Job, by: int) -> None:
-        self.effects.count(job, by)
-        self._turns.count(job, by)
+            rows[row_of(job)] += 1
+            if before is not None:
+                rows[row_of(before)] -= 1
+        for change in (row._replace(jobs=jobs) for row, jobs in rows.items() if jobs):
+            self.effects.count(change)
+            self._turns.count(change)

@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from actors.journal.census import Census
+from actors.journal.census import Census, CensusRow
 from actors.telemetry.logs import StateChange
 from pipelines.jobs import Job, StepState
 from pipelines.steps import next_step
@@ -27,14 +27,14 @@ class Effects:
     revoked: list[tuple[str, str, int]] = field(default_factory=list)  # worker, job, fence
     census: Census | None = None  # how it was before, where that was in doubt
 
-    def count(self, job: Job, by: int) -> None:
-        """A job's row has come (+1) or gone (-1)."""
-        match job.step_state:
+    def count(self, row: CensusRow) -> None:
+        """So many jobs more, or fewer, are like this."""
+        match row.state:
             case StepState.READY:
-                self.ready[job.topic] += by
+                self.ready[row.topic] += row.jobs
             case StepState.WAITING:
-                self.waiting[job.topic] += by
+                self.waiting[row.topic] += row.jobs
             case StepState.CLAIMED:
-                self.claimed[job.topic, job.worker] += by
-                if (following := next_step(job.step, job.model)) is not None:
-                    self.coming[following.topic] += by
+                self.claimed[row.topic, row.worker] += row.jobs
+                if (following := next_step(row.step, row.model)) is not None:
+                    self.coming[following.topic] += row.jobs

@@ -49,10 +49,7 @@ class Turns:
         """Forget everything but these."""
         self._topics, self._open, self.horizon = {}, Counter(), 0.0
         for row in rows:
-            if row.state is StepState.CLAIMED:
-                self._topic(row.topic).work(row.tenant, row.jobs)
-            elif row.state is StepState.READY and not row.is_suspect:
-                self._topic(row.topic).count(row.tenant, class_of(row.priority), row.jobs)
+            self.count(row)
             if not is_of_lines(row.topic):
                 self._open[row.tenant] += row.jobs
 
@@ -71,13 +68,13 @@ class Turns:
         if not self._open[job.tenant]:
             del self._open[job.tenant]
 
-    def count(self, job: Job, by: int) -> None:
-        """A job's row has come (+1) or gone (-1)."""
-        match job.step_state:
-            case StepState.READY if not job.suspects:
-                self._topic(job.topic).count(job.tenant, class_of(job.priority), by)
+    def count(self, row: CensusRow) -> None:
+        """So many jobs more, or fewer, are like this."""
+        match row.state:
+            case StepState.READY if not row.is_suspect:
+                self._topic(row.topic).count(row.tenant, class_of(row.priority), row.jobs)
             case StepState.CLAIMED:
-                self._topic(job.topic).work(job.tenant, by)
+                self._topic(row.topic).work(row.tenant, row.jobs)
 
     def draw(self, steps: Steps, topic: str, slots: int) -> list[Job]:
         """Ready steps of those whose turn it is, each to be claimed in this transaction."""

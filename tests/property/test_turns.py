@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from actors.journal.census import row_of
 from actors.journal.disk import Disk
 from actors.journal.limits import TenantLimits
 from actors.journal.memory_transaction import MemoryTransaction
@@ -35,9 +36,9 @@ class Subject:
     def put(self, job: Job) -> None:
         before = self.disk.jobs.get(job.id)
         self.disk.jobs[job.id] = job
-        self.turns.count(job, +1)
+        self.turns.count(row_of(job))
         if before is not None:
-            self.turns.count(before, -1)
+            self.turns.count(row_of(before)._replace(jobs=-1))
 
     def draw(self, slots: int) -> list[Job]:
         return self.turns.draw(MemoryTransaction(self.disk), TOPIC, slots)

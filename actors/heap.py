@@ -1,6 +1,6 @@
 """The garbage collector of a process that has started: it leaves alone what stays for ever, and comes less often.
 
-Ray, Serve and an engine are some hundred thousand objects, and a batch of jobs is a thousand that die by reference counts.
+Ray, Serve and an engine are some hundred thousand objects; what a batch of jobs leaves behind goes by reference counts.
 """
 
 import gc

@@ -13,8 +13,8 @@ from ray import serve
 
 from actors.blobs import Blobs
 from actors.deaths import Home
-from actors.heart import ThreadHeart, heartbeat_s
 from actors.heap import settle_heap
+from actors.heart import ThreadHeart, heartbeat_s
 from actors.journal.protocol import JournalApi, Worker
 from actors.naming import TOPIC_SIZE
 from actors.puller import Handler, Puller, Room

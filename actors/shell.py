@@ -11,7 +11,6 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from ray.actor import exit_actor
 
-from actors.heap import settle_heap
 from actors.pickled import pickled
 from actors.stores import StaleEpochError
 
@@ -47,7 +46,6 @@ class Shell:
         """Start the loops, once, on the actor's event loop."""
         if not self._started:
             self._started = True
-            settle_heap()
             self._start()
 
     def _start(self) -> None:

@@ -13,7 +13,6 @@ from ray import serve
 
 from actors.blobs import Blobs
 from actors.deaths import Home
-from actors.heap import settle_heap
 from actors.heart import ThreadHeart, heartbeat_s
 from actors.journal.protocol import JournalApi, Worker
 from actors.naming import TOPIC_SIZE
@@ -50,7 +49,6 @@ class Replica:
         self._journal, self._shards = self._see(cluster)
         self._token_log, self._places = cluster.token_log, cluster.places
         self._blobs = Blobs(self._journal, Path(self._places.blobs), self._ports.clock)
-        settle_heap()
 
     def _see(self, cluster: Cluster) -> Seen:
         """The cluster's journal and its shards, as this replica deals with them."""

@@ -5,7 +5,6 @@ from typing import Any
 
 import uvicorn
 
-from actors.heap import settle_heap
 from configs.settings import MonolithSettings
 from deployments.monolith import Monolith
 
@@ -18,7 +17,6 @@ async def serve_monolith(document: dict[str, Any], ready: Callable[[], None]) ->
     monolith = Monolith(settings)
     try:
         await monolith.start()
-        settle_heap()
         config = uvicorn.Config(
             monolith.app,
             host=settings.host,

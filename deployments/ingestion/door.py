@@ -26,7 +26,7 @@ from pipelines.errors import RejectError
 from pipelines.jobs import Reference, Status, parse_reference
 from pipelines.payloads import Request
 from pipelines.ports import Ports
-from pipelines.steps import GENERATE
+from pipelines.steps import BULK
 
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -149,7 +149,7 @@ class Door:
         return Submit(
             job_id=self._ports.ids.new("resp", shard),
             tenant=call.tenant,
-            pipeline=GENERATE,
+            pipeline=BULK,
             model=body.model,
             request=payload,
             deadline_s=body.deadline_s,

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from actors.deaths import death_of
 from actors.dispatcher import Dispatcher
+from actors.garbage import collect_seldom
 from actors.journal.limits import Limits
 from actors.journal.protocol import (
     DeadLetterQuery,
@@ -43,6 +44,7 @@ class JournalActor(Shell):
     """A shard's journal and its dispatcher."""
 
     def __init__(self, folder: str, where: Where, places: Places, telemetry: dict[str, Any], limits: Limits) -> None:
+        collect_seldom()
         ports = real_ports(**process_telemetry("journal", **telemetry))
         with same_store(Path(folder), journal_name(where.shard)):
             self._journal = open_journal(Path(folder), ports=ports, places=places, limits=limits, **where._asdict())
@@ -214,6 +216,7 @@ class TokenLogActor(Shell):
     """A shard's token log."""
 
     def __init__(self, folder: str, where: Where, telemetry: dict[str, Any]) -> None:
+        collect_seldom()
         ports = real_ports(**process_telemetry("token_log", **telemetry))
         with same_store(Path(folder), token_log_name(where.shard)):
             self._log = open_token_log(Path(folder), ports=ports, **where._asdict())

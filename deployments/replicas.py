@@ -13,6 +13,7 @@ from ray import serve
 
 from actors.blobs import Blobs
 from actors.deaths import Home
+from actors.garbage import collect_seldom
 from actors.heart import ThreadHeart, heartbeat_s
 from actors.journal.protocol import JournalApi, Worker
 from actors.naming import TOPIC_SIZE
@@ -41,6 +42,7 @@ class Replica:
     """What every replica has: ports and, once it is connected, handles to the shared actors."""
 
     def __init__(self, service: str, settings: ServiceSettings) -> None:
+        collect_seldom()
         self._ports = real_ports(**process_telemetry(service, **settings.telemetry.model_dump()))
         self._drain_s = settings.drain_s
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import uvicorn
 
+from actors.garbage import collect_seldom
 from configs.settings import MonolithSettings
 from deployments.monolith import Monolith
 
@@ -13,6 +14,7 @@ REPLIES_END_S = 2  # what is not answered then is cut
 
 async def serve_monolith(document: dict[str, Any], ready: Callable[[], None]) -> None:
     """Serve until a signal comes, and raise it again; calls `ready` when jobs are accepted."""
+    collect_seldom()
     settings = MonolithSettings.model_validate(document)
     monolith = Monolith(settings)
     try:

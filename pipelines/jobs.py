@@ -23,8 +23,7 @@ def reference_of(data: bytes) -> Reference:
 
 def timed_reference_of(data: bytes, now: float) -> Reference:
     """The same with a key that begins with the time, so that what comes together lies together in an index."""
-    plain = reference_of(data)
-    return plain._replace(hash=f"{int(now * 1000):012x}.{plain.hash}")
+    return Reference(f"{int(now * 1000):012x}.{hashlib.sha256(data).hexdigest()}", len(data))
 
 
 def parse_reference(text: str) -> Reference:

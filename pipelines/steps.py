@@ -1,9 +1,10 @@
 """The pipelines: which step of a job follows which, where its work waits, and for how long it is tried.
 
-`generate` is render -> infer; `rag` is retrieve -> rerank -> render -> infer, where a reranker that fails is gone
-without, and `rag.required`, where it fails the job; `index` puts a file into a vector store in one step. A batch is
-two jobs of one step, `batch.validate` and `batch.finalize`, and between them one `batch.line` for each of its lines:
-an infer alone, whose prompt comes with it, from a topic of its own; or one `batch.embed`, which makes vectors.
+`generate` is render -> infer, and `generate.bulk` the same for a job that came with many others; `rag` is retrieve ->
+rerank -> render -> infer, where a reranker that fails is gone without, and `rag.required`, where it fails the job;
+`index` puts a file into a vector store in one step. A batch is two jobs of one step, `batch.validate` and
+`batch.finalize`, and between them one `batch.line` for each of its lines: an infer alone, whose prompt comes with it,
+from a topic of its own; or one `batch.embed`, which makes vectors.
 """
 
 from functools import lru_cache
@@ -11,7 +12,7 @@ from typing import NamedTuple
 
 RENDER, INFER, RETRIEVE, RERANK, INDEX = "render", "infer", "retrieve", "rerank", "index"
 VALIDATE, EMBED, FINALIZE = "validate", "embed", "finalize"
-GENERATE, RAG, RAG_REQUIRED, INDEXING = "generate", "rag", "rag.required", "index"
+GENERATE, BULK, RAG, RAG_REQUIRED, INDEXING = "generate", "generate.bulk", "rag", "rag.required", "index"
 VALIDATION, LINE, EMBEDDING, FINALIZATION = "batch.validate", "batch.line", "batch.embed", "batch.finalize"
 
 PROMPTING_TOPIC = "topic.prompting"
@@ -22,12 +23,14 @@ BATCHING_TOPIC = "topic.batching"
 EMBEDDING_TOPIC = "topic.embedding"
 _LINE_TOPICS = "topic.batch."
 LINES = frozenset({LINE, EMBEDDING})
-RESPONDING = frozenset({GENERATE, RAG, RAG_REQUIRED, LINE})  # the pipelines whose jobs are Responses
-SEALED = frozenset({GENERATE, RAG, RAG_REQUIRED})  # those whose token logs are sealed at once when they end
+UNAWAITED = LINES | {BULK}  # the pipelines whose jobs come in such numbers that nobody looks at one while it runs
+RESPONDING = frozenset({GENERATE, BULK, RAG, RAG_REQUIRED, LINE})  # the pipelines whose jobs are Responses
+SEALED = frozenset({GENERATE, BULK, RAG, RAG_REQUIRED})  # those whose token logs are sealed at once when they end
 FIRST_OPERATION = 2  # the stream's `created` is 0 and `queued` is 1; both come from the request
 
 _FIRST = {
     GENERATE: RENDER,
+    BULK: RENDER,
     RAG: RETRIEVE,
     RAG_REQUIRED: RETRIEVE,
     INDEXING: INDEX,

@@ -20,9 +20,9 @@ from actors.telemetry.logs import StateChange
 from pipelines.changes import Change
 from pipelines.commands import INLINE_BYTES, Payload
 from pipelines.jobs import DeadLetter, Job, Reference, StepState
-from pipelines.steps import LINES, SEALED
+from pipelines.steps import SEALED, UNAWAITED
 
-# What happens on the way of a job that goes well. Of a line, of which a batch may have 50 000, so is its end.
+# What happens on the way of a job that goes well. Of those that come by the thousand, so is their end.
 _ROUTINE = frozenset(
     {"JobSubmitted", "ContextRetrieved", "ContextReranked", "PromptRendered", "InferenceStarted", "InferenceCompleted"}
 )
@@ -110,7 +110,7 @@ class Draft:
             )
             self._events.append(EventRow(job.id, job.tenant, event))
             name = fact.DESCRIPTOR.name
-            routine = name in _ROUTINE or (name in _ENDS and job.pipeline in LINES)
+            routine = name in _ROUTINE or (name in _ENDS and job.pipeline in UNAWAITED)
             self.effects.changes.append(StateChange(name, job.id, before.step, attempt, job.traceparent, routine))
         self.jobs[job.id] = job
         if change.dropped:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from actors.telemetry.logs import StateChange, log_changes
 from pipelines.jobs import ClaimedJob, Job
 from pipelines.ports import Ports
-from pipelines.steps import EMBED, FINALIZE, INDEX, INFER, LINES, RENDER, RERANK, RETRIEVE, VALIDATE
+from pipelines.steps import EMBED, FINALIZE, INDEX, INFER, RENDER, RERANK, RETRIEVE, UNAWAITED, VALIDATE
 
 WAITS = {
     RETRIEVE: "wait.retrieval",
@@ -36,10 +36,10 @@ def tell_commit(changes: Sequence[StateChange], ended: Iterable[Job], *, took_s:
 def tell_claims(claims: Sequence[ClaimedJob], ports: Ports) -> None:
     """These steps, all of one topic, have a worker.
 
-    How long the lines of batches wait is not measured: it would hide how long others do.
+    How long those wait that come by the thousand is not measured: it would hide how long others do.
     """
     for claim in claims:
-        if claim.pipeline not in LINES:
+        if claim.pipeline not in UNAWAITED:
             wait_s = max(0.0, claim.claimed_at - claim.ready_at)
             ports.metrics.observe("step_wait_seconds", wait_s, step=claim.step)
         if ports.tracer.enabled:

@@ -117,7 +117,8 @@ class ScriptedEngine:
 
     def decode(self, ids: list[int]) -> str:
         """The text of token ids."""
-        return "".join([_VOCABULARY[i] if i < len(_VOCABULARY) else chr(i - len(_VOCABULARY)) for i in ids])
+        words, known = _VOCABULARY, len(_VOCABULARY)
+        return "".join([words[i] if i < known else chr(i - known) for i in ids])
 
     def has_room(self) -> bool:
         """Always: it needs no memory."""
@@ -144,7 +145,8 @@ def token_ids(prompt: str, count: int) -> list[int]:
     """The first `count` tokens that follow a prompt."""
     # An extendable hash: more bytes never change the earlier ones.
     drawn = hashlib.shake_128(prompt.encode()).digest(count)
-    return [byte % len(_WORDS) + (len(_WORDS) if index else 0) for index, byte in enumerate(drawn)]
+    known = len(_WORDS)
+    return [byte % known + (known if index else 0) for index, byte in enumerate(drawn)]
 
 
 def _character_ids(text: str) -> list[int]:

@@ -20,7 +20,7 @@ from pipelines.jobs import ClaimedJob
 from pipelines.operations import LogState
 from pipelines.payloads import Prompt
 from pipelines.ports import Ports
-from pipelines.steps import LINE
+from pipelines.steps import UNAWAITED
 
 
 class Generator:
@@ -82,7 +82,7 @@ class Generator:
             traceparent=claim.traceparent,
             about=about,
             ports=self._ports,
-            awaited=claim.pipeline != LINE,
+            awaited=claim.pipeline not in UNAWAITED,
             on_first=partial(self._on_first, claim),
         )
 

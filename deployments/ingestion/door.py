@@ -16,9 +16,9 @@ from actors.sharding import ShardedCoalescer
 from actors.telemetry.tracing import new_traceparent
 from deployments.file_search import pipeline_of
 from deployments.history.conversations import UnknownConversationError
-from deployments.ingestion.bodies import DEFAULT_DEADLINE_S
+from deployments.ingestion.bodies import DEFAULT_DEADLINE_S, GenerateBody
 from deployments.ingestion.cards import ModelCard, Renderer
-from deployments.ingestion.errors import CONVERSATION_LOCKED, ApiError, over_budget, too_many
+from deployments.ingestion.errors import CONVERSATION_LOCKED, ApiError, api_error, over_budget, too_many
 from deployments.ingestion.search_check import SearchCheck
 from events.ids import named_shard
 from pipelines.commands import INLINE_BYTES, Answer, Key, Payload, Submit, Verdict
@@ -26,6 +26,7 @@ from pipelines.errors import RejectError
 from pipelines.jobs import Reference, Status, parse_reference
 from pipelines.payloads import Request
 from pipelines.ports import Ports
+from pipelines.steps import BULK
 
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -52,10 +53,10 @@ class Accepted(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """A request, and who makes it."""
+    """One of the jobs that come together, with the idempotency key that is its own."""
 
-    request: Request
-    call: Call
+    body: GenerateBody
+    key: Key | None = None
 
 
 class Door:
@@ -94,16 +95,22 @@ class Door:
         crash_point("ingestion.submit.after")
         return self._accepted(command, call, answer, started)
 
-    async def accept_many(self, asked: Sequence[Asked]) -> list[Accepted | ApiError | RejectError]:
-        """One answer for each; those that are accepted are on disk. Raises TransientError where nobody knows which."""
-        data = [each.request.encode() for each in asked]
-        flaws = [await self._flaw(each, len(body)) for each, body in zip(asked, data, strict=True)]
+    async def accept_many(self, asked: Sequence[Asked], call: Call) -> list[str | ApiError]:
+        """An id for each, which is on disk, or why it is refused. Raises TransientError where nobody knows which."""
+        data = [each.body.payload() for each in asked]
+        flaws = [
+            None if self._surely_fits(each.body, len(body)) else await self._flaw(each.body, call, len(body))
+            for each, body in zip(asked, data, strict=True)
+        ]
         good = [place for place, flaw in enumerate(flaws) if flaw is None]
-        payloads = await self._blobs.pack_many([(asked[place].call.tenant, data[place]) for place in good])
-        commands = [self._command(*asked[place], payload) for place, payload in zip(good, payloads, strict=True)]
+        payloads = await self._blobs.pack_many([(call.tenant, data[place]) for place in good])
+        shard = self._journal.home(call.tenant)
+        commands = [
+            self._one_of_many(asked[place], call, payload, shard) for place, payload in zip(good, payloads, strict=True)
+        ]
         started = self._ports.clock.now()
-        done = zip(good, commands, await self._submits.do(commands), strict=True)
-        results = iter([self._result(command, asked[place].call, answer, started) for place, command, answer in done])
+        answers = zip(commands, await self._journal.submit(commands) if commands else [], strict=True)
+        results = iter([self._result(command, call, answer, started) for command, answer in answers])
         return [flaw or next(results) for flaw in flaws]
 
     async def prepare(self, request: Request, call: Call) -> Submit:
@@ -111,9 +118,9 @@ class Door:
         await self._check(request, call)
         return self._command(request, call, await self._pack(call.tenant, request.encode()))
 
-    def _result(self, command: Submit, call: Call, answer: Answer, started: float) -> Accepted | ApiError:
+    def _result(self, command: Submit, call: Call, answer: Answer, started: float) -> str | ApiError:
         try:
-            return self._accepted(command, call, answer, started)
+            return self._accepted(command, call, answer, started).job_id
         except ApiError as error:
             return error
 
@@ -125,12 +132,32 @@ class Door:
             self._trace(command, started, root=command.traceparent != call.traceparent)
         return Accepted(answer.job_id or command.job_id, answer.status, replayed=bool(answer.job_id))
 
-    async def _flaw(self, asked: Asked, size: int) -> ApiError | RejectError | None:
+    def _surely_fits(self, body: GenerateBody, size: int) -> bool:
+        """Whether nothing about it needs a closer look; so it is with nearly all."""
+        card = self._models.get(body.model)
+        return card is not None and body.template is None and _is_short(size, body.max_output_tokens, card)
+
+    async def _flaw(self, body: GenerateBody, call: Call, size: int) -> ApiError | None:
         try:
-            await self._check(asked.request, replace(asked.call, size=size))
+            await self._check(body.request(), replace(call, size=size))
         except (ApiError, RejectError) as error:
-            return error
+            return api_error(error)
         return None
+
+    def _one_of_many(self, asked: Asked, call: Call, payload: Payload, shard: int) -> Submit:
+        body, key = asked
+        return Submit(
+            job_id=self._ports.ids.new("resp", shard),
+            tenant=call.tenant,
+            pipeline=BULK,
+            model=body.model,
+            request=payload,
+            deadline_s=body.deadline_s,
+            priority=body.priority,
+            traceparent=traceparent_of(call.traceparent, self._ports),
+            key=key,
+            max_output_tokens=body.max_output_tokens or self._models[body.model].default_max_output_tokens,
+        )
 
     def _command(self, request: Request, call: Call, payload: Payload) -> Submit:
         return Submit(
@@ -157,7 +184,7 @@ class Door:
             raise unknown_model(request.model)
         if request.template is not None:
             size = sum(len(message.content.encode()) for message in self._renderer.messages(request))
-        if size + (request.max_output_tokens or 1) > card.context:  # a token has at least one byte
+        if not _is_short(size, request.max_output_tokens, card):
             await self._ports.run_blocking(lambda: self._renderer.check_length(request))
         await self._searches.check(call.tenant, request)
 
@@ -173,6 +200,11 @@ class Door:
     def _trace(self, command: Submit, started: float, *, root: bool) -> None:
         now = self._ports.clock.now()
         self._ports.tracer.span("submit", command.traceparent, started, now, {"job": command.job_id}, root=root)
+
+
+def _is_short(size: int, max_output_tokens: int | None, card: ModelCard) -> bool:
+    """Whether so many bytes have room for sure: a token has at least one."""
+    return size + (max_output_tokens or 1) <= card.context
 
 
 def refuse(answer: Answer, conversation: str = "") -> None:

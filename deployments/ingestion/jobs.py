@@ -71,10 +71,9 @@ def job_routes(service: IngestionService) -> APIRouter:
 
     @router.post(BULK_PATH, openapi_extra=described(BulkBody), status_code=202)
     async def submit_many(request: Request) -> Response:
-        body = BulkBody.model_validate_json(await request.body())
         word, traceparent = request.headers.get(HEADER, ""), request.headers.get("traceparent", "")
         call = Call(tenant=tenant_of(request.scope), size=0, traceparent=traceparent)
-        answers = await service.accept_many(body.jobs, call, word)
+        answers = await service.accept_many(await request.body(), call, word)
         return json_reply({"data": [_told(answer) for answer in answers]}, 202)
 
     @router.get("/jobs/{job_id}")

@@ -18,7 +18,7 @@ from deployments.history.history import HistoryApi, UnknownJobError
 from deployments.history.stream_events import StreamFrame
 from deployments.ingestion.attachments import Attachment, Attachments
 from deployments.ingestion.bodies import GenerateBody
-from deployments.ingestion.bulk import BulkBody, accept_many
+from deployments.ingestion.bulk import accept_many
 from deployments.ingestion.cards import ModelCard, Renderer
 from deployments.ingestion.door import Accepted, Call, Door, locked, unknown_model
 from deployments.ingestion.errors import ApiError, api_error, over_budget, too_many
@@ -96,14 +96,13 @@ class IngestionService:
     ) -> list[str | ApiError]:
         """The same for up to 1 000 bodies, of which each is refused alone. Returns an id or an ApiError for each."""
         try:
-            parsed = BulkBody.model_validate_json(to_json({"jobs": jobs}))
-            return await self.accept_many(parsed.jobs, Call(tenant=tenant, size=0), key)
+            return await self.accept_many(to_json({"jobs": jobs}), Call(tenant=tenant, size=0), key)
         except ValidationError as error:
             raise api_error(error) from None  # as above
 
-    async def accept_many(self, jobs: Sequence[dict[str, Any]], call: Call, word: str) -> list[str | ApiError]:
-        """The bodies of a BulkBody; what `submit_many` returns."""
-        return await accept_many(self._door, jobs, call, word)
+    async def accept_many(self, raw: bytes, call: Call, word: str) -> list[str | ApiError]:
+        """The jobs of a BulkBody; what `submit_many` returns. Raises ValidationError where it is none."""
+        return await accept_many(self._door, raw, call, word)
 
     async def accept(self, request: Request, call: Call) -> Accepted:
         """Check a request, then submit it. Returns once the job is on disk."""

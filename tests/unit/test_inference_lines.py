@@ -14,7 +14,7 @@ from pipelines.batch_edits import BeginBatch, CreateBatch, batch_job, line_id, n
 from pipelines.commands import Submit
 from pipelines.jobs import ClaimedJob, Job
 from pipelines.payloads import Prompt, Result
-from pipelines.steps import LINE, VALIDATION, line_topic
+from pipelines.steps import BULK, LINE, VALIDATION, line_topic
 from tests.factories import claim, payload
 from tests.workers import Workshop, prompt
 
@@ -80,6 +80,17 @@ class LineShop(Workshop):
 @pytest.fixture
 def shop(tmp_path: Path) -> LineShop:
     return LineShop(tmp_path)
+
+
+async def test_a_job_of_many_is_logged_as_a_whole_and_a_long_one_now_and_then(tmp_path: Path) -> None:
+    shop = Workshop(tmp_path)
+    claims = await shop.prompts(prompt(), prompt("Tell me", script=f'{{"tokens": {LONG}, "step": 1}}', max_tokens=LONG))
+    await shop.run([claim._replace(pipeline=BULK) for claim in claims])
+    assert [len((await shop.logged(number)).chunks) for number in (0, 1)] == [1, LONG // CHECKPOINT]
+    for number in (0, 1):
+        state = await shop.state(number)
+        assert list(state.token_ids) == (await shop.result(number)).token_ids
+        assert state.finish_reason == "stop"
 
 
 async def test_a_short_line_is_stored_and_never_logged(shop: LineShop) -> None:

@@ -7,13 +7,16 @@ import pytest
 
 from actors.journal.journal import Journal
 from actors.journal.limits import Limits
+from deployments.ingestion.bodies import GenerateBody
 from deployments.ingestion.bulk import MOST_JOBS
 from deployments.ingestion.errors import ApiError
 from pipelines.commands import INLINE_BYTES, Answer
 from pipelines.errors import TransientError
+from pipelines.payloads import Request
 from tests.ingestion_house import House
 
 HI: dict[str, Any] = {"model": "scripted", "prompt": "Hi"}
+TEXT_PART = {"type": "input_text", "text": "Hi"}
 
 
 class CountingJournal(Journal):
@@ -51,6 +54,29 @@ async def test_all_jobs_are_accepted_in_one_call_of_the_journal_and_in_their_ord
     assert [job.priority for job in jobs if job] == [n % 3 for n in range(50)]
     requests = await house.blobs.get_many([("default", job.request, None) for job in jobs if job])
     assert [f'"Hi {n}"'.encode() in request for n, request in enumerate(requests)] == [True] * 50
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"prompt": "Hi"},
+        {
+            "prompt": "Hi",
+            "temperature": 0,
+            "top_p": 0.5,
+            "max_output_tokens": 7,
+            "priority": -3,
+            "metadata": {"a": "b"},
+        },
+        {"prompt": "Hi", "temperature": 1.0, "priority": 0, "metadata": {}},
+        {"messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": [TEXT_PART]}]},
+        {"template": "summary", "variables": {"text": "moon"}},
+        {"template": "summary"},
+    ],
+)
+def test_the_payload_says_what_the_request_says(more: dict[str, Any]) -> None:
+    body = GenerateBody.model_validate({"model": "scripted"} | more)
+    assert Request.model_validate_json(body.payload()) == body.request()
 
 
 async def test_each_bad_job_is_refused_alone_and_says_why(house: House) -> None:

@@ -13,7 +13,7 @@ from actors.telemetry.logs import LOGGER, JsonLines
 from actors.telemetry.metrics import RecordedMetrics
 from actors.telemetry.story import tell_claims
 from actors.telemetry.tracing import SpanTracer
-from pipelines.steps import LINE
+from pipelines.steps import BULK, LINE
 from tests.factories import INFERENCE, PROMPTING, ManualClock, claim, finish, generated, make_ports, rendered, submit
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -83,11 +83,12 @@ async def test_the_wait_of_a_step_is_a_span_and_a_sample(told: Told) -> None:
     assert told.metrics.values[("step_wait_seconds", ("step", "render"))] == [2.5]
 
 
-async def test_the_wait_of_a_line_of_a_batch_is_no_sample(told: Told) -> None:
+@pytest.mark.parametrize("pipeline", [LINE, BULK])
+async def test_the_wait_of_what_comes_by_the_thousand_is_no_sample(told: Told, pipeline: str) -> None:
     await told.journal.submit([submit()])
     (job,) = await told.journal.claim(claim(PROMPTING))
     told.metrics.values.clear()
-    tell_claims([job._replace(pipeline=LINE)], told.ports)
+    tell_claims([job._replace(pipeline=pipeline)], told.ports)
     assert list(told.metrics.values) == [("attempts", ("step", "render"))]
 
 

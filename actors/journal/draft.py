@@ -8,14 +8,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from actors.journal.census import CensusRow, row_of
-from actors.journal.claims import Claims
 from actors.journal.effects import Effects
 from actors.journal.envelopes import seal_envelope
-from actors.journal.fresh import Fresh
 from actors.journal.retention import unlink
 from actors.journal.rows import EventRow
 from actors.journal.store import Transaction
 from actors.journal.turns import Turns
+from actors.journal.working_set import WorkingSet
 from actors.telemetry.logs import StateChange
 from pipelines.changes import Change
 from pipelines.commands import INLINE_BYTES, Payload
@@ -36,7 +35,7 @@ class Draft:
         self,
         transaction: Transaction,
         turns: Turns,
-        claims: Claims,
+        working: WorkingSet,
         *,
         now: float,
         new_id: Callable[[str], str],
@@ -44,13 +43,13 @@ class Draft:
     ) -> None:
         self._transaction = transaction
         self._turns = turns
-        self._claims = claims
+        self._working = working
         self._now = now
         self._new_id = new_id  # by prefix
         self._on_end = on_end
         self.jobs: dict[str, Job] = {}  # as they are now
         self._before: dict[str, Job | None] = {}  # as the store has them; None: not yet there
-        self._counted: dict[str, Job | None] = {}  # as turns, claims and effects have them
+        self._counted: dict[str, Job | None] = {}  # as turns, effects and the working set have them
         self._events: list[EventRow] = []
         self._blobs: list[tuple[str, Reference, bytes]] = []
         self._referred: list[tuple[str, Reference]] = []  # payloads that are there already
@@ -63,7 +62,7 @@ class Draft:
 
     def load(self, ids: Iterable[str]) -> None:
         """Read these jobs."""
-        found = {job_id: self._claims.get(job_id) for job_id in ids}
+        found = {job_id: self._working.get(job_id) for job_id in ids}
         self.adopt(job for job in found.values() if job is not None)
         if missing := [job_id for job_id, job in found.items() if job is None]:
             self.adopt(self._transaction.load(missing).values())
@@ -79,19 +78,28 @@ class Draft:
 
     def held(self, worker: str) -> list[Job]:
         """What a worker has claimed, as it was counted last."""
-        return self._claims.held(worker)
+        return self._working.held(worker)
 
-    def fresh(self, topic: str) -> Fresh:
-        """The steps of a topic that have become ready since the last flush. They are counted from then on."""
+    def ready(self, topic: str) -> Sequence[Job]:
+        """The ready steps of a topic that are in memory, with those of this batch, which are counted from then on."""
         self._count()
-        return Fresh([job for job in self._unwritten() if job.topic == topic and job.step_state is StepState.READY])
+        return self._working.ready(topic)
+
+    @property
+    def has_unwritten_suspects(self) -> bool:
+        """Whether the store does not know yet what has become of those who are tried apart."""
+        changed = ((self._before[job_id], job) for job_id, job in self.jobs.items())
+        return any(job.suspects or (before and before.suspects) for before, job in changed if before is not job)
 
     def blobs(self, tenant: str, references: Sequence[Reference]) -> list[bytes | None]:
         """Small payloads, also of this batch."""
-        own = {reference: data for owner, reference, data in self._blobs if owner == tenant}
-        missing = [reference for reference in references if reference not in own]
-        read = dict(zip(missing, self._transaction.blobs(tenant, missing), strict=True)) if missing else {}
-        return [own.get(reference) or read.get(reference) for reference in references]
+        known = {reference: self._working.payload(tenant, reference) for reference in references}
+        if None in known.values():
+            known.update((reference, data) for owner, reference, data in self._blobs if owner == tenant)
+        missing = [reference for reference in references if known[reference] is None]
+        if missing:
+            known.update(zip(missing, self._transaction.blobs(tenant, missing), strict=True))
+        return [known[reference] for reference in references]
 
     def add(self, change: Change) -> Job:
         """A new job."""
@@ -130,6 +138,8 @@ class Draft:
         """Count a reference. A large payload is a file: the table has only the count."""
         if payload.data is not None or payload.reference.size > INLINE_BYTES:
             self._blobs.append((tenant, payload.reference, payload.data or b""))
+            if payload.data is not None:
+                self._working.keep(tenant, payload.reference, payload.data)
         else:
             self._referred.append((tenant, payload.reference))
 
@@ -158,7 +168,7 @@ class Draft:
         for job in gone:
             for known in (self.jobs, self._before, self._counted, self.letters):
                 known.pop(job.id, None)
-            self._claims.drop(job.id)
+            self._working.drop(job.id)
         self.effects.pruned.extend(gone)
 
     def flush(self) -> None:
@@ -186,9 +196,6 @@ class Draft:
         self._events, self._blobs, self._referred, self._sealed, self._dropped = [], [], [], [], Counter()
         self._new_letters, self._hidden = [], []
 
-    def _unwritten(self) -> list[Job]:
-        return [job for job_id, job in self.jobs.items() if self._before[job_id] is not job]
-
     def _count(self) -> None:
         """Let those who count jobs, or hold them in memory, know what has changed."""
         rows: Counter[CensusRow] = Counter()
@@ -196,7 +203,7 @@ class Draft:
             before = self._counted[job_id]
             if before is job:
                 continue
-            self._claims.write(job)
+            self._working.write(job)
             self._counted[job_id] = job
             rows[row_of(job)] += 1
             if before is not None:

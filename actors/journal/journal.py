@@ -14,7 +14,6 @@ from actors.crash_points import crash_point
 from actors.journal.arrivals import Arrivals, Parked
 from actors.journal.backlog import Backlog
 from actors.journal.census import Census
-from actors.journal.claims import Claims
 from actors.journal.effects import Effects
 from actors.journal.errands import Errand
 from actors.journal.ledger import Ledger, Reply
@@ -23,6 +22,7 @@ from actors.journal.protocol import NOWHERE, Heartbeat, Places, Session, StoreIn
 from actors.journal.retention import JOB_BYTES, UNSTORED_S, size_of
 from actors.journal.sessions import Sessions
 from actors.journal.store import Store, Transaction
+from actors.journal.working_set import WorkingSet
 from actors.stores import StaleEpochError
 from actors.telemetry.story import tell_claims, tell_commit
 from pipelines.chores import Abandon, CloseErrands, MarkSealed, Orphan, Prune, Tick, WindDown
@@ -58,7 +58,7 @@ class Journal(Backlog):
         self._shards = shards
         self._coming_s = coming_s
         self._limits = limits
-        self._claims: Claims | None = None  # None: not read yet
+        self._working: WorkingSet | None = None  # None: not read yet
         self._is_in_doubt = False  # whether the last transaction was done
         self._kept = 0  # bytes of the jobs that have ended, where they are limited
         self._replaced: StaleEpochError | None = None
@@ -279,12 +279,12 @@ class Journal(Backlog):
         census = transaction.census() if self._is_in_doubt else None
         if census is not None:
             self._turns.restart(census.rows)
-        if self._claims is None or self._is_in_doubt:
-            self._claims = Claims(transaction.claimed())
+        if self._working is None or self._is_in_doubt:
+            self._working = WorkingSet(transaction.claimed())
         ledger = self.ledger(
             transaction,
             self._turns,
-            self._claims,
+            self._working,
             now=self._ports.clock.now(),
             random=self._ports.random,
             new_id=lambda prefix: self._ports.ids.new(prefix, self.shard),

@@ -10,7 +10,6 @@ from typing import Any, get_args
 
 from actors.journal.batches import Batches
 from actors.journal.budgets import Budgets
-from actors.journal.claims import Claims
 from actors.journal.conversations import Conversations
 from actors.journal.dead_letters import DeadLetters
 from actors.journal.draft import Draft
@@ -19,12 +18,14 @@ from actors.journal.files import edit_file, edit_upload, remove_lapsed_files
 from actors.journal.handout import hand_out, offer
 from actors.journal.keys import Keys, replay
 from actors.journal.mentions import named, submits
+from actors.journal.ready_steps import ReadySteps
 from actors.journal.retention import prune
 from actors.journal.store import Transaction
 from actors.journal.templates import edit_template
 from actors.journal.turns import Steps, Turns
 from actors.journal.upkeep import Upkeep
 from actors.journal.vector_stores import VectorStores, attached_by
+from actors.journal.working_set import WorkingSet
 from pipelines import transitions
 from pipelines.batch_edits import BatchEdit, CreateBatch
 from pipelines.changes import Change
@@ -52,7 +53,7 @@ class Ledger:
         self,
         transaction: Transaction,
         turns: Turns,
-        claims: Claims,
+        working: WorkingSet,
         *,
         now: float,
         random: Random,
@@ -70,7 +71,7 @@ class Ledger:
         self._keys = Keys(transaction, now)
         self._budgets = Budgets(transaction, token_budgets)
         self._conversations = Conversations(transaction, now)
-        self._draft = Draft(transaction, turns, claims, now=now, new_id=new_id, on_end=self._settle)
+        self._draft = Draft(transaction, turns, working, now=now, new_id=new_id, on_end=self._settle)
         self._vectors = VectorStores(transaction, self._draft, now)
         self._letters = DeadLetters(
             transaction, turns, self._draft, self._conversations, self._budgets, self._vectors, now=now, new_id=new_id
@@ -105,7 +106,7 @@ class Ledger:
         """The answers, one for one. Then those of the claims that were `parked`: steps that have just become ready."""
         self._prepare(commands)
         replies = [self._handlers[_KINDS.get(type(command), type(command))](command) for command in commands]
-        replies += [self._claim(claim) if self._draft.fresh(claim.topic) else [] for claim in parked]
+        replies += [self._claim(claim) if self._draft.ready(claim.topic) else [] for claim in parked]
         self._batches.flush()
         self._flush()
         self._budgets.flush()
@@ -188,11 +189,11 @@ class Ledger:
         return hand_out(self._draft.blobs, claims, [job.ready_at for job in offered], self._now)
 
     def _steps(self, topic: str) -> Steps:
-        """Where its ready steps are read: where this batch has made all of them ready, they need not be written yet."""
-        fresh = self._draft.fresh(topic)
-        if len(fresh) == self._turns.ready(topic) and not fresh.suspected:
-            return fresh
-        self._flush()
+        """Where its ready steps are read. Where all of them are in memory, they need not be written yet."""
+        ready = self._draft.ready(topic)
+        if len(ready) == self._turns.ready(topic) and not self._draft.has_unwritten_suspects:
+            return ReadySteps(ready)
+        self._flush()  # the queries must see what this batch has done so far
         return self._transaction
 
     def _finish(self, command: Finish) -> Answer:

@@ -1,23 +1,15 @@
-"""Ready steps of one topic that the store does not have yet, read as it would read them."""
+"""Ready steps of one topic that are in memory, read as a store would read them."""
 
 from collections.abc import Mapping, Sequence
 
 from pipelines.jobs import Job
 
 
-class Fresh:
-    """Of one batch, in memory."""
+class ReadySteps:
+    """All that there are."""
 
     def __init__(self, jobs: Sequence[Job]) -> None:
         self._jobs = sorted(jobs, key=lambda job: (-job.priority, job.ready_at, job.id))
-
-    def __len__(self) -> int:
-        return len(self._jobs)
-
-    @property
-    def suspected(self) -> bool:
-        """Whether one of them is to be tried apart."""
-        return any(job.suspects for job in self._jobs)
 
     def ready(
         self, topic: str, priorities: tuple[int, int], tenants: Sequence[str], limit: int

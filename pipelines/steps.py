@@ -7,6 +7,7 @@ rerank -> render -> infer, where a reranker that fails is gone without, and `rag
 from a topic of its own; or one `batch.embed`, which makes vectors.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 RENDER, INFER, RETRIEVE, RERANK, INDEX = "render", "infer", "retrieve", "rerank", "index"
@@ -68,6 +69,7 @@ def next_step(step: str, model: str) -> Step | None:
     return step_of(_NEXT[step], model) if step in _NEXT else None
 
 
+@lru_cache(maxsize=1024)  # asked five times a job
 def step_of(name: str, model: str = "") -> Step:
     """The step of this name; only the inference of a model has a topic of its own."""
     return Step(name, _TOPICS.get(name) or inference_topic(model), _LIMITS_S.get(name))

@@ -14,6 +14,7 @@ from actors.journal.fresh import Fresh
 from actors.journal.retention import unlink
 from actors.journal.rows import EventRow
 from actors.journal.store import Transaction
+from actors.journal.tally import Tally
 from actors.journal.turns import Turns
 from actors.telemetry.logs import StateChange
 from pipelines.changes import Change
@@ -190,16 +191,16 @@ class Draft:
 
     def _count(self) -> None:
         """Let those who count jobs, or hold them in memory, know what has changed."""
+        tally = Tally()
         for job_id, job in self.jobs.items():
             before = self._counted[job_id]
             if before is job:
                 continue
             self._claims.write(job)
-            self._tell(job, +1)
+            tally.add(job, +1)
             if before is not None:
-                self._tell(before, -1)
+                tally.add(before, -1)
             self._counted[job_id] = job
-
-    def _tell(self, job: Job, by: int) -> None:
-        self.effects.count(job, by)
-        self._turns.count(job, by)
+        for job, by in tally.sums():
+            self.effects.count(job, by)
+            self._turns.count(job, by)

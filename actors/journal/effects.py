@@ -28,7 +28,7 @@ class Effects:
     census: Census | None = None  # how it was before, where that was in doubt
 
     def count(self, job: Job, by: int) -> None:
-        """A job's row has come (+1) or gone (-1)."""
+        """So many rows like this job's have come, or gone where it is negative."""
         match job.step_state:
             case StepState.READY:
                 self.ready[job.topic] += by

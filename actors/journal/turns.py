@@ -72,7 +72,7 @@ class Turns:
             del self._open[job.tenant]
 
     def count(self, job: Job, by: int) -> None:
-        """A job's row has come (+1) or gone (-1)."""
+        """So many rows like this job's have come, or gone where it is negative."""
         match job.step_state:
             case StepState.READY if not job.suspects:
                 self._topic(job.topic).count(job.tenant, class_of(job.priority), by)

@@ -1,12 +1,14 @@
 """Jobs that come and go in one batch, counted by their kind."""
 
+from typing import Any
+
 from actors.journal.tally import Tally
 from pipelines import transitions
 from pipelines.jobs import Job, StepState, evolve
 from tests.factories import claim, submit
 
 
-def ready(number: int, **changes: object) -> Job:
+def ready(number: int, **changes: Any) -> Job:
     return evolve(transitions.submit(submit(number), 0.0).job, **changes)
 
 
@@ -19,7 +21,13 @@ def test_each_kind_is_told_once_with_its_sum() -> None:
 
 
 def test_what_somebody_tells_apart_is_not_added_up() -> None:
-    kinds = [{"topic": "other"}, {"tenant": "other"}, {"priority": 1}, {"suspects": "some"}, {"model": "other"}]
+    kinds: list[dict[str, Any]] = [
+        {"topic": "other"},
+        {"tenant": "other"},
+        {"priority": 1},
+        {"suspects": "some"},
+        {"model": "other"},
+    ]
     tally = Tally()
     for number, kind in enumerate([{}, *kinds]):
         tally.add(ready(number, **kind), +1)

@@ -77,8 +77,7 @@ class Claim:
     alone: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rendered:
+class Rendered(NamedTuple):
     """The prompt is rendered."""
 
     prompt: Payload

@@ -6,8 +6,9 @@ from actors.journal.store import Transaction
 from actors.journal.turns import Steps, Turns
 from pipelines.commands import INLINE_BYTES, Claim
 from pipelines.jobs import ClaimedJob, Job, Reference
-from pipelines.steps import EMBED, FINALIZE, INDEX, INFER, RENDER, RERANK, RETRIEVE, VALIDATE
+from pipelines.steps import FINALIZE, INFER, RENDER, RERANK, VALIDATE
 
+_READS_CONTEXT = (RENDER, RERANK, INFER)
 Payloads = Mapping[tuple[str, Reference], bytes]  # by tenant and reference
 Blobs = Callable[[str, Sequence[Reference]], Sequence[bytes | None]]  # those of a tenant
 
@@ -72,14 +73,9 @@ def _claimed(job: Job, ready_at: float, payloads: Payloads, now: float) -> Claim
 
 def _needed(job: Job) -> Sequence[Reference]:
     """What the present step reads."""
-    wanted: dict[str, tuple[Reference | None, ...]] = {
-        RENDER: (job.request, job.context),
-        RETRIEVE: (job.request,),
-        RERANK: (job.request, job.context),
-        INDEX: (job.request,),
-        EMBED: (job.request,),
-        VALIDATE: (),
-        FINALIZE: (),
-        INFER: (job.rendered, job.context),
-    }
-    return [reference for reference in wanted[job.step] if reference is not None]
+    step = job.step
+    if step in (VALIDATE, FINALIZE):
+        return ()
+    first = job.rendered if step == INFER else job.request
+    second = job.context if step in _READS_CONTEXT else None
+    return [reference for reference in (first, second) if reference is not None]

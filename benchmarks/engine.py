@@ -1,25 +1,31 @@
-"""What the whole path costs on a real model, beside vLLM's `AsyncLLM` in a process of its own.
+"""What the whole path costs on a real model, beside vLLM's `AsyncLLM` in a process of its own and `ray.serve.llm`.
 
-Both engines are loaded, with the same arguments, and take turns. (1) 64 jobs of 64 tokens at once: tokens per second,
-ours from the first request until the last result is stored. (2) On the idle system, one job at a time: from the POST
-until the first token is read on the job's stream, and from the call until the engine's first token.
+Two engines at a time are loaded, with the same arguments, and take turns. (1) 64 jobs of 64 tokens at once: tokens per
+second, ours from the first request until the last result is stored, those of `ray.serve.llm` until the last answer.
+(2) On the idle system, one job at a time: from the POST until the first token is read on the job's stream, and from the
+call until the engine's first token.
 """
 
 import asyncio
+import http.client
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from itertools import repeat
 from typing import Any
 
 import httpx
 import uvloop
 
+from benchmarks.arrivals import offer
 from benchmarks.first_token import Client
 from benchmarks.journal_file import JournalFile, open_journal_file
 from benchmarks.load import post, send
 from benchmarks.program import Program, running
-from benchmarks.ratios import differences, ratios
-from benchmarks.server import START_S, Server, serve
+from benchmarks.ratios import Pairs, compared
+from benchmarks.ray_llm_server import ROUTE
+from benchmarks.server import START_S, Server, free_port, serve
 from configs.settings import CONFIGS
 from heliograph.models import add_model
 
@@ -59,18 +65,37 @@ async def platform_rate(server: Server, journal: JournalFile, prompts: Sequence[
     return (journal.output_tokens() - before) / seconds
 
 
-async def rates(server: Server, journal: JournalFile, direct: Program) -> tuple[list[float], list[float]]:
+async def engine_rate(direct: Program, prompts: Sequence[str]) -> float:
+    """Tokens per second of the engine alone."""
+    answer = ask(direct, prompts)
+    return answer["tokens"] / answer["seconds"]
+
+
+async def ray_llm_rate(port: int, prompts: Sequence[str]) -> float:
+    """Tokens per second of `ray.serve.llm`. Raises RuntimeError where a request has no answer."""
+    path = f"{ROUTE}/v1/chat/completions"
+    asked = [{"role": "user", "content": prompt} for prompt in prompts]
+    bodies = [{"model": MODEL, "messages": [message], "max_tokens": TOKENS, "temperature": 0} for message in asked]
+    answers = await offer(port, [post(path, body) for body in bodies], repeat(0.0))
+    if any(answer.status != http.HTTPStatus.OK for answer in answers):
+        raise RuntimeError(f"ray.serve.llm answered {[answer.status for answer in answers]}")
+    tokens = sum(json.loads(answer.body)["usage"]["completion_tokens"] for answer in answers)
+    return float(tokens / (max(answer.ended for answer in answers) - answers[0].due))
+
+
+async def rates(
+    server: Server, journal: JournalFile, peer: Callable[[Sequence[str]], Awaitable[float]], first: int
+) -> Pairs:
     """Tokens per second of both sides by round, after a round that only warms up."""
     ours, theirs = [], []
-    for number in range(ROUNDS + 1):
-        answer = ask(direct, prompts(number, JOBS))
-        theirs.append(answer["tokens"] / answer["seconds"])
+    for number in range(first, first + ROUNDS + 1):
+        theirs.append(await peer(prompts(number, JOBS)))
         ours.append(await platform_rate(server, journal, prompts(number, JOBS)))
-        print(f"round {number}  AsyncLLM {theirs[-1]:.0f} tok/s, heliograph {ours[-1]:.0f} tok/s", flush=True)
-    return ours[1:], theirs[1:]
+        print(f"round {number}  peer {theirs[-1]:.0f} tok/s, heliograph {ours[-1]:.0f} tok/s", flush=True)
+    return Pairs(ours[1:], theirs[1:])
 
 
-async def first_tokens(server: Server, direct: Program) -> tuple[list[float], list[float]]:
+async def first_tokens(server: Server, direct: Program) -> Pairs:
     """Milliseconds to the first token of both sides, pair by pair, after a pair that only warms up."""
     ours, theirs = [], []
     async with httpx.AsyncClient(timeout=TURN_S) as http:
@@ -82,38 +107,32 @@ async def first_tokens(server: Server, direct: Program) -> tuple[list[float], li
             await asyncio.sleep(IDLE_S)
             ours.append(await client.first_token_s(body(prompt)) * 1000)
             print(f"pair {number}  AsyncLLM {theirs[-1]:.0f} ms, heliograph {ours[-1]:.0f} ms", flush=True)
-    return ours[1:], theirs[1:]
+    return Pairs(ours[1:], theirs[1:])
 
 
-async def measure(server: Server, direct: Program) -> dict[str, Any]:
+def measure(server: Server) -> dict[str, Pairs]:
     """All figures. Raises RuntimeError where a job has no result."""
+    found: dict[str, Pairs] = {}
     with open_journal_file(server.data) as journal:
-        ours, theirs = await rates(server, journal, direct)
-        our_firsts, their_firsts = await first_tokens(server, direct)
+        with running([sys.executable, "-m", "benchmarks.direct", MODEL]) as direct:
+            direct.line("ready", within_s=START_S)
+            found["vs_async_llm"] = uvloop.run(rates(server, journal, partial(engine_rate, direct), first=0))
+            found["first_token_added_ms"] = uvloop.run(first_tokens(server, direct))
+        port = free_port()
+        with running([sys.executable, "-m", "benchmarks.ray_llm_server", MODEL, str(port)]) as ray_llm:
+            ray_llm.line("ready", within_s=START_S)
+            found["vs_ray_llm"] = uvloop.run(rates(server, journal, partial(ray_llm_rate, port), first=100))
         if journal.failed():
             raise RuntimeError(f"{journal.failed()} jobs have no result")
-    ratio, added = ratios(ours, theirs), differences(our_firsts, their_firsts)
-    return {
-        "vs_async_llm": round(ratio.median, 3),
-        "first_token_added_ms": round(added.median, 1),
-        "least_to_greatest": {
-            "vs_async_llm": [round(ratio.least, 3), round(ratio.greatest, 3)],
-            "first_token_added_ms": [round(added.least, 1), round(added.greatest, 1)],
-        },
-        "tokens_per_s": {"heliograph": [round(r) for r in ours], "async_llm": [round(r) for r in theirs]},
-    }
+    return found
 
 
 def main() -> None:
     """Print every figure, then the result."""
     add_model(MODEL)
-    with (
-        serve(CONFIGS / "event-driven.yaml") as server,
-        running([sys.executable, "-m", "benchmarks.direct", MODEL]) as direct,
-    ):
+    with serve(CONFIGS / "event-driven.yaml") as server:
         server.check_haproxy()
-        direct.line("ready", within_s=START_S)
-        print(json.dumps(uvloop.run(measure(server, direct))))
+        print(json.dumps(compared(measure(server))))
 
 
 if __name__ == "__main__":

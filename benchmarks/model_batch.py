@@ -20,9 +20,9 @@ import httpx
 
 from benchmarks.batch_client import POLL_S, WAIT_S, begin, content, do, look, upload, wait
 from benchmarks.engine import prompts
-from benchmarks.model_streams import CONFIGURED, MODEL, OURS, Pairs, Side, compare, first_ms
+from benchmarks.model_streams import CONFIGURED, MODEL, OURS, Side, compare, first_ms
 from benchmarks.program import Program, running
-from benchmarks.ratios import ratios
+from benchmarks.ratios import Pairs, ratios
 from benchmarks.server import START_S, serve, with_model
 from configs.settings import CONFIGS
 from deployments.inference.share import QUIET_S

@@ -9,7 +9,7 @@ system, one stream at a time: from the request to the first token of ours, and t
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import count
 from time import sleep
@@ -20,7 +20,7 @@ import uvloop
 from benchmarks.engine import IDLE_S, JOBS, TOKENS, ask, prompts
 from benchmarks.load import post
 from benchmarks.program import Program, running
-from benchmarks.ratios import differences, ratios
+from benchmarks.ratios import Pairs, compared
 from benchmarks.ray_llm_server import ROUTE
 from benchmarks.server import START_S, free_port, serve, with_model
 from benchmarks.sse import Stream, read
@@ -102,13 +102,6 @@ def async_rate(direct: Program, prompts: Sequence[str]) -> float:
     return answer["tokens"] / answer["seconds"]
 
 
-class Pairs(NamedTuple):
-    """The figures of two sides, pair by pair."""
-
-    ours: list[float]
-    theirs: list[float]
-
-
 def compare(ours: Turn, theirs: Turn, asks: Iterable[list[str]], *, pause_s: float = IDLE_S) -> Pairs:
     """Each prompt list is a turn of both sides, who begin by turns; the first one only warms up.
 
@@ -150,16 +143,6 @@ def measure(ours: int) -> dict[str, Pairs]:
     return found
 
 
-def result(found: Mapping[str, Pairs]) -> dict[str, Any]:
-    """The comparisons, each a median, with their spreads and all figures."""
-    spreads = {name: differences(*pairs) if name.endswith("_ms") else ratios(*pairs) for name, pairs in found.items()}
-    return {
-        **{name: round(spread.median, 3) for name, spread in spreads.items()},
-        "least_to_greatest": {name: [round(s.least, 3), round(s.greatest, 3)] for name, s in spreads.items()},
-        "figures": {name: [[round(figure) for figure in side] for side in pairs] for name, pairs in found.items()},
-    }
-
-
 def _program(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", f"benchmarks.{module}", MODEL, *arguments]
 
@@ -170,7 +153,7 @@ def main() -> None:
     event_driven = CONFIGS / "event-driven.yaml"
     with with_model(event_driven, MODEL, instead_of=CONFIGURED) as config, serve(config) as server:
         server.check_haproxy()
-        print(json.dumps(result(measure(server.port))))
+        print(json.dumps(compared(measure(server.port))))
 
 
 if __name__ == "__main__":

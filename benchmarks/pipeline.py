@@ -2,26 +2,30 @@
 
 All sides live in one cluster behind one HAProxy, with one replica of each kind, and take turns; who is not at turn is
 idle. A job counts when its result is committed and synced (ours), is in Redis (theirs), or is answered (the constant).
-Rates are compared within their round.
+Rates are compared within their round. Then come requests one by one: what ours takes longer than the constant to give
+an id, each after the job before has ended. At last the same cluster with our journal in Postgres, which syncs as well.
 """
 
+import http.client
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import sleep
+from time import monotonic, sleep
 from typing import Any, NamedTuple
 
 import uvloop
 import yaml
 from redis import Redis
 
-from benchmarks.journal_file import JournalFile, open_journal_file
+from benchmarks.journal_file import JournalFile, open_journal_file, open_journal_schema
 from benchmarks.load import Load, post, send
 from benchmarks.peers.application import application
-from benchmarks.ratios import ratios
+from benchmarks.postgres_server import postgres_server
+from benchmarks.ratios import Spread, differences, ratios
 from benchmarks.redis_server import RESULT_DATABASE, client, redis_server, wait_for_size
 from benchmarks.server import Server, serve
 from configs.settings import CONFIGS, load_profile
@@ -31,8 +35,12 @@ CONNECTIONS = 64
 TURN_S = 300
 PAUSE_S = 1  # between turns: what one left to do must not cost the next
 
-OURS = "heliograph"
-PEERS = ("ray_serve_async", "ray_serve_async_always", "noop")
+ALONE = 200  # requests of each that come one by one
+_JSON = {"Content-Type": "application/json"}
+
+OURS, ASYNC, NOOP = "heliograph", "ray_serve_async", "noop"
+PEERS = (ASYNC, "ray_serve_async_always", NOOP)
+_numbers = count()  # of prompts
 
 
 class Side(NamedTuple):
@@ -56,18 +64,17 @@ def sides(journal: JournalFile, redis: Redis) -> dict[str, Side]:
 
     return {
         OURS: Side("/async-generate", 3000, lambda: None, lambda _: journal.wait(within_s=TURN_S)),
-        "ray_serve_async": task_consumer("everysec"),
+        ASYNC: task_consumer("everysec"),
         "ray_serve_async_always": task_consumer("always"),
-        "noop": Side("/constant/async-generate", 6000, lambda: None, lambda load: load.answered),
+        NOOP: Side("/constant/async-generate", 6000, lambda: None, lambda load: load.answered),
     }
 
 
-def turn(side: Side, port: int, numbers: Iterator[int]) -> float:
+def turn(side: Side, port: int) -> float:
     """Jobs per second from the first request to the last result."""
     sleep(PAUSE_S)
     side.prepare()
-    bodies = ({"model": "scripted", "prompt": f"Say something about {next(numbers)}."} for _ in range(side.jobs))
-    requests = [post(side.path, body) for body in bodies]
+    requests = [post(side.path, _body()) for _ in range(side.jobs)]
     load = uvloop.run(send(port, requests, connections=CONNECTIONS))
     load.check(202)
     return side.jobs / (side.last_result(load) - load.started)
@@ -75,30 +82,56 @@ def turn(side: Side, port: int, numbers: Iterator[int]) -> float:
 
 def measure(everybody: Mapping[str, Side], port: int) -> dict[str, list[float]]:
     """Each side's rates by round, after a round that only warms up."""
-    numbers, rates = count(), {name: list[float]() for name in everybody}
+    rates = {name: list[float]() for name in everybody}
     for number in range(ROUNDS + 1):
         for name, side in everybody.items():
-            rate = turn(side, port, numbers)
+            rate = turn(side, port)
             print(f"round {number}  {name:24}{rate:8.0f} jobs/s{'' if number else '  (warm-up)'}", flush=True)
             if number:
                 rates[name].append(rate)
     return rates
 
 
-def result(rates: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+def accept_added(everybody: Mapping[str, Side], port: int) -> Spread:
+    """Milliseconds that ours takes longer than the constant to answer one request, pair by pair on the idle system."""
+    times: dict[str, list[float]] = {NOOP: [], OURS: []}
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TURN_S)
+    for _ in range(ALONE):
+        for name, figures in times.items():
+            begun = monotonic()
+            connection.request("POST", everybody[name].path, json.dumps(_body()), _JSON)
+            connection.getresponse().read()
+            answered = monotonic()
+            everybody[name].last_result(Load(begun, answered, Counter()))
+            figures.append((answered - begun) * 1000)
+    connection.close()
+    return differences(times[OURS], times[NOOP])
+
+
+def result(
+    rates: Mapping[str, Sequence[float]], added: Spread, on_postgres: Mapping[str, Sequence[float]]
+) -> dict[str, Any]:
     """The comparisons, each a median, with their spreads and all rates."""
     spreads = {f"vs_{peer}": ratios(rates[OURS], rates[peer]) for peer in PEERS}
+    spreads["vs_ray_serve_async_postgres"] = ratios(on_postgres[OURS], on_postgres[ASYNC])
+    spreads["accept_added_ms"] = added
     return {
         **{name: round(spread.median, 3) for name, spread in spreads.items()},
         "least_to_greatest": {name: [round(s.least, 3), round(s.greatest, 3)] for name, s in spreads.items()},
         "jobs_per_s": {name: [round(rate) for rate in side] for name, side in rates.items()},
+        "jobs_per_s_postgres": {name: [round(rate) for rate in side] for name, side in on_postgres.items()},
     }
 
 
+def _body() -> dict[str, Any]:
+    return {"model": "scripted", "prompt": f"Say something about {next(_numbers)}."}
+
+
 @contextmanager
-def cluster(redis_port: int) -> Iterator[Server]:
-    """The platform as `configs/scripted.yaml` has it, and the peers as further applications."""
+def cluster(redis_port: int, database: str = "") -> Iterator[Server]:
+    """The platform as `configs/scripted.yaml` has it, or on this database, and the peers as further applications."""
     config = yaml.safe_load((CONFIGS / "scripted.yaml").read_text())
+    config["applications"][0]["args"]["database"] = database
     profile = load_profile("scripted")
     task = {"redis_port": redis_port, "slots": profile.slots, "tokens": profile.default_max_output_tokens}
     config["applications"] += [
@@ -113,17 +146,27 @@ def cluster(redis_port: int) -> Iterator[Server]:
             yield server
 
 
-def main() -> None:
-    """Print every rate, then the result."""
+@contextmanager
+def house(database: str = "") -> Iterator[tuple[dict[str, Side], int]]:
+    """Everybody, and their port. Raises RuntimeError at its end where a job of ours has no result."""
     with ExitStack() as stack:
         redis_port = stack.enter_context(redis_server())
         redis = stack.enter_context(client(redis_port, RESULT_DATABASE))
-        server = stack.enter_context(cluster(redis_port))
-        journal = stack.enter_context(open_journal_file(server.data))
-        rates = measure(sides(journal, redis), server.port)
+        server = stack.enter_context(cluster(redis_port, database))
+        opened = open_journal_schema(database) if database else open_journal_file(server.data)
+        journal = stack.enter_context(opened)
+        yield sides(journal, redis), server.port
         if journal.failed():
             raise RuntimeError(f"{journal.failed()} jobs have no result")
-    print(json.dumps(result(rates)))
+
+
+def main() -> None:
+    """Print every rate, then the result."""
+    with house() as (everybody, port):
+        rates, added = measure(everybody, port), accept_added(everybody, port)
+    with postgres_server() as server, house(server.new_database()) as (everybody, port):
+        on_postgres = measure({name: everybody[name] for name in (OURS, ASYNC)}, port)
+    print(json.dumps(result(rates, added, on_postgres)))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """How two sides that took turns are compared: by the ratio of each pair, so that a noisy minute hits both."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Spread(NamedTuple):
@@ -34,3 +34,21 @@ def ratios(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
 def differences(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
     """The spread of ours - theirs, pair by pair. Raises ValueError where a side lacks a partner."""
     return spread([mine - other for mine, other in zip(ours, theirs, strict=True)])
+
+
+class Pairs(NamedTuple):
+    """The figures of two sides, pair by pair."""
+
+    ours: list[float]
+    theirs: list[float]
+
+
+def compared(found: Mapping[str, Pairs], digits: int = 0) -> dict[str, Any]:
+    """By name: a ratio, or a difference where the name ends with `_ms`; their spreads, and all figures, ours first."""
+    spreads = {name: differences(*pairs) if name.endswith("_ms") else ratios(*pairs) for name, pairs in found.items()}
+    figures = {name: [[round(x, digits or None) for x in side] for side in pairs] for name, pairs in found.items()}
+    return {
+        **{name: round(spread.median, 3) for name, spread in spreads.items()},
+        "least_to_greatest": {name: [round(s.least, 3), round(s.greatest, 3)] for name, s in spreads.items()},
+        "figures": figures,
+    }

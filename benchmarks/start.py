@@ -1,33 +1,46 @@
-"""How long `heliograph serve` takes until it accepts jobs on a real model, beside vLLM's engine alone.
+"""How long `heliograph serve` takes until it accepts jobs, beside those who do less.
 
-Both from the start of the process: the platform until its `ready` line, the engine until `AsyncLLM` is made.
+On a real model that is vLLM's engine alone, on the scripted engine an application of Serve's that does nothing. All from
+the start of the process: the platform until its `ready` line, the engine until `AsyncLLM` is made, the other application
+until it runs, on a Ray of its own with a dashboard, as ours has it.
 """
 
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from time import monotonic
 
 from benchmarks.program import running
-from benchmarks.ratios import ratios
-from benchmarks.server import START_S, serve
+from benchmarks.ratios import Pairs, compared
+from benchmarks.server import START_S, free_port, serve
 from configs.settings import CONFIGS
 from heliograph.models import add_model
 
 MODEL = "smollm2-135m-instruct"
 
 
-def platform_s() -> float:
+def platform_s(config: str) -> float:
     """Start the platform, and stop it."""
-    with serve(CONFIGS / "event-driven.yaml") as server:
+    with serve(CONFIGS / config) as server:
         return server.ready_s
 
 
-def engine_s() -> float:
-    """Start the engine, and stop it."""
-    with running([sys.executable, "-m", "benchmarks.direct", MODEL]) as program:
+def program_s(module: str, argument: str) -> float:
+    """Start another program that says when it is ready, and stop it."""
+    with running([sys.executable, "-m", f"benchmarks.{module}", argument]) as program:
         program.line("ready", within_s=START_S)
         return monotonic() - program.started
+
+
+def measure(ours: Callable[[], float], theirs: Callable[[], float], pairs: int, names: str) -> Pairs:
+    """Seconds of both sides, pair by pair."""
+    found = Pairs([], [])
+    for number in range(1, pairs + 1):
+        found.theirs.append(theirs())
+        found.ours.append(ours())
+        print(f"pair {number}  {names}: {found.ours[-1]:.1f} s, {found.theirs[-1]:.1f} s", flush=True)
+    return found
 
 
 def main() -> None:
@@ -36,19 +49,21 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=5, help="starts of each side; a pair takes some minutes")
     pairs = parser.parse_args().pairs
     add_model(MODEL)
-    ours, theirs = [], []
-    for number in range(1, pairs + 1):
-        theirs.append(engine_s())
-        ours.append(platform_s())
-        print(f"pair {number}  AsyncLLM {theirs[-1]:.1f} s, heliograph serve {ours[-1]:.1f} s", flush=True)
-    spread = ratios(ours, theirs)
-    result = {
-        "serve_vs_async_llm": round(spread.median, 3),
-        "least_to_greatest": [round(spread.least, 3), round(spread.greatest, 3)],
-        "serve_s": [round(s, 1) for s in ours],
-        "async_llm_s": [round(s, 1) for s in theirs],
+    found = {
+        "scripted_vs_serve_noop": measure(
+            lambda: platform_s("scripted.yaml"),
+            lambda: program_s("noop_server", str(free_port())),
+            pairs,
+            "heliograph serve, scripted, and Serve's no-op",
+        ),
+        "serve_vs_async_llm": measure(
+            lambda: platform_s("event-driven.yaml"),
+            lambda: program_s("direct", MODEL),
+            pairs,
+            "heliograph serve and AsyncLLM",
+        ),
     }
-    print(json.dumps(result))
+    print(json.dumps(compared(found, digits=1)))
 
 
 if __name__ == "__main__":

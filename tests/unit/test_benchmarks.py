@@ -34,14 +34,13 @@ from benchmarks.model_batch import Firsts
 from benchmarks.model_batch import bodies as model_bodies
 from benchmarks.model_batch import result as model_batch_result
 from benchmarks.model_streams import OURS as OUR_STREAMS
-from benchmarks.model_streams import RAY_LLM, Pairs, compare, tokens_of
-from benchmarks.model_streams import result as model_result
+from benchmarks.model_streams import RAY_LLM, compare, tokens_of
 from benchmarks.peers.constant_stream import frames_of
 from benchmarks.peers_table import Turn, table
 from benchmarks.peers_table import result as peers_result
-from benchmarks.pipeline import OURS, PEERS, result
+from benchmarks.pipeline import ASYNC, OURS, PEERS, result
 from benchmarks.program import running
-from benchmarks.ratios import differences, ratios
+from benchmarks.ratios import Pairs, compared, differences, ratios, spread
 from benchmarks.retention import BATCH, House, Rates
 from benchmarks.retention import result as retention_result
 from benchmarks.scripted_batch import Times, bodies
@@ -126,9 +125,11 @@ def test_a_refused_request_makes_the_load_worthless() -> None:
 
 def test_the_result_of_the_pipeline_has_the_medians_of_its_pairs() -> None:
     rates = {OURS: [100.0, 300.0, 200.0], **{peer: [100.0] * 3 for peer in PEERS}}
-    figures = result(rates)
+    on_postgres = {OURS: [300.0] * 3, ASYNC: [200.0] * 3}
+    figures = result(rates, spread([3.0, 5.0, 4.5]), on_postgres)
     assert figures["vs_ray_serve_async"] == figures["vs_ray_serve_async_always"] == figures["vs_noop"] == 2
     assert figures["least_to_greatest"]["vs_noop"] == [1, 3]
+    assert (figures["vs_ray_serve_async_postgres"], figures["accept_added_ms"]) == (1.5, 4.5)
 
 
 def test_jobs_that_come_by_the_thousand_all_differ() -> None:
@@ -360,7 +361,7 @@ def test_events_are_counted_from_the_first_request_to_the_last_end() -> None:
 
 def test_the_results_of_the_streams_have_the_medians_of_their_pairs() -> None:
     assert event_result([1.0, 3.0, 2.0], [2.0, 2.0, 2.0])["sse_vs_noop"] == 1
-    model = model_result(
+    model = compared(
         {
             "tokens_vs_async_llm": Pairs([190.0] * 5, [200.0] * 5),
             "tokens_vs_ray_llm": Pairs([190.0] * 5, [100.0] * 5),

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from ray import serve
+from ray.serve.schema import DeploymentStatus
 
 from actors.journal.protocol import Depth
 from actors.remote_depths import RemoteDepths
@@ -44,8 +45,8 @@ class News(Protocol):
     async def depths(self) -> Mapping[str, Depth]:
         """The work of every topic."""
 
-    async def starts_fail(self, app: str, deployment: str) -> bool:
-        """Whether replicas crash at their start, which a policy's context does not tell."""
+    async def starts_fail(self, app: str, deployment: str) -> bool | None:
+        """Whether replicas crash at their start, which a policy's context does not tell; None: not known yet."""
 
 
 class RayNews:
@@ -63,10 +64,12 @@ class RayNews:
             self._shards = None  # one may have a successor
             raise
 
-    async def starts_fail(self, app: str, deployment: str) -> bool:
-        """What Serve says."""
-        status = await asyncio.to_thread(serve.status)
-        return "failed to start" in status.applications[app].deployments[deployment].message
+    async def starts_fail(self, app: str, deployment: str) -> bool | None:
+        """What Serve says. It counts crashes until the deployment is healthy: at zero, when the last has ended."""
+        status = (await asyncio.to_thread(serve.status)).applications[app].deployments[deployment]
+        if "failed to start" in status.message:
+            return True
+        return False if status.status is DeploymentStatus.HEALTHY else None
 
 
 def scaling_options(slots: Mapping[str, int], replicas: Replicas) -> dict[str, Any]:
@@ -159,17 +162,24 @@ class QueueDepthPolicy:
             self._poll = asyncio.get_running_loop().create_task(self._hear(scale))
 
     async def _hear(self, scale: Scale) -> None:
-        starting = len(scale.running_replicas) < scale.target_num_replicas
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 self._take_in(await self._news.depths(), time.monotonic())
-                self._failing = starting and await self._news.starts_fail(scale.app_name, scale.deployment_name)
+                self._failing = await self._starts_fail(scale)
         except Exception as error:  # noqa: BLE001 - no news: the target stays
             if not self._silent:  # said once: there is none before the journal's first start
                 log.warning("no news to scale by", extra={"topic": self._name, "error": type(error).__name__})
             self._silent = True
         else:
             self._silent = False
+
+    async def _starts_fail(self, scale: Scale) -> bool:
+        """Once they do, until all that are wanted run, or Serve has forgotten it at zero."""
+        missing = scale.target_num_replicas - len(scale.running_replicas)
+        if missing <= 0 and (scale.target_num_replicas or not self._failing):
+            return False
+        said = await self._news.starts_fail(scale.app_name, scale.deployment_name)
+        return self._failing if said is None else said
 
     def _take_in(self, depths: Mapping[str, Depth], now: float) -> None:
         self._depths = {topic: depths[topic] for topic in self._slots if topic in depths}

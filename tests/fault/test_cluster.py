@@ -1,6 +1,5 @@
 """Three nodes with a Postgres journal under load: nodes die, services are deployed alone, inference scales."""
 
-import random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -12,8 +11,9 @@ from tests.fault.follower import Follower
 from tests.fault.matrix.cells import NODE, Cell, Group, Kind
 from tests.fault.matrix.judge import Finding, judge
 from tests.fault.matrix.load import Client, Load
+from tests.fault.matrix.rows import Rows
 from tests.fault.matrix.trial import run, story_of
-from tests.fault.pressure import BODY, Pressure, script
+from tests.fault.pressure import BODY, MOST_TOKENS, Pressure, script
 from tests.fault.three_nodes import NODES, SCALING, ThreeNodes
 from tests.servers import until
 
@@ -21,12 +21,15 @@ pytestmark = [pytest.mark.ray, pytest.mark.long, pytest.mark.timeout(900)]
 
 STEPS = 2  # of a job: rendering, inference
 ACTORS = ("ray::JournalActor", "ray::TokenLogActor")
+INGESTION = "ServeReplica:ingestion"
 CELL = Cell(name="cluster", kind=Kind.NODES, group=Group.NODE, victim=NODE)
 EVERYWHERE = {"least": NODES, "most": NODES}
 STREAMS = 12
 STREAM = {**BODY, "background": True, "stream": True, "metadata": script(tokens=80)}
+LASTING = {**STREAM, "metadata": script(tokens=100, delay_ms=500)}  # longer than new replicas take to start
 SHORT, LONG = script(tokens=25, delay_ms=200), script(tokens=100, delay_ms=300)  # 5 and 30 seconds
-JOBS = 75  # of each; a replica has 64 slots
+JOB = {"model": "scripted", "prompt": "Say something.", "max_output_tokens": MOST_TOKENS}
+JOBS = 100  # of each; a replica has 64 slots
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +93,7 @@ def test_a_connection_that_a_dead_node_cut_goes_on_at_its_cursor(everywhere: Thr
     with ThreadPoolExecutor(STREAMS) as pool:
         reads = [pool.submit(list, follower) for follower in followers]
         until(lambda: all(follower.text for follower in followers), seconds=60, what="text of every stream")
-        everywhere.strike(CELL, random.Random(1))
+        everywhere.kill(INGESTION)
         for read in reads:
             read.result()
     everywhere.mend(CELL)
@@ -101,13 +104,14 @@ def test_a_connection_that_a_dead_node_cut_goes_on_at_its_cursor(everywhere: Thr
 
 def test_what_a_replica_cannot_end_in_time_goes_on_elsewhere(cluster: ThreeNodes) -> None:
     cluster.deploy("inference", replicas=EVERYWHERE, drain_s=0.5)
-    followers = [Follower(cluster.server, STREAM) for _ in range(STREAMS)]
-    with ThreadPoolExecutor(STREAMS) as pool:
+    followers = [Follower(cluster.server, LASTING) for _ in range(STREAMS)]
+    with ThreadPoolExecutor(STREAMS + 1) as pool:
+        deploy = pool.submit(cluster.deploy, "inference", drain_s=30)
+        until(lambda: "STARTING" in cluster.replicas("inference").values(), seconds=120, what="a new version")
         reads = [pool.submit(list, follower) for follower in followers]
-        until(lambda: all(follower.text for follower in followers), seconds=60, what="text of every stream")
-        cluster.deploy("inference", drain_s=30)
         for read in reads:
             read.result()
+        deploy.result()
     shown: dict[str, str | None] = {follower.response_id: follower.text for follower in followers}
     assert verdict(cluster, shown).clean
     assert {follower.connections for follower in followers} == {1}
@@ -122,13 +126,12 @@ def test_jobs_of_half_a_minute_outlast_every_scaling(cluster: ThreeNodes) -> Non
     if cluster.arguments["inference"]["replicas"] != SCALING:
         cluster.deploy("inference", replicas=SCALING)
     until(lambda: not cluster.replicas("inference"), seconds=120, what="no replica")
-    asked = [{"model": "scripted", "prompt": "Say something.", "metadata": each} for each in [SHORT, LONG] * JOBS]
+    asked = [{**JOB, "metadata": each} for each in [SHORT, LONG] * JOBS]
     load = Load(cluster.server.url, "scaling", asked, "/async-generate")
     load.wait_for(2 * JOBS)
     until(lambda: len(cluster.replicas("inference")) == NODES, seconds=120, what="a replica on every node")
-    until(lambda: "STOPPING" in cluster.replicas("inference").values(), seconds=120, what="a replica that leaves")
     with cluster.rows() as rows:
-        assert rows.open()
+        until(lambda: leaving(cluster) & holders(rows), seconds=120, what="a replica that leaves with jobs")
         until(lambda: not rows.open(), seconds=120, what="the end of all jobs")
     load.close()
     shown: dict[str, str | None] = dict.fromkeys(load.ids(), "")
@@ -157,6 +160,16 @@ def verdict(cluster: ThreeNodes, shown: dict[str, str | None]) -> Finding:
 
         stories = {job_id: story_of(get, job_id, text) for job_id, text in shown.items()}
     return judge(CELL, stories, claimed={}, died_at=0.0, extra=0)
+
+
+def leaving(cluster: ThreeNodes) -> set[str]:
+    """The replicas of inference that Serve has begun to stop."""
+    return {replica for replica, state in cluster.replicas("inference").items() if state == "STOPPING"}
+
+
+def holders(rows: Rows) -> set[str]:
+    """The replicas that hold jobs."""
+    return {worker.rpartition("#")[2] for worker in rows.claimed().values()}
 
 
 def begun_again(cluster: ThreeNodes, shown: dict[str, str | None]) -> dict[str, int]:

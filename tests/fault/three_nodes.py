@@ -22,7 +22,8 @@ from tests.servers import free_port, title_of, until
 NODES = 3
 SERVICES = ("plane", "prompting", "inference", "history", "ingestion")
 OPTIONS = {"ingestion": {"num_replicas": NODES}, "inference": {"max_surge_percent": 100}}
-SCALING = {"least": 0, "most": 3, "upscale_delay_s": 0, "downscale_delay_s": 2, "downscale_to_zero_delay_s": 2}
+DELAYS = {"upscale_delay_s": 0, "downscale_delay_s": 2, "downscale_to_zero_delay_s": 2, "finish_s": 2}
+SCALING = {"least": 0, "most": 3, **DELAYS}
 DEPLOY_S = 240.0
 # Half a minute by default, which Serve gives load balancers to notice that a replica leaves.
 DEREGISTER = "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S"

@@ -12,7 +12,8 @@ from configs.settings import Replicas
 from deployments.autoscaling import QueueDepthPolicy, RayNews, scaling_options
 
 TOPIC = "t"
-SETTINGS = Replicas(least=0, most=3, downscale_delay_s=1.0, downscale_to_zero_delay_s=1.0)
+MOST = 3
+SETTINGS = Replicas(least=0, most=MOST, downscale_delay_s=1.0, downscale_to_zero_delay_s=1.0)
 
 
 class MuchWork(RayNews):

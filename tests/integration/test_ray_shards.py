@@ -1,7 +1,7 @@
 """Two shards on Ray: one journal stands still and then dies, and only its tenants wait for it."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,8 +36,8 @@ def configure(path: Path, shards: int) -> Path:
 class Client:
     """One tenant's."""
 
-    def __init__(self, server: ServerProcess, token: str) -> None:
-        self._client = httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {token}"}, timeout=60)
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
 
     def submit(self, **body: Any) -> str:
         reply = self._client.post("/async-generate", json={"model": "scripted", "prompt": "hello", **body})
@@ -65,6 +65,17 @@ class Client:
 
 
 @contextmanager
+def clients_of(server: ServerProcess) -> Iterator[dict[str, Client]]:
+    """One of each tenant, by its token."""
+    with ExitStack() as stack:
+        yield {token: Client(stack.enter_context(_http(server, token))) for token in TOKENS}
+
+
+def _http(server: ServerProcess, token: str) -> httpx.Client:
+    return httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {token}"}, timeout=60)
+
+
+@contextmanager
 def running(server: ServerProcess) -> Iterator[None]:
     server.start()
     try:
@@ -82,8 +93,7 @@ def journal_process(server: ServerProcess, shard: int) -> psutil.Process:
 
 def test_one_of_two_journals_dies_and_a_start_with_three_is_refused(tmp_path: Path) -> None:
     server = ServerProcess(configure(tmp_path / "two.yaml", 2), tmp_path / "data", model="scripted")
-    with running(server):
-        clients = {token: Client(server, token) for token in TOKENS}
+    with running(server), clients_of(server) as clients:
         jobs_of_all_are_done(clients)
         others_go_on(server, clients)
     other = ServerProcess(configure(tmp_path / "three.yaml", 3), server.data, model="scripted")

@@ -8,7 +8,7 @@ import pytest
 from ray import serve
 
 from deployments.autoscaling import RayNews
-from tests.integration.failing_starts import application
+from tests.integration.failing_starts import MOST, application
 from tests.servers import until
 
 pytestmark = [pytest.mark.long, pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
@@ -25,7 +25,7 @@ def needed(tmp_path: Path) -> Iterator[Path]:
     serve.shutdown()
 
 
-def starts_fail() -> bool:
+def starts_fail() -> bool | None:
     return asyncio.run(RayNews().starts_fail(NAME, NAME))
 
 
@@ -36,8 +36,8 @@ def replicas() -> dict[str, int]:
 
 def test_starts_that_crash_are_told_and_tried_again(needed: Path) -> None:
     until(starts_fail, seconds=120, what="starts that crash")
-    until(lambda: not starts_fail(), seconds=120, what="another try")
+    until(lambda: replicas().get("STARTING") == MOST and not starts_fail(), seconds=120, what="another try")
     until(starts_fail, seconds=120, what="another crash")
     needed.touch()
-    until(lambda: replicas().get("RUNNING") == 3, seconds=120, what="three replicas")
+    until(lambda: replicas().get("RUNNING") == MOST, seconds=120, what="three replicas")
     assert not starts_fail()

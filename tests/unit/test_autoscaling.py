@@ -43,7 +43,7 @@ class Context:
 class Cluster:
     """The news of a cluster."""
 
-    def __init__(self, answer: dict[str, Depth] | Exception, *, failing: bool = False) -> None:
+    def __init__(self, answer: dict[str, Depth] | Exception, *, failing: bool | None = False) -> None:
         self.answer = answer
         self.failing = failing
         self.calls = 0
@@ -54,7 +54,7 @@ class Cluster:
             raise self.answer
         return self.answer
 
-    async def starts_fail(self, app: str, deployment: str) -> bool:
+    async def starts_fail(self, app: str, deployment: str) -> bool | None:
         assert (app, deployment) == ("inference.t", "inference")
         return self.failing
 
@@ -112,6 +112,23 @@ async def test_starts_that_crash_leave_one_that_is_tried() -> None:
     cluster = Cluster({"t": depth(500)}, failing=True)
     assert await polled(policy_for(cluster), Context(8, replicas(2))) == 3
     assert await polled(policy_for(cluster), Context(2, replicas(2))) == 8  # all are there: nobody is asked
+
+
+async def test_after_starts_that_crash_there_are_none_until_serve_has_forgotten_it() -> None:
+    cluster = Cluster({"t": depth(500)}, failing=True)
+    policy = policy_for(cluster)
+
+    async def target_after(said: bool | None, target: int) -> int:
+        cluster.failing = said
+        policy._asked_at -= POLL_S
+        return await polled(policy, Context(target, []))
+
+    assert await target_after(True, 8) == 0
+    assert await target_after(None, 1) == 0
+    assert await target_after(None, 0) == 0
+    assert await target_after(True, 0) == 0
+    assert await target_after(False, 0) == 8
+    assert await target_after(None, 8) == 8
 
 
 async def test_an_old_answer_leaves_the_target() -> None:

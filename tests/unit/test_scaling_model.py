@@ -33,7 +33,7 @@ class News:
         holders = tuple(replica.id.to_full_id_str() for replica in busy)
         return {TOPIC: Depth(len(deployment.waiting), claimed, 0, 0.0, len(busy), deployment.finished, holders)}
 
-    async def starts_fail(self, app: str, deployment: str) -> bool:
+    async def starts_fail(self, app: str, deployment: str) -> bool | None:
         assert app
         assert deployment
         return False

@@ -1,4 +1,6 @@
-"""Ray nodes with the platform on them: `kill` on stdin kills the last, `add` puts another in its place.
+"""Ray nodes with the platform on them: `kill TITLE` on stdin kills one on which a process of that title runs.
+
+`kill` alone kills the last one; the first, where what remembers is, never dies. `add` puts another in its place.
 
 Arguments: port, data folder, config file, how many nodes, and the port of Ray's dashboard, which may be left out.
 """
@@ -14,7 +16,7 @@ import yaml
 
 from heliograph.haproxy import ingress
 from heliograph.local_ray import end_descendants, prepare
-from tests.servers import until
+from tests.servers import title_of, until
 
 WHOLE_S = 200.0
 NODE = {"num_cpus": 2}
@@ -46,33 +48,44 @@ def _serve(document: dict[str, Any], nodes: int, dashboard: int | None) -> None:
 
     head = {**NODE, "resources": {"journal": 1}, "include_dashboard": bool(dashboard), "dashboard_port": dashboard}
     cluster = Cluster(initialize_head=True, head_node_args=head)
-    for _ in range(nodes - 1):
-        node = cluster.add_node(**NODE)
+    mortal = [cluster.add_node(**NODE) for _ in range(nodes - 1)]
     ray.init(address=cluster.address, log_to_driver=False, logging_level="warning")
     applications.deploy(document, lambda line: print(line, flush=True))
     workers = _workers_of(document)
     _await_workers(workers)
     print("ready", flush=True)
     for line in sys.stdin:
-        if line.strip() == "kill":
-            print(f"killed {_kill(node)}", flush=True)
+        order, _, title = line.strip().partition(" ")
+        if order == "kill":
+            dead = next(node for node in reversed(mortal) if _runs(node, title))
+            print(f"killed {_kill(dead)}", flush=True)
         else:
             with suppress(Exception):
-                cluster.remove_node(node, allow_graceful=False)
-            node = cluster.add_node(**NODE)
+                cluster.remove_node(dead, allow_graceful=False)
+            mortal.remove(dead)
+            mortal.append(cluster.add_node(**NODE))
             _await_workers(workers)
             print("whole", flush=True)
 
 
 def _kill(node: Any) -> float:
     """kill -9 of all that runs on the node; when that was."""
-    roots = [psutil.Process(info.process.pid) for infos in node.all_processes.values() for info in infos]
-    family = [process for root in roots for process in (root, *root.children(recursive=True))]
+    family = _family(node)
     died_at = time.time()
     for process in family:
         with suppress(psutil.NoSuchProcess):
             process.kill()
     return died_at
+
+
+def _runs(node: Any, title: str) -> bool:
+    return any(title in title_of(process) for process in _family(node))
+
+
+def _family(node: Any) -> list[psutil.Process]:
+    """All processes of the node."""
+    roots = [psutil.Process(info.process.pid) for infos in node.all_processes.values() for info in infos]
+    return [process for root in roots for process in (root, *root.children(recursive=True))]
 
 
 def _workers_of(document: dict[str, Any]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""A cluster of two nodes on this machine, the second of which can die as a whole."""
+"""A cluster of two nodes on this machine, of which all but the first can die as a whole."""
 
 import random
 import sys
@@ -41,7 +41,11 @@ class NodeCluster(ServedCluster):
 
     def strike(self, cell: Cell, chance: random.Random) -> float:  # noqa: ARG002 - the moment was drawn before
         assert cell.victim == NODE
-        self._program.say("kill")
+        return self.kill()
+
+    def kill(self, title: str = "") -> float:
+        """Let a node die on which a process of that title runs; when it did."""
+        self._program.say(f"kill {title}")
         return float(self._program.line("killed ", within_s=30))
 
     def mend(self, cell: Cell) -> None:  # noqa: ARG002 - there is only one way

@@ -60,6 +60,7 @@ class Journal(Backlog):
         self._limits = limits
         self._claims: Claims | None = None  # None: not read yet
         self._is_in_doubt = False  # whether the last transaction was done
+        self._census: Census | None = None  # from then on, as long as none has come to its commit
         self._kept = 0  # bytes of the jobs that have ended, where they are limited
         self._replaced: StaleEpochError | None = None
         self._commits: Coalescer[Command | Edit, Reply] = Coalescer(self._commit, name="journal", ports=ports)
@@ -251,13 +252,14 @@ class Journal(Backlog):
             ledger = self._open_ledger(transaction, testers, room)
             replies = ledger.apply(commands)
             crash_point("journal.commit.before")
+            self._census = None
         crash_point("journal.commit.after")
         return replies, ledger.effects
 
     def _open_ledger(self, transaction: Transaction, testers: dict[str, str], room: int) -> Ledger:
-        census = transaction.census() if self._is_in_doubt else None
-        if census is not None:
-            self._turns.restart(census.rows)
+        if self._is_in_doubt:
+            self._census = self._census or transaction.census()
+            self._turns.restart(self._census.rows)
         if self._claims is None or self._is_in_doubt:
             self._claims = Claims(transaction.claimed())
         ledger = self.ledger(
@@ -271,7 +273,7 @@ class Journal(Backlog):
             room=room,
             token_budgets=self._limits.token_budgets,
         )
-        ledger.effects.census = census
+        ledger.effects.census = self._census
         return ledger
 
     def _announce(self, effects: Effects) -> None:

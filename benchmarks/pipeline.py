@@ -24,7 +24,8 @@ from benchmarks.peers.application import application
 from benchmarks.ratios import ratios
 from benchmarks.redis_server import RESULT_DATABASE, client, redis_server, wait_for_size
 from benchmarks.server import Server, serve
-from configs.settings import CONFIGS, load_profile
+from configs.profiles import load_profile
+from configs.settings import CONFIGS
 
 ROUNDS = 5
 CONNECTIONS = 64

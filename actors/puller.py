@@ -78,7 +78,7 @@ class Lane:
         self.more = False  # the last one was not for nothing, so there may be more
         self.ticket = False  # one is in hand
         self.turn = asyncio.Lock()  # held while a claim is made and handed over
-        self.in_hand: Sequence[ClaimedJob] = ()  # while they are handed over
+        self.in_hand: Sequence[ClaimedJob] = ()  # while they are handed over, and where that has failed
 
     def answer(self, given: int) -> None:
         """The claim was answered with so many steps."""
@@ -157,13 +157,23 @@ class Puller:
     async def _hand_back(self) -> None:
         """What runs, and what was cut while it was handed over."""
         await self._handler.drain()
-        cut = [claim for lane in self._lanes for claim in lane.in_hand]
+        for lane in self._lanes:
+            if lane.in_hand:
+                await self._release(lane)
+
+    async def _release(self, lane: Lane) -> None:
+        """Hand back what a handler was given and does not hold."""
+        held = {(claim.job_id, claim.fence) for claim in self._handler.held()}
+        cut = [claim for claim in lane.in_hand if (claim.job_id, claim.fence) not in held]
         if cut:
             released = [Finish(job_id=claim.job_id, fence=claim.fence, outcome=Released()) for claim in cut]
             await self._journal.finish(released)
+        lane.in_hand = ()
 
     async def _turn(self, lane: Lane) -> None:
         await self._registered.wait()
+        if lane.in_hand:  # the handler has raised
+            await self._release(lane)
         if (lane.claim is None or lane.claim.slots) and lane.room.free_slots() <= 0:
             await lane.room.wait_for_slot()
             return

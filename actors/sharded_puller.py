@@ -50,8 +50,8 @@ class Trials:
         return self.shard == shard and not asking and all(_shard(held) == shard for held in self._handler.held())
 
 
-class Desk:
-    """One topic of a worker: sorts its tickets by shard, and allots its room."""
+class SharedTopic:
+    """One topic of a worker, for the pullers of all shards: sorts its tickets by shard, and allots its room."""
 
     def __init__(self, topic: Topic, room: Room, shards: int, trials: Trials, ports: Ports) -> None:
         self.name = topic.name
@@ -88,35 +88,35 @@ class Desk:
             self._sorting = None
 
 
-class _Seat:
-    """A shard's place at a desk: its part of the room, and of the tickets."""
+class _Share:
+    """A shard's part of a topic's room, and of its tickets."""
 
-    def __init__(self, desk: Desk, shard: int) -> None:
-        self.name = desk.name
-        self._desk = desk
+    def __init__(self, topic: SharedTopic, shard: int) -> None:
+        self.name = topic.name
+        self._topic = topic
         self._shard = shard
 
     def free_slots(self) -> int:
-        tried = self._desk.trials.shard
+        tried = self._topic.trials.shard
         if tried is None:
-            return self._desk.allotment.free_slots(self._shard)
-        return self._desk.allotment.all_free_slots() if tried == self._shard else 0
+            return self._topic.allotment.free_slots(self._shard)
+        return self._topic.allotment.all_free_slots() if tried == self._shard else 0
 
     async def wait_for_slot(self) -> None:
-        await self._desk.allotment.wait_for_slot()
+        await self._topic.allotment.wait_for_slot()
 
     async def take(self, wait_s: float) -> Ticket | None:
-        return await self._desk.take(self._shard, wait_s)
+        return await self._topic.take(self._shard, wait_s)
 
 
 class ShardLane(Lane):
     """A lane of one shard. A claim that has failed is repeated without slots: it may have been granted."""
 
-    def __init__(self, desk: Desk, shard: int) -> None:
-        seat = _Seat(desk, shard)
-        super().__init__(seat, seat)
-        self._trials = desk.trials
-        self._allotment = desk.allotment
+    def __init__(self, topic: SharedTopic, shard: int) -> None:
+        share = _Share(topic, shard)
+        super().__init__(share, share)
+        self._trials = topic.trials
+        self._allotment = topic.allotment
         self._shard = shard
 
     def answer(self, given: int) -> None:
@@ -225,13 +225,13 @@ def open_puller(
         lanes = [Lane(topic, room) for topic, room in rooms]
         return Puller(worker, handler, journal=shards[0], lanes=lanes, heart=open_heart(0), ports=ports)
     trials = Trials(handler)
-    desks = [Desk(topic, room, len(shards), trials, ports) for topic, room in rooms]
+    topics = [SharedTopic(topic, room, len(shards), trials, ports) for topic, room in rooms]
     pullers = [
         Puller(
             worker,
             ShardHandler(handler, shard),
             journal=journal,
-            lanes=[ShardLane(desk, shard) for desk in desks],
+            lanes=[ShardLane(topic, shard) for topic in topics],
             heart=open_heart(shard),
             ports=ports,
         )

@@ -12,7 +12,7 @@ from actors.puller import Handler, Lane, Puller
 from actors.remotes import RemoteJournal, RemoteTokenLog
 from actors.system import real_ports
 from actors.topics.ray_queue import RayTopic
-from configs.settings import load_profile
+from configs.profiles import load_profile
 from deployments.app import inference_seat, make_engine, make_inference_worker, make_prompt_worker, prompting_seat
 from pipelines.ports import Ports
 

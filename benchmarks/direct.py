@@ -15,7 +15,7 @@ from vllm import SamplingParams
 from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.async_llm import AsyncLLM
 
-from configs.settings import ModelProfile, load_profile, model_folder
+from configs.profiles import ModelProfile, load_profile, model_folder
 from deployments.engines.vllm.engine import engine_arguments
 
 

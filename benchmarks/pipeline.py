@@ -28,7 +28,8 @@ from benchmarks.postgres_server import postgres_server
 from benchmarks.ratios import Spread, differences, ratios
 from benchmarks.redis_server import RESULT_DATABASE, client, redis_server, wait_for_size
 from benchmarks.server import Server, serve
-from configs.settings import CONFIGS, load_profile
+from configs.profiles import load_profile
+from configs.settings import CONFIGS
 
 ROUNDS = 5
 CONNECTIONS = 64

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from configs.settings import load_profile, model_folder
+from configs.profiles import load_profile, model_folder
 from heliograph.local_ray import local_ray
 
 

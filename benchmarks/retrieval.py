@@ -22,7 +22,7 @@ from actors.system import real_ports
 from benchmarks.judgement import Scores, judge, mean
 from benchmarks.python_docs import Corpus, Page, Query, load_corpus
 from benchmarks.ratios import ratios, spread
-from configs.settings import encoder_folder, load_encoder
+from configs.profiles import encoder_folder, load_encoder
 from deployments.encoders import make_encoder, make_reranker
 from deployments.knowledge.batching import BatchedEncoder, BatchedReranker
 from deployments.knowledge.converter import Converter

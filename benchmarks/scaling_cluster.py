@@ -22,7 +22,8 @@ from benchmarks.journal_file import JournalFile, open_journal_file
 from benchmarks.peers.application import OPEN_REQUESTS
 from benchmarks.redis_server import RESULT_DATABASE, client, redis_server
 from benchmarks.server import Server, serve
-from configs.settings import CONFIGS, load_profile
+from configs.profiles import load_profile
+from configs.settings import CONFIGS
 
 OURS = "heliograph"
 MODEL = "scripted"

@@ -1,8 +1,8 @@
 """How long `heliograph serve` takes until it accepts jobs, beside those who do less.
 
-On a real model that is vLLM's engine alone, on the scripted engine an application of Serve's that does nothing. All from
-the start of the process: the platform until its `ready` line, the engine until `AsyncLLM` is made, the other application
-until it runs, on a Ray of its own with a dashboard, as ours has it.
+On a real model that is vLLM's engine alone, on the scripted engine an application of Serve's that does nothing. All
+from the start of the process: the platform until its `ready` line, the engine until `AsyncLLM` is made, the other
+application until it runs, on a Ray of its own with a dashboard, as ours has it.
 """
 
 import argparse

@@ -13,16 +13,8 @@ from actors.journal.limits import Limits, TenantLimits
 from actors.journal.protocol import JournalApi, Worker
 from actors.journal.retention import Retention
 from actors.token_log.protocol import TokenLogApi
-from configs.settings import (
-    ModelProfile,
-    MonolithSettings,
-    PlaneSettings,
-    endpoint_key,
-    engine_cores,
-    load_profile,
-    model_folder,
-    prompts_folder,
-)
+from configs.profiles import ModelProfile, endpoint_key, load_profile, model_folder
+from configs.settings import MonolithSettings, PlaneSettings, engine_cores, prompts_folder
 from deployments.engines.protocol import Engine
 from deployments.engines.scripted import ScriptedEngine
 from deployments.history.history import History, HistoryApi

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Container, Iterable, Mapping
 
-from configs.settings import EncoderProfile, encoder_folder, load_encoder, reading_model
+from configs.profiles import EncoderProfile, encoder_folder, load_encoder, reading_model
 from deployments.ingestion.cards import EncoderCard
 from deployments.ingestion.embedding_service import EmbeddingService
 from deployments.knowledge.batching import BatchedEncoder, BatchedReranker

@@ -14,7 +14,7 @@ from actors.journal.protocol import JournalApi, Places, Worker
 from actors.objects import Objects
 from actors.puller import Handler
 from actors.system import real_ports
-from configs.settings import encoder_folder, load_encoder
+from configs.profiles import encoder_folder, load_encoder
 from deployments.encoders import LocalEncoders
 from deployments.knowledge.converter import Converter
 from deployments.knowledge.encoding import EncoderApi, RerankerApi

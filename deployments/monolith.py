@@ -22,11 +22,8 @@ from actors.telemetry.metrics import PrometheusMetrics
 from actors.telemetry.setup import process_telemetry
 from actors.token_log.token_log import TokenLog
 from actors.topics.in_process import InProcessTopic
-from configs.settings import (
-    ModelProfile,
-    MonolithSettings,
-    load_profile,
-)
+from configs.profiles import ModelProfile, load_profile
+from configs.settings import MonolithSettings
 from deployments.app import (
     inference_seat,
     limits_of,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from ray import serve
 
-from configs.settings import load_encoder
+from configs.profiles import load_encoder
 from deployments.knowledge.batching import pieces
 from deployments.knowledge.encoding import Embedded, Pair, TextOrTokens
 from deployments.remote_faults import RECEIPT_S, call_of

@@ -17,14 +17,8 @@ from actors.journal.protocol import Places
 from actors.objects import Objects
 from actors.plane import ensure_shards
 from actors.telemetry.setup import process_telemetry
-from configs.settings import (
-    HistorySettings,
-    InferenceSettings,
-    IngestionSettings,
-    PlaneSettings,
-    PromptingSettings,
-    load_profile,
-)
+from configs.profiles import load_profile
+from configs.settings import HistorySettings, InferenceSettings, IngestionSettings, PlaneSettings, PromptingSettings
 from deployments.app import (
     PROMPTING_SLOTS,
     inference_seat,

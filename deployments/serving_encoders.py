@@ -12,7 +12,8 @@ from ray.serve import Application
 
 from actors.system import real_ports
 from actors.telemetry.setup import process_telemetry
-from configs.settings import EncoderProfile, EncoderSettings, load_encoder
+from configs.profiles import EncoderProfile, load_encoder
+from configs.settings import EncoderSettings
 from deployments.autoscaling import call_scaling_options
 from deployments.departure import leaving_options
 from deployments.encoders import make_encoder, make_reranker

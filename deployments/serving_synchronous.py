@@ -15,6 +15,7 @@ from actors.puller import Handler, Room
 from actors.remote_shards import Cluster
 from actors.remotes import RemoteJournal
 from actors.topics.protocol import Topic
+from configs.profiles import load_profile
 from configs.settings import (
     BatchingSettings,
     DrivingSettings,
@@ -22,7 +23,6 @@ from configs.settings import (
     KnowledgeSettings,
     PromptingSettings,
     ServiceSettings,
-    load_profile,
 )
 from deployments.departure import small_service
 from deployments.knowledge_serving import KnowledgeService

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import psutil
 
-from configs.settings import ENGINE_CORES, ModelProfile, engine_cores, spare_cores
+from configs.profiles import ModelProfile
+from configs.settings import ENGINE_CORES, engine_cores, spare_cores
 
 _TOPOLOGY = Path("/sys/devices/system/cpu")
 Place = tuple[int, str]  # the NUMA node, and a name of the physical core

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from configs.settings import (
-    CONFIGS,
+from configs.profiles import (
     EncoderProfile,
     ModelProfile,
     encoder_folder,
@@ -22,6 +21,7 @@ from configs.settings import (
     model_folder,
     reading_model,
 )
+from configs.settings import CONFIGS
 
 Progress = Callable[[str], None]
 

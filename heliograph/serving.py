@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import yaml
 
-from configs.settings import ModelProfile, load_encoder, load_profile
+from configs.profiles import ModelProfile, load_encoder, load_profile
 from heliograph.cores import leave_cores_to_engines, note_engine_cores
 from heliograph.data_lock import hold
 from heliograph.errors import StartError

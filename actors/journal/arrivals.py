@@ -47,6 +47,14 @@ class Arrivals:
         taken, self._parked = self._parked, []
         return taken
 
+    def settle(self, parked: Sequence[Parked], answers: Sequence[list[ClaimedJob]]) -> list[Claim]:
+        """Those that were given something, which are answered; the others are given back."""
+        served = [(each, answer) for each, answer in zip(parked, answers, strict=True) if answer]
+        for each, answer in served:
+            each.answer.set_result(answer)
+        self.give_back([each for each in parked if not each.answer.done()])
+        return [each.claim for each, _ in served]
+
     def give_back(self, parked: Sequence[Parked]) -> None:
         """There was nothing for these."""
         for each in parked:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from actors.journal.census import Census
 from actors.journal.counts import Counts
 from actors.journal.limits import Limits
 from actors.journal.protocol import Depth, Heartbeat, Waiting
@@ -25,10 +26,18 @@ class Backlog(Reads):
         """The ready steps, but for those of tenants that have as many in work as they may."""
         return self.counts.ready[topic] - self._turns.held_back(topic)
 
+    def open_jobs(self) -> int:
+        """Those that are not terminal."""
+        return self.counts.unclaimed + self.workers.claims()
+
     async def depth(self) -> dict[str, Depth]:
         """The work of every topic."""
         topics = {topic for worker in self.workers.registered() for topic in worker.topics}
         return {topic: await self._depth(topic) for topic in sorted(topics | self.counts.topics)}
+
+    def _recount(self, census: Census) -> None:
+        self.counts.restart(census)
+        self.workers.recount(census.claimed)
 
     async def _depth(self, topic: str) -> Depth:
         since, claimable = await self._read(lambda: self._next_since(topic)), self.claimable(topic)

@@ -11,7 +11,7 @@ from typing import TypeVar, cast
 
 from actors.coalescer import Coalescer
 from actors.crash_points import crash_point
-from actors.journal.arrivals import Arrivals, Parked
+from actors.journal.arrivals import Arrivals
 from actors.journal.backlog import Backlog
 from actors.journal.census import Census
 from actors.journal.effects import Effects
@@ -60,6 +60,7 @@ class Journal(Backlog):
         self._limits = limits
         self._working: WorkingSet | None = None  # None: not read yet
         self._is_in_doubt = False  # whether the last transaction was done
+        self._census: Census | None = None  # from then on, as long as none has come to its commit
         self._kept = 0  # bytes of the jobs that have ended, where they are limited
         self._replaced: StaleEpochError | None = None
         self._commits: Coalescer[Command | Edit, Reply] = Coalescer(self._commit, name="journal", ports=ports)
@@ -215,9 +216,6 @@ class Journal(Backlog):
         (reply,) = await self._commits.do([claim])
         return cast("list[ClaimedJob]", reply)
 
-    def _open_jobs(self) -> int:
-        return self.counts.unclaimed + self.workers.claims()
-
     def _take_stock(self, census: Census) -> None:
         self._turns.restart(census.rows)
         self._recount(census)
@@ -225,10 +223,6 @@ class Journal(Backlog):
         if self._limits.retention.bytes:
             jobs, payloads = self._store.finished_sizes()
             self._kept = jobs * JOB_BYTES + payloads
-
-    def _recount(self, census: Census) -> None:
-        self.counts.restart(census)
-        self.workers.recount(census.claimed)
 
     async def _number(self, command: Command) -> int:
         (reply,) = await self._commits.do([command])
@@ -240,7 +234,7 @@ class Journal(Backlog):
 
     async def _commit(self, commands: list[Command | Edit]) -> list[Reply]:
         started = self._ports.clock.monotonic()
-        testers, room = self.workers.testers(), self._limits.backlog - self._open_jobs()
+        testers, room = self.workers.testers(), self._limits.backlog - self.open_jobs()
         parked = self._arrivals.take()
         claims = [each.claim for each in parked]
         try:
@@ -253,17 +247,11 @@ class Journal(Backlog):
             raise
         self._is_in_doubt = False
         took_s = self._ports.clock.monotonic() - started
-        self._serve(parked, replies[len(commands) :])
+        for claim in self._arrivals.settle(parked, replies[len(commands) :]):
+            self.workers.see(claim)
         self._announce(effects)
         tell_commit(effects.changes, effects.ended, took_s=took_s, ports=self._ports)
         return replies[: len(commands)]  # type: ignore[no-any-return]  # run_blocking gives what the call gave
-
-    def _serve(self, parked: Sequence[Parked], replies: Sequence[list[ClaimedJob]]) -> None:
-        for each, reply in zip(parked, replies, strict=True):
-            if reply:
-                self.workers.see(each.claim)
-                each.answer.set_result(reply)
-        self._arrivals.give_back([each for each in parked if not each.answer.done()])
 
     def _write(
         self, commands: list[Command | Edit], parked: list[Claim], testers: dict[str, str], room: int
@@ -272,13 +260,14 @@ class Journal(Backlog):
             ledger = self._open_ledger(transaction, testers, room)
             replies = ledger.apply(commands, parked)
             crash_point("journal.commit.before")
+            self._census = None
         crash_point("journal.commit.after")
         return replies, ledger.effects
 
     def _open_ledger(self, transaction: Transaction, testers: dict[str, str], room: int) -> Ledger:
-        census = transaction.census() if self._is_in_doubt else None
-        if census is not None:
-            self._turns.restart(census.rows)
+        if self._is_in_doubt:
+            self._census = self._census or transaction.census()
+            self._turns.restart(self._census.rows)
         if self._working is None or self._is_in_doubt:
             self._working = WorkingSet(transaction.claimed())
         ledger = self.ledger(
@@ -292,7 +281,7 @@ class Journal(Backlog):
             room=room,
             token_budgets=self._limits.token_budgets,
         )
-        ledger.effects.census = census
+        ledger.effects.census = self._census
         return ledger
 
     def _announce(self, effects: Effects) -> None:

@@ -6,7 +6,7 @@ from pydantic import BaseModel
 from ray.serve import Application
 from ray.serve.llm import LLMConfig, build_openai_app
 
-from configs.settings import load_profile, model_folder
+from configs.profiles import load_profile, model_folder
 
 SHARE = {"num_cpus": 0.1}  # of what Ray counts, so that it has room beside ours; nothing is held to it
 

@@ -6,6 +6,7 @@ A job is so many seconds of waiting. The calls scale by Serve's request-based po
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from typing import Any
 
 from fastapi import FastAPI
@@ -36,12 +37,12 @@ class Args(BaseModel):
     redis_port: int = 0
 
 
-class Endpoint:
+class Endpoint(ABC):
     """`POST /run` with `seconds`."""
 
+    @abstractmethod
     async def run(self, seconds: float) -> None:
         """Have it done, or promised."""
-        raise NotImplementedError
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         app = FastAPI()

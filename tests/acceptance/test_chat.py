@@ -10,7 +10,7 @@ import pytest
 from openai import AsyncOpenAI, AsyncStream, OpenAI
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from configs.settings import load_profile
+from configs.profiles import load_profile
 from tests.acceptance.client import PATIENCE_S
 from tests.servers import ServerProcess
 

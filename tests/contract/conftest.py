@@ -1,19 +1,29 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from actors.journal.disk import Disk
 from actors.journal.journal import Journal
+from actors.journal.memory import MemoryStore
 from actors.journal.store import Store
-from tests.contract.journal_stores import KINDS
+from tests.contract.journal_stores import KINDS, SHARDS, WholeJournal
+from tests.contract.store_kind import StoreKind
 from tests.factories import ManualClock, make_ports
 from tests.s3 import S3Server
 
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
-def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Store]]:
+def kind(request: pytest.FixtureRequest) -> StoreKind:
+    found: StoreKind = request.param
+    return found
+
+
+@pytest.fixture
+def open_store(request: pytest.FixtureRequest, kind: StoreKind, tmp_path: Path) -> Iterator[Callable[[], Store]]:
     """Opens the same store again and again, as restarts do."""
-    make = request.param.make(tmp_path, lambda: request.getfixturevalue("postgres"))
+    make = kind.make(tmp_path, lambda: request.getfixturevalue("postgres"))
     opened: list[Store] = []
 
     def open_one() -> Store:
@@ -31,8 +41,15 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def open_journal(open_store: Callable[[], Store], clock: ManualClock) -> Callable[[], Journal]:
-    return lambda: Journal(open_store(), ports=make_ports(clock))
+def open_journal(kind: StoreKind, open_store: Callable[[], Store], clock: ManualClock) -> Callable[[], Journal]:
+    disk = Disk(uuid="store-2")
+
+    def open_shards() -> Journal:
+        stores = enumerate((open_store(), MemoryStore(disk)))
+        parts = [Journal(store, ports=make_ports(clock), shard=shard, shards=2) for shard, store in stores]
+        return cast("Journal", WholeJournal(parts))
+
+    return open_shards if kind is SHARDS else lambda: Journal(open_store(), ports=make_ports(clock))
 
 
 @pytest.fixture

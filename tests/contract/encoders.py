@@ -3,7 +3,7 @@
 from functools import cache
 from pathlib import Path
 
-from configs.settings import encoder_folder, load_encoder
+from configs.profiles import encoder_folder, load_encoder
 from deployments.encoders import make_encoder, make_reranker
 from deployments.knowledge.batching import BatchedEncoder, BatchedReranker
 from deployments.knowledge.encoder import Encoder

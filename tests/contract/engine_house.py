@@ -8,7 +8,8 @@ from typing import Any, Self
 
 import httpx
 
-from configs.settings import ModelProfile, MonolithSettings
+from configs.profiles import ModelProfile
+from configs.settings import MonolithSettings
 from deployments.engines.protocol import Engine
 from deployments.monolith import Monolith
 from tests.asgi_socket import AsgiSocket

@@ -1,14 +1,17 @@
-"""The journal's stores, each with what outlives a store object."""
+"""The journal's stores, each with what outlives a store object, and two shards that are asked as one journal."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from actors.journal.disk import Disk
 from actors.journal.memory import MemoryStore
 from actors.journal.postgres import PostgresStore
 from actors.journal.sqlite import SqliteStore
 from actors.journal.store import Store
+from actors.sharded import ShardedJournal
 from tests.contract.store_kind import Server, StoreKind
 
 
@@ -27,3 +30,12 @@ def _postgres(folder: Path, server: Server) -> Callable[[], Store]:
 
 
 KINDS: list[Any] = [StoreKind("memory", _memory), StoreKind("sqlite", _sqlite), StoreKind("postgres", _postgres)]
+SHARDS = StoreKind("shards", _memory)
+with_shards = pytest.mark.parametrize("kind", [*KINDS, SHARDS], ids=lambda kind: kind.name)
+
+
+class WholeJournal(ShardedJournal):
+    """Two shards. What is asked of one only is asked of the first, where the default tenant is at home."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.parts[0], name)

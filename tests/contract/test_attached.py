@@ -9,7 +9,10 @@ from actors.journal.protocol import Session, Worker
 from actors.journal.sessions import GRACE_S, SILENCE_S
 from pipelines.commands import Cancel, Key, Submit, Verdict
 from pipelines.jobs import Status
+from tests.contract.journal_stores import with_shards
 from tests.factories import PROMPTING, ManualClock, claim, job_id, submit
+
+pytestmark = with_shards
 
 KEY = Key("/v1/responses", "word", "f")
 

@@ -19,8 +19,11 @@ from pipelines.edits import (
     UpdateConversation,
 )
 from pipelines.jobs import Reference, Status
+from tests.contract.journal_stores import with_shards
 from tests.contract.test_parents import LARGE, end, give_up
 from tests.factories import ManualClock, claim, generated, job_id, make_ports, payload, submit
+
+pytestmark = with_shards
 
 ITEMS = payload(b'[{"id": "msg_1"}]')
 NAMES = {"conversation": "conv_1", "tenant": "default"}

@@ -8,7 +8,10 @@ from actors.journal.protocol import DeadLetterQuery
 from pipelines.commands import Redrive, Verdict
 from pipelines.errors import TransientError, outcome_of
 from pipelines.jobs import Status
+from tests.contract.journal_stores import with_shards
 from tests.factories import ManualClock, claim, finish, job_id, payload, rendered, submit
+
+pytestmark = with_shards
 
 
 async def give_up(journal: Journal, clock: ManualClock, *numbers: int, model: str = "scripted") -> None:

@@ -4,8 +4,11 @@ from actors.journal.journal import Journal
 from actors.journal.protocol import DeadLetterQuery, JobQuery, Worker
 from pipelines.commands import Cancel, Delete, Key, Redrive, Verdict
 from pipelines.jobs import Status
+from tests.contract.journal_stores import with_shards
 from tests.contract.test_parents import end, give_up
 from tests.factories import PROMPTING, ManualClock, claim, finish, job_id, rendered, submit
+
+pytestmark = with_shards
 
 KEY = Key("/v1/responses", "word", "f")
 

@@ -16,7 +16,10 @@ from pipelines.edits import (
     File,
     ReserveFile,
 )
+from tests.contract.journal_stores import with_shards
 from tests.factories import ManualClock
+
+pytestmark = with_shards
 
 NAMES = {"file": "file-1", "tenant": "default"}
 RESERVE = ReserveFile(**NAMES, filename="a.txt", purpose="user_data")

@@ -6,7 +6,10 @@ from actors.journal.journal import Journal
 from actors.journal.protocol import JobQuery
 from pipelines.commands import Key, Submit, Verdict
 from pipelines.jobs import Status
+from tests.contract.journal_stores import with_shards
 from tests.factories import ManualClock, claim, finish, job_id, rendered, submit
+
+pytestmark = with_shards
 
 
 def keyed(number: int, word: str = "word", fingerprint: str = "f", **changes: str) -> Submit:

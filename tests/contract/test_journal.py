@@ -12,6 +12,7 @@ from actors.journal.protocol import JobQuery, Worker
 from actors.stores import StaleEpochError
 from pipelines.commands import Cancel, Failed, Finish, Released, Remedy, Verdict
 from pipelines.jobs import ClaimedJob, Fault, Status, StepState
+from tests.contract.journal_stores import with_shards
 from tests.factories import (
     INFERENCE,
     PROMPTING,
@@ -24,6 +25,8 @@ from tests.factories import (
     rendered,
     submit,
 )
+
+pytestmark = with_shards
 
 CRASH = Failed(fault=Fault("server_error", "boom"), remedy=Remedy.RETRY)
 

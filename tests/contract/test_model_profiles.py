@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from configs.settings import ModelProfile
+from configs.profiles import ModelProfile
 from heliograph.models import all_profiles
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(300)]  # vLLM takes half a minute to import

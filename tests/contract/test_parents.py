@@ -6,7 +6,10 @@ from actors.journal.journal import Journal
 from actors.journal.retention import UNSTORED_S
 from pipelines.commands import Cancel, Delete, Failed, Payload, Redrive, Remedy, Submit, Verdict
 from pipelines.jobs import Fault, Reference, Status
+from tests.contract.journal_stores import with_shards
 from tests.factories import INFERENCE, ManualClock, claim, finish, generated, job_id, payload, rendered, submit
+
+pytestmark = with_shards
 
 LARGE = Reference("e" * 64, 10_000_000)
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from configs.settings import load_profile
+from configs.profiles import load_profile
 from deployments.app import make_engine
 from deployments.engines.anthropic import AnthropicEngine
 from deployments.engines.openai import OpenAIEngine

@@ -3,7 +3,10 @@
 from actors.journal.journal import Journal
 from pipelines.commands import Verdict
 from pipelines.edits import AddVersion, CreateTemplate, DeleteTemplate, SetDefault, Template
+from tests.contract.journal_stores import with_shards
 from tests.factories import ManualClock
+
+pytestmark = with_shards
 
 NAMES = {"template": "pmpt_1", "tenant": "default"}
 CREATE = CreateTemplate(**NAMES, name="greeting", body='"one"')

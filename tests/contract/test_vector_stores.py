@@ -43,6 +43,7 @@ from pipelines.vector_edits import (
     UpdateAttributes,
     UpdateVectorStore,
 )
+from tests.contract.journal_stores import with_shards
 from tests.factories import ManualClock, claim, finish, job_id, make_ports, submit
 from tests.vector_stores import (
     INDEXED,
@@ -58,11 +59,13 @@ from tests.vector_stores import (
     to_attach,
 )
 
+pytestmark = with_shards
+
 BROKEN = Failed(fault=Fault("server_error", "KeyError: 1"), remedy=Remedy.RETRY)
 
 
 async def removals(journal: Journal) -> list[Removal]:
-    return [removal._replace(id=0) for removal in await journal.ask(RemovalsQuery(100))]
+    return [removal._replace(id=0) for removal in await journal.parts[0].ask(RemovalsQuery(100))]
 
 
 async def numbers(journal: Journal, window: Window = Window(), **query: str) -> list[int]:  # noqa: B008 - immutable
@@ -215,10 +218,10 @@ async def test_a_detached_file_is_gone_and_its_job_is_cancelled(journal: Journal
     assert await removals(journal) == []
     clock.time += REMOVAL_S
     assert await removals(journal) == [Removal("default", "vs_1", f"vsf_000{number}") for number in (1, 2)]
-    first, second = await journal.ask(RemovalsQuery(100))
-    assert await journal.ask(RemovalsQuery(1)) == [first]
-    await journal.edit([CloseRemovals(ids=(first.id,))])
-    assert await journal.ask(RemovalsQuery(100)) == [second]
+    first, second = await journal.parts[0].ask(RemovalsQuery(100))
+    assert await journal.parts[0].ask(RemovalsQuery(1)) == [first]
+    await journal.parts[0].edit([CloseRemovals(ids=(first.id,))])
+    assert await journal.parts[0].ask(RemovalsQuery(100)) == [second]
 
 
 @pytest.mark.parametrize(
@@ -233,8 +236,8 @@ async def test_what_is_still_written_of_a_file_that_was_given_up_leaves_the_inde
     await journal.claim(claim(INDEXING_TOPIC, limit_s=900.0))
     await journal.edit([end])
     clock.time += REMOVAL_S
-    early = await journal.ask(RemovalsQuery(100))
-    await journal.edit([CloseRemovals(ids=tuple(removal.id for removal in early))])
+    early = await journal.parts[0].ask(RemovalsQuery(100))
+    await journal.parts[0].edit([CloseRemovals(ids=tuple(removal.id for removal in early))])
     clock.time += 899.0  # its worker goes on with the others of its batch, and comes to this one last
     assert await removals(journal) == []
     clock.time += 1.0

@@ -10,7 +10,7 @@ import pytest
 from openai import AsyncOpenAI, AsyncStream
 from openai.types.chat import ChatCompletionChunk
 
-from configs.settings import load_profile
+from configs.profiles import load_profile
 from tests.servers import ServerProcess
 
 HI: Any = [{"role": "user", "content": "Hi"}]

@@ -16,7 +16,7 @@ from ray import serve
 from ray.util import get_current_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from configs.settings import load_encoder, load_profile
+from configs.profiles import load_encoder, load_profile
 from deployments.inference.placement import replica_options
 from heliograph.local_ray import ATTEMPTS, end_descendants
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from configs.settings import ModelProfile, load_profile
+from configs.profiles import ModelProfile, load_profile
 from deployments.inference.placement import replica_options
 
 pytestmark = pytest.mark.timeout(600)

@@ -16,7 +16,7 @@ from actors.naming import journal_name, token_log_name
 from actors.pickled import Pickled
 from actors.remote_shards import CLAIM_PATIENCE_S
 from actors.remotes import PATIENCE_S, RemoteActor, RemoteJournal, RemoteTokenLog
-from actors.sharded import journal_of, token_log_of
+from actors.sharded import ShardedJournal, journal_of, token_log_of
 from actors.stores import StaleEpochError
 from actors.token_log.protocol import TokenLogApi
 from actors.topics.ray_queue import RayTopic
@@ -208,8 +208,10 @@ class SimulatedTopic(RayTopic):
         return self._actor
 
 
-def remote_journal(network: Network, caller: Process, shards: int) -> JournalApi:
-    """The journal, in the caller's process."""
+def remote_journal(
+    network: Network, caller: Process, shards: int, sharded: type[ShardedJournal] = ShardedJournal
+) -> JournalApi:
+    """The journal, in the caller's process; several shards behind this face."""
 
     def part(shard: int) -> RemoteJournal:
         patience_s = PATIENCE_S if shards == 1 else CLAIM_PATIENCE_S
@@ -217,7 +219,8 @@ def remote_journal(network: Network, caller: Process, shards: int) -> JournalApi
         journal._remote = SimulatedActor(journal_name(shard), network, caller)
         return journal
 
-    return journal_of([part(shard) for shard in range(shards)])
+    parts = [part(shard) for shard in range(shards)]
+    return journal_of(parts) if shards == 1 else sharded(parts)
 
 
 def remote_token_logs(network: Network, caller: Process, shards: int) -> TokenLogApi:

@@ -16,6 +16,7 @@ from actors.journal.journal import Journal
 from actors.journal.ledger import Reply
 from actors.journal.protocol import Heartbeat, JournalApi
 from actors.naming import TOPIC_SIZE, journal_name
+from actors.sharded import ShardedJournal
 from actors.token_log.token_log import TokenLog
 from deployments.batching.finalization import Finalizer
 from deployments.batching.validation import Validator
@@ -78,6 +79,7 @@ class Kit:
     token_store: type[TokenStore] = TokenStore
     validator: type[Validator] = Validator
     finalizer: type[Finalizer] = Finalizer
+    sharded: type[ShardedJournal] = ShardedJournal  # ingestion's
 
 
 class Queue:

@@ -1,7 +1,7 @@
 """Planted bugs: each breaks one rule, and the simulation must find it for that reason."""
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -25,19 +25,21 @@ from pipelines.jobs import Status, StepState
 from pipelines.outcomes import settle
 from pipelines.steps import RENDER
 from pipelines.suspects import MAX_LONE_CRASHES
-from tests.simulation import planted_batches, planted_stores
+from tests.simulation import planted_batches, planted_shards, planted_stores
 from tests.simulation.disks import JournalDisk, JournalStore, TokenStore
 from tests.simulation.kits import with_ledger
 from tests.simulation.parts import Kit
+from tests.simulation.world import World
 
 UNSYNCED_S = 0.3  # how long a commit stays in danger where an fsync is skipped
 
 
 class Bug(NamedTuple):
-    """A kit with a bug, and the violation that it must be found as."""
+    """A kit with a bug, the violation that it must be found as, and which worlds have what the bug is in."""
 
     kind: str
     kit: Kit
+    concerns: Callable[[World], object]
 
 
 class _Changing(Ledger):
@@ -280,7 +282,12 @@ def _kinds() -> dict[str, tuple[str, Any]]:
 
 
 PLANTED = {
-    name: Bug(kind, kit)
-    for bugs in (_kinds(), planted_batches.bugs(), planted_stores.bugs())
+    name: Bug(kind, kit, concerns)
+    for concerns, bugs in (
+        (lambda _: True, _kinds()),
+        (lambda world: world.orders, planted_batches.bugs()),
+        (lambda world: world.stores, planted_stores.bugs()),
+        (lambda world: world.shards > 1, planted_shards.bugs()),
+    )
     for name, (kind, kit) in bugs.items()
 }

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 
 from tests.simulation.planted import PLANTED, Bug
-from tests.simulation.seed import run_seed
+from tests.simulation.seed import run_seed, run_world
 from tests.simulation.watcher import Violation
+from tests.simulation.world import World
 
 _SEEDS_PER_PART = 250  # of the work of several processes
 
@@ -37,7 +38,11 @@ def find(bug: Bug, seeds: Iterable[int]) -> int | None:
     """The first seed that finds a planted bug, as the violation that it is."""
     with undisturbed():
         for seed in seeds:
-            if any(violation.kind == bug.kind for violation in run_seed(seed, bug.kit).violations):
+            world = World(seed, bug.kit)
+            if not bug.concerns(world):
+                world.loop.bury()
+                continue
+            if any(violation.kind == bug.kind for violation in run_world(world).violations):
                 return seed
             gc.collect()
     return None

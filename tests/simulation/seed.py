@@ -22,7 +22,6 @@ PLAIN = Kit()
 class Run:
     """What one seed came to."""
 
-    seed: int
     violations: list[Violation]
     trace: Trace
     virtual_s: float
@@ -30,15 +29,19 @@ class Run:
 
 def run_seed(seed: int, kit: Kit = PLAIN) -> Run:
     """One world from beginning to end."""
-    world = World(seed, kit)
-    faults = Faults(world, Random(f"faults {seed}"))
+    return run_world(World(seed, kit))
+
+
+def run_world(world: World) -> Run:
+    """The same, of a world that has not begun."""
+    faults = Faults(world, Random(f"faults {world.seed}"))
     try:
         world.loop.run_until_complete(_live(world, faults))
     except QuietError:
         world.journal_watchers[0].blame("stuck", "everybody waits for somebody")
     finally:
         world.loop.bury()
-    return Run(seed, judge(world), world.trace, world.loop.time())
+    return Run(judge(world), world.trace, world.loop.time())
 
 
 async def _live(world: World, faults: Faults) -> None:

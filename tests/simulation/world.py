@@ -72,6 +72,7 @@ class World(Shards):
     """The parts. `away` says how long a service that ends next stays away."""
 
     def __init__(self, seed: int, kit: Kit) -> None:
+        self.seed = seed
         self.kit = kit
         self.random = Random(f"world {seed}")
         self.loop = VirtualLoop(Random(f"loop {seed}"))
@@ -106,8 +107,8 @@ class World(Shards):
         for name in self.directory.names():
             self.directory.start(name)
         self._send(Client, make_wishes(self.outside.random, poisonous=self.poisonous))
-        self._send(BatchClient, self._orders)
-        self._send(StoreClient, self._stores)
+        self._send(BatchClient, self.orders)
+        self._send(StoreClient, self.stores)
 
     def _send(self, client: Callable[..., Any], wishes: Sequence[Any]) -> None:
         """One client for each wish, of the tenants in turn."""
@@ -161,15 +162,15 @@ class World(Shards):
 
     def _add_batches(self, random: Random) -> None:
         """In some worlds."""
-        self._orders = [] if self.poisonous else make_batch_wishes(random)
-        if self._orders:
+        self.orders = [] if self.poisonous else make_batch_wishes(random)
+        if self.orders:
             self.workers += [f"batching-{n + 1}" for n in range(random.choice((1, 1, 2)))]
             self.topics += BATCH_TOPICS
 
     def _add_stores(self, random: Random) -> None:
         """In some worlds."""
-        self._stores = [] if self.poisonous else make_store_wishes(random)
-        if self._stores:
+        self.stores = [] if self.poisonous else make_store_wishes(random)
+        if self.stores:
             self.workers += [f"indexing-{n + 1}" for n in range(random.choice((1, 2)))]
             self.topics += (INDEXING_TOPIC,)
 
@@ -211,7 +212,7 @@ class World(Shards):
         return Queue()
 
     async def _make_ingestion(self, process: Process) -> Reception:
-        journal = remote_journal(self.network, process, self.shards)
+        journal = remote_journal(self.network, process, self.shards, self.kit.sharded)
         token_log = remote_token_logs(self.network, process, self.shards)
         blobs = Files(journal, self.files, process.ports.clock)
         return make_reception(self.tenants, process, journal, blobs, self._contents(process), token_log, self.record)
@@ -238,7 +239,7 @@ class World(Shards):
         worker = Worker(
             id=process.name,
             topic=inference_topic(MODEL),
-            line_topic=line_topic(MODEL) if self._orders else "",
+            line_topic=line_topic(MODEL) if self.orders else "",
             slots=self._slots,
             handle=process,
             attempt_limit_s=ATTEMPT_S,

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
-from configs.settings import load_profile
+from configs.profiles import load_profile
 from deployments.inference.placement import replica_options
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from ray.serve.schema import ServeDeploySchema
 
 from actors.journal.limits import TenantLimits
-from configs import settings
+from configs import profiles, settings
 from deployments.app import limits_of
 
 SERVE_FILES = sorted(path for path in settings.CONFIGS.glob("*.yaml") if "applications" in path.read_text())
@@ -53,7 +53,7 @@ def test_a_serve_config_is_valid_for_serve_and_its_arguments_for_us(path: Path) 
 def test_a_serve_config_names_models_that_have_a_profile_and_is_closed_to_the_network(path: Path) -> None:
     config = ServeDeploySchema.model_validate(document(path))
     (ingestion,) = (app for app in config.applications if app.name == "ingestion")
-    assert all(settings.load_profile(name) for name in ingestion.args["models"])
+    assert all(profiles.load_profile(name) for name in ingestion.args["models"])
     served = {app.args["encoder"] for app in config.applications if app.name.startswith(("embedding.", "reranking."))}
     assert set(ingestion.args["encoders"]) < served
     assert config.http_options.host == "127.0.0.1"
@@ -70,21 +70,21 @@ def test_the_limits_of_tenants_are_the_journals(kind: type[settings.PlaneSetting
 
 def test_the_monolith_loads() -> None:
     monolith = settings.MonolithSettings.model_validate(document(settings.CONFIGS / "monolith.yaml"))
-    assert all(settings.load_profile(name) for name in monolith.models)
-    assert [settings.load_encoder(name).kind for name in monolith.encoders] == ["embedding", "maxsim"]
+    assert all(profiles.load_profile(name) for name in monolith.models)
+    assert [profiles.load_encoder(name).kind for name in monolith.encoders] == ["embedding", "maxsim"]
 
 
 @pytest.mark.parametrize("path", sorted((settings.CONFIGS / "models").glob("*.yaml")), ids=lambda path: path.stem)
 def test_a_model_profile_loads(path: Path) -> None:
-    assert settings.load_profile(path.stem).name == path.stem
+    assert profiles.load_profile(path.stem).name == path.stem
 
 
 @pytest.mark.parametrize("path", sorted((settings.CONFIGS / "encoders").glob("*.yaml")), ids=lambda path: path.stem)
 def test_an_encoders_profile_loads_and_its_files_are_there_or_at_a_hub(path: Path) -> None:
-    profile = settings.load_encoder(path.stem)
+    profile = profiles.load_encoder(path.stem)
     assert profile.name == path.stem
-    reader = settings.reading_model(profile)
-    assert bool(reader.package) == (settings.encoder_folder(profile) / "tokenizer.json").is_file()
+    reader = profiles.reading_model(profile)
+    assert bool(reader.package) == (profiles.encoder_folder(profile) / "tokenizer.json").is_file()
     assert reader.package or len(reader.source.split("/")) == 2
 
 
@@ -103,15 +103,15 @@ def test_the_database_may_come_from_the_environment_and_the_file_has_the_last_wo
 
 def test_an_unknown_encoder_is_refused_with_the_known_ones() -> None:
     with pytest.raises(FileNotFoundError, match="maxsim"):
-        settings.load_encoder("nope")
+        profiles.load_encoder("nope")
 
 
 def test_an_unknown_model_is_refused_with_the_known_ones() -> None:
     with pytest.raises(FileNotFoundError, match="scripted"):
-        settings.load_profile("nope")
+        profiles.load_profile("nope")
 
 
-@pytest.mark.parametrize("module", ["configs.settings", "heliograph", "heliograph.cli", "heliograph.serving"])
+@pytest.mark.parametrize("module", ["configs.profiles", "heliograph", "heliograph.cli", "heliograph.serving"])
 def test_settings_and_command_line_load_without_the_heavy_packages(module: str) -> None:
     code = f"import sys, {module}; print([name for name in {HEAVY} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from configs.settings import ENGINE_CORES, load_profile
+from configs.profiles import load_profile
+from configs.settings import ENGINE_CORES
 from heliograph.cores import note_engine_cores, services_cores
 
 CPU_MODEL, SCRIPTED = load_profile("smollm2-135m-instruct"), load_profile("scripted")

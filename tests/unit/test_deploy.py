@@ -9,7 +9,8 @@ import pytest
 import yaml
 from ray.serve.schema import ServeDeploySchema
 
-from configs.settings import CONFIGS, load_profile
+from configs.profiles import load_profile
+from configs.settings import CONFIGS
 from deployments.inference.placement import replica_options
 from heliograph.haproxy import node_environment
 from tests.unit.test_configs import SETTINGS

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from configs.settings import EncoderProfile, encoder_folder, load_encoder
+from configs.profiles import EncoderProfile, encoder_folder, load_encoder
 from heliograph.models import ModelSourceError, add_model, encoder_lack
 
 

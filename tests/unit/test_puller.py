@@ -1,71 +1,20 @@
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any, cast
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from actors import puller
 from actors.heart import ThreadHeart
 from actors.journal.disk import Disk
 from actors.journal.journal import Journal
 from actors.journal.memory import MemoryStore
-from actors.journal.protocol import Heartbeat, ShardApi, Worker
+from actors.journal.protocol import Heartbeat, Worker
 from actors.puller import Lane, Puller
 from actors.topics.in_process import InProcessTopic
-from pipelines.commands import Cancel, Claim
+from pipelines.commands import Cancel
 from pipelines.jobs import ClaimedJob
 from pipelines.steps import INDEX, INDEXING, INDEXING_TOPIC, RENDER
-from tests.factories import PROMPTING, ManualClock, finish, job_id, make_ports, rendered, submit
-
-
-class Hands:
-    """A handler that keeps what it is given until told to let go."""
-
-    def __init__(self, slots: int) -> None:
-        self._slots = slots
-        self.claims: list[ClaimedJob] = []
-        self.batches: list[int] = []
-        self.revoked: asyncio.Queue[str] = asyncio.Queue()
-        self.got = asyncio.Event()
-        self._freed = asyncio.Event()
-
-    def free_slots(self) -> int:
-        return self._slots - len(self.claims)
-
-    async def wait_for_slot(self) -> None:
-        self._freed.clear()
-        await self._freed.wait()
-
-    async def handle(self, claims: Sequence[ClaimedJob]) -> None:
-        self.claims.extend(claims)
-        self.batches.append(len(claims))
-        self.got.set()
-
-    def let_go(self) -> None:
-        self.claims.clear()
-        self.got.clear()
-        self._freed.set()
-
-    def held(self) -> Sequence[ClaimedJob]:
-        return self.claims
-
-    def revoke(self, job_id: str, fence: int) -> None:
-        del fence
-        self.revoked.put_nowait(job_id)
-
-    async def drain(self) -> None:
-        self.let_go()
-
-
-class SilentHeart:
-    """Beats when the test says so."""
-
-    def start(self, worker_id: str, take_in: Callable[[Heartbeat], None]) -> None:
-        del worker_id
-        self.beat = take_in
-
-    def stop(self) -> None:
-        pass
+from tests.factories import PROMPTING, ManualClock, job_id, make_ports, submit
+from tests.pullers import Hands, SilentHeart, seat
 
 
 @pytest.fixture
@@ -209,139 +158,31 @@ async def test_a_worker_takes_lines_from_a_topic_of_their_own_as_far_as_they_hav
     await leaver.stop()
 
 
-class SlowJournal:
-    """The journal, whose claims are answered when the test lets them."""
-
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
-        self.asked = asyncio.Event()
-        self.answer = asyncio.Event()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._journal, name)
-
-    async def claim(self, claim: Claim) -> list[ClaimedJob]:
-        claims = await self._journal.claim(claim)
-        self.asked.set()
-        await self.answer.wait()
-        return claims
-
-
-async def test_a_worker_that_leaves_takes_nothing_more_and_ends_what_it_has_begun(
-    journal: Journal, topic: InProcessTopic
-) -> None:
-    hands = Hands(3)
-    leaver = Puller(
-        seat(3), hands, journal=journal, lanes=[Lane(topic, hands)], heart=SilentHeart(), ports=make_ports()
-    )
-    await leaver.start()
-    await journal.submit([submit(0), submit(1)])
-    await topic.put(1)
-    await asyncio.wait_for(hands.got.wait(), 10)
-    leaving = asyncio.ensure_future(leaver.stop(drain_s=60))
-    async with asyncio.timeout(10):
-        while journal.workers.of(PROMPTING):
-            await asyncio.sleep(0)
-    await journal.submit([submit(2)])
-    await topic.put(1)
-    await journal.finish([finish(claim, rendered()) for claim in hands.claims])
-    assert not leaving.done()
-    hands.let_go()
-    await asyncio.wait_for(leaving, 10)
-    assert hands.batches == [2]
-    assert (await journal.depth())[PROMPTING].ready == 1
-    assert journal.workers.registered() == []
-
-
-async def test_a_claim_that_is_under_way_is_not_forgotten_when_its_worker_leaves(
-    journal: Journal, topic: InProcessTopic
-) -> None:
-    hands, slow = Hands(1), SlowJournal(journal)
-    leaver = Puller(
-        seat(1),
-        hands,
-        journal=cast("ShardApi", slow),
-        lanes=[Lane(topic, hands)],
-        heart=SilentHeart(),
-        ports=make_ports(),
-    )
-    await leaver.start()
-    await journal.submit([submit()])
-    await topic.put(1)
-    await asyncio.wait_for(slow.asked.wait(), 10)
-    leaving = asyncio.ensure_future(leaver.stop(drain_s=60))
-    slow.answer.set()
-    await asyncio.wait_for(hands.got.wait(), 10)
-    hands.let_go()
-    await asyncio.wait_for(leaving, 10)
-    assert hands.batches == [1]
-
-
-async def test_a_worker_whose_time_to_leave_is_over_hands_back_what_it_holds(
-    journal: Journal, topic: InProcessTopic
-) -> None:
-    hands = Hands(1)
-    leaver = Puller(
-        seat(1), hands, journal=journal, lanes=[Lane(topic, hands)], heart=SilentHeart(), ports=make_ports()
-    )
-    await leaver.start()
-    await journal.submit([submit()])
-    await topic.put(1)
-    await asyncio.wait_for(hands.got.wait(), 10)
-    await asyncio.wait_for(leaver.stop(drain_s=0.01), 10)
-    assert hands.claims == []
-
-
-class Stuck(Hands):
-    """Never gets to the end of a batch."""
+class Clumsy(Hands):
+    """Fails with its first batch, of which it holds the first job all the same."""
 
     async def handle(self, claims: Sequence[ClaimedJob]) -> None:
-        await super().handle(claims)
-        self.claims.clear()
-        await asyncio.Event().wait()
+        first = not self.batches
+        await super().handle(claims[:1] if first else claims)
+        if first:
+            raise RuntimeError("the handler's own")
 
 
-async def test_a_batch_that_is_cut_is_handed_back_without_an_attempt(
-    journal: Journal, topic: InProcessTopic, monkeypatch: pytest.MonkeyPatch
+async def test_what_a_handler_drops_when_it_raises_is_handed_back_and_comes_again(
+    journal: Journal, topic: InProcessTopic
 ) -> None:
-    monkeypatch.setattr(puller, "SETTLE_S", 0.01)
-    hands = Stuck(2)
+    hands = Clumsy(2)
     leaver = Puller(
         seat(2), hands, journal=journal, lanes=[Lane(topic, hands)], heart=SilentHeart(), ports=make_ports()
     )
     await leaver.start()
     await journal.submit([submit(0), submit(1)])
     await topic.put(1)
-    await asyncio.wait_for(hands.got.wait(), 10)
-    await asyncio.wait_for(leaver.stop(), 10)
-    jobs = await journal.jobs("default", [job_id(0), job_id(1)])
-    assert [(job.attempt, job.releases) for job in jobs if job] == [(0, 1)] * 2
-
-
-async def test_a_journal_that_restarts_meanwhile_learns_of_a_worker_that_is_leaving(
-    journal: Journal, topic: InProcessTopic
-) -> None:
-    hands, heart = Hands(1), SilentHeart()
-    leaver = Puller(seat(1), hands, journal=journal, lanes=[Lane(topic, hands)], heart=heart, ports=make_ports())
-    await leaver.start()
-    await journal.submit([submit()])
-    await topic.put(1)
-    await asyncio.wait_for(hands.got.wait(), 10)
-    leaving = asyncio.ensure_future(leaver.stop(drain_s=60))
     async with asyncio.timeout(10):
-        while journal.workers.of(PROMPTING):
+        while len(hands.claims) < 2:
+            await topic.put(1)
             await asyncio.sleep(0)
-        journal.workers.remove("w1")
-        heart.beat(Heartbeat(known=False, revoked=[]))
-        while not journal.workers.registered():
-            await asyncio.sleep(0)
-    assert journal.workers.of(PROMPTING) == []
-    hands.let_go()
-    await asyncio.wait_for(leaving, 10)
-    heart.beat(Heartbeat(known=False, revoked=[]))  # an answer that was on its way
-    await asyncio.sleep(0)
-    assert journal.workers.registered() == []
-
-
-def seat(slots: int) -> Worker:
-    return Worker(id="w1", topic=PROMPTING, slots=slots)
+            await journal.tick()
+    jobs = await journal.jobs("default", [job_id(0), job_id(1)])
+    assert [(job.attempt, job.releases) for job in jobs if job] == [(1, 0), (1, 1)]
+    await leaver.stop()

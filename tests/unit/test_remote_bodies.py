@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from configs.settings import ModelProfile, endpoint_key
+from configs.profiles import ModelProfile, endpoint_key
 from deployments.engines.anthropic_body import messages_body
 from deployments.engines.openai_body import chat_body
 from pipelines.errors import RejectError

@@ -3,7 +3,8 @@
 import pytest
 import yaml
 
-from configs.settings import CONFIGS, load_encoder, load_profile
+from configs.profiles import load_encoder, load_profile
+from configs.settings import CONFIGS
 from deployments.departure import SMALL
 from pipelines.data.dataset import ACTOR
 from pipelines.data.indexing import OPENERS, WRITERS

@@ -1,6 +1,6 @@
 """How workers register: among other things, how long an attempt of theirs may take."""
 
-from configs.settings import ModelProfile
+from configs.profiles import ModelProfile
 from deployments.app import inference_seat, prompting_seat
 from deployments.engines.scripted import ScriptedEngine
 

@@ -13,8 +13,8 @@ from actors.sharded_puller import ShardedPuller, open_puller
 from events.ids import named_shard
 from pipelines.commands import Claim
 from tests.factories import PROMPTING, make_ports
+from tests.pullers import Hands
 from tests.shards import TENANTS, Shards, submit_for
-from tests.unit.test_puller import Hands
 
 
 class Line:

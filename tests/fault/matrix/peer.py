@@ -11,7 +11,7 @@ import yaml
 from benchmarks.peers.application import application
 from benchmarks.program import REPOSITORY
 from benchmarks.redis_server import RESULT_DATABASE, client, redis_server
-from configs.settings import load_profile
+from configs.profiles import load_profile
 from tests.fault.matrix.cells import Cell, Kind
 from tests.fault.matrix.clusters import REPLICAS, config_of
 from tests.fault.matrix.load import JOBS

@@ -10,7 +10,7 @@ CELLS ?= all
 FROM ?= 0
 JOBS ?= $(shell nproc)
 
-.PHONY: help setup demo serve test acceptance long simulate fault continuation upgrade ray-up check check-deploy format events requirements bench-pipeline bench-engine bench-start bench-memory bench-backlog bench-retention bench-streams bench-retrieval bench-batch bench-bulk bench-peers bench-autoscaling bench-shards bench-topologies
+.PHONY: help setup demo serve test acceptance long simulate fault continuation upgrade ray-up check check-deploy format events requirements bench-pipeline bench-engine bench-start bench-memory bench-backlog bench-flat bench-retention bench-streams bench-retrieval bench-batch bench-bulk bench-peers bench-autoscaling bench-shards bench-topologies
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -82,6 +82,9 @@ bench-memory: setup ## Memory of the journal and the queues over 10 000 jobs, an
 
 bench-backlog: setup ## A million waiting jobs: rates of submitting, memory, start of an urgent job, restart; SQLite and Postgres
 	@$(BIN)/python -m benchmarks.backlog
+
+bench-flat: setup ## What a job costs a journal that has a million jobs, beside one that has a thousand
+	@$(BIN)/python -m benchmarks.flat
 
 bench-retention: setup ## Submits per second while 100 000 finished jobs are removed, beside the same without
 	@$(BIN)/python -m benchmarks.retention

@@ -27,16 +27,23 @@ async def run(
     """Seconds of wall and CPU time that a job takes in each stage; `begin` is waited for before the first."""
     ports = real_ports()
     journal = open_journal(folder, ports=ports, shard=shard)
+    await begin()
+    costs = await pass_through(journal, ports, shard=shard, slots=slots, jobs=jobs)
+    await ports.run_blocking(journal.close)
+    return costs
+
+
+async def pass_through(
+    journal: Journal, ports: Ports, *, shard: int, slots: int, jobs: int
+) -> dict[str, tuple[float, float]]:
+    """The same in a journal that is open, and has no other work."""
     stages: dict[str, Callable[[], Awaitable[None]]] = {
         "submit": lambda: _submit(journal, ports, shard, jobs),
         "render": lambda: _work(journal, ports, PROMPTING_TOPIC, slots, Rendered(prompt=_payload(PROMPT, ports))),
         "infer": lambda: _work(journal, ports, inference_topic("scripted"), slots, _generated(ports)),
         "seal": lambda: _seal(journal),
     }
-    await begin()
-    costs = {stage: await _timed(work, jobs) for stage, work in stages.items()}
-    await ports.run_blocking(journal.close)
-    return costs
+    return {stage: await _timed(work, jobs) for stage, work in stages.items()}
 
 
 async def _timed(work: Callable[[], Awaitable[None]], jobs: int) -> tuple[float, float]:

@@ -1,5 +1,6 @@
-"""Jobs that come by the thousand: durable answers per second, and results per second, of `configs/scripted.yaml`.
+"""Jobs that come by the thousand: durable answers per second, and results per second.
 
+`configs/scripted.yaml` with as many slots as vLLM has on a GPU where nobody says otherwise.
 `POST /jobs` takes 1 000 jobs a call. A job is accepted when its answer is there, which is after its commit is synced,
 and finished when its result is: seen by a second, read-only connection to the journal's file.
 """
@@ -17,9 +18,10 @@ from benchmarks.lanes import Lane, connected
 from benchmarks.lanes import run as send
 from benchmarks.load import post
 from benchmarks.ratios import spread
-from benchmarks.server import serve
+from benchmarks.server import serve, with_model
 from configs.settings import CONFIGS
 
+MODEL = "scripted-wide"
 ROUNDS = 5
 JOBS = 50_000
 PER_CALL = 1_000
@@ -60,7 +62,7 @@ def calls(jobs: int, first: int) -> list[bytes]:
     return [
         post(
             "/jobs",
-            {"jobs": [{"model": "scripted", "prompt": f"Say something about {start + n}."} for n in range(PER_CALL)]},
+            {"jobs": [{"model": MODEL, "prompt": f"Say something about {start + n}."} for n in range(PER_CALL)]},
         )
         for start in range(first, first + jobs, PER_CALL)
     ]
@@ -111,7 +113,11 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=JOBS, help="of a round, by the thousand")
     asked = parser.parse_args()
     rates = []
-    with serve(CONFIGS / "scripted.yaml") as server, open_journal_file(server.data) as journal:
+    with (
+        with_model(CONFIGS / "scripted.yaml", MODEL, instead_of="scripted") as config,
+        serve(config) as server,
+        open_journal_file(server.data) as journal,
+    ):
         server.check_haproxy()
         for number in range(asked.rounds + 1):
             done = turn(server.port, journal, asked.jobs, number * asked.jobs)

@@ -98,7 +98,7 @@ class Workshop:
     async def finished(self) -> None:
         """Returns when the worker holds nothing."""
         async with asyncio.timeout(10):
-            while self.worker.free_slots() < self.slots:
+            while self.worker.slots.taken:
                 await self.worker.wait_for_slot()
 
     async def run(self, claims: Sequence[ClaimedJob]) -> None:

@@ -4,7 +4,6 @@ Chunks and seals are serialised `events.v1.tokens_pb2` messages. A log belongs t
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
@@ -31,8 +30,7 @@ class Append(NamedTuple):
     chunk: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SealRequest:
+class SealRequest(NamedTuple):
     """End a log. `end` is the last sequence number to show (None: all that is there)."""
 
     job_id: str

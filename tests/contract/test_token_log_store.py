@@ -1,7 +1,6 @@
 """What every store of the token log must do, under the rules of the ledger."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -186,7 +185,7 @@ def test_a_seal_beyond_the_log_ends_where_the_log_does(store: Store) -> None:
 
 
 def test_a_job_that_never_ran_is_sealed(store: Store) -> None:
-    request = replace(end_of(status=Status.FAILED), fault=Fault("deadline_exceeded", "too late"))
+    request = end_of(status=Status.FAILED)._replace(fault=Fault("deadline_exceeded", "too late"))
     apply(store, request)
     seal = seal_in(read(store).seal)
     assert (seal.end, seal.terminal.sequence) == (FIRST_OPERATION - 1, FIRST_OPERATION)

@@ -141,7 +141,7 @@ async def test_a_second_attempt_shuts_out_the_first_from_the_log(shop: LineShop)
 async def test_lines_take_no_more_than_their_share(shop: LineShop) -> None:
     claims = await shop.lines(*[prompt(script='{"fail": "hang"}') for _ in range(3)])
     await shop.worker.handle(claims)
-    assert shop.worker.free_slots() == shop.slots - 3
+    assert shop.worker.slots.free() == shop.slots - 3
     assert shop.worker.slots.free_for_lines() == shop.slots - RESERVED - 3
     await shop.worker.drain()
     assert shop.worker.line_room.free_slots() == (shop.slots - RESERVED) // 2

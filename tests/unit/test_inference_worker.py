@@ -160,18 +160,18 @@ async def test_a_revoked_job_is_aborted_without_a_word(shop: Workshop) -> None:
 async def test_a_revocation_of_an_older_claim_changes_nothing(shop: Workshop) -> None:
     fence = await hanging(shop)
     shop.worker.revoke(job_id(), fence - 1)
-    assert shop.worker.free_slots() == shop.slots - 1
+    assert shop.worker.slots.free() == shop.slots - 1
     await shop.worker.drain()
 
 
 async def test_a_job_revoked_while_its_prompt_is_fetched_never_starts(shop: Workshop) -> None:
     (claim,) = await shop.prompts(prompt(script=HANG))
     handling = asyncio.create_task(shop.worker.handle([claim]))
-    while shop.worker.free_slots() == shop.slots:
+    while shop.worker.slots.free() == shop.slots:
         await asyncio.sleep(0)
     shop.worker.revoke(claim.job_id, claim.fence)
     await handling
-    assert shop.worker.free_slots() == shop.slots
+    assert shop.worker.slots.free() == shop.slots
     assert not (await shop.logged()).chunks
 
 
@@ -188,7 +188,7 @@ async def test_draining_hands_back_what_runs_and_spends_no_attempt(shop: Worksho
     await shop.worker.drain()
     job = await shop.job()
     assert (job.step_state, job.attempt) == (StepState.READY, 0)
-    assert shop.worker.free_slots() == shop.slots
+    assert shop.worker.slots.free() == shop.slots
 
 
 async def test_a_job_handed_back_goes_on_after_its_last_token(shop: Workshop) -> None:
@@ -223,6 +223,18 @@ async def test_a_malformed_script_fails_the_job_at_once(shop: Workshop) -> None:
     assert job.status is Status.FAILED
     assert job.fault is not None
     assert job.fault.code == "invalid_value"
+
+
+@pytest.mark.parametrize(("slots", "offered"), [(8, [4, 4, 0]), (3, [2, 1, 0]), (1, [1, 0])])
+async def test_no_more_than_half_of_the_slots_are_offered_at_once(
+    tmp_path: Path, slots: int, offered: list[int]
+) -> None:
+    shop = Workshop(tmp_path, slots=slots)
+    claims = await shop.prompts(*[prompt(script='{"fail": "hang"}') for _ in range(slots)])
+    for free in offered:
+        assert shop.worker.free_slots() == free
+        await shop.worker.handle([claims.pop() for _ in range(free)])
+    await shop.worker.drain()
 
 
 async def test_a_full_engine_offers_no_slots(tmp_path: Path) -> None:

@@ -144,7 +144,7 @@ async def test_a_slow_reader_is_answered_in_pages_until_it_has_all(token_log: To
     text = "x" * (ANSWER_BYTES // 3)
     for number in range(2):
         await token_log.append(appends(text, text, text, number=number, close=True))
-        await token_log.seal([replace(seal(), job_id=job_id(number))])
+        await token_log.seal([seal()._replace(job_id=job_id(number))])
     add, texts, sizes = {job_id(number): -1 for number in range(2)}, {job_id(0): "", job_id(1): ""}, []
     while answer := await token_log.follow(READER, add, [], 0):
         add = {}
@@ -214,7 +214,7 @@ async def test_finished_jobs_leave_nothing_in_memory(on_sqlite: TokenLog) -> Non
     for number in range(20):
         await on_sqlite.append(appends("a", number=number, close=True))
         await on_sqlite.follow(READER, {job_id(number): -1}, [], SOON)
-        await on_sqlite.seal([replace(seal(), job_id=job_id(number))])
+        await on_sqlite.seal([seal()._replace(job_id=job_id(number))])
         await on_sqlite.follow(READER, {}, [], SOON)
     session = on_sqlite._followers._sessions[READER]
     assert (session.cursors, session.changed, on_sqlite._followers._by_key) == ({}, {}, {})

@@ -23,20 +23,34 @@ from heliograph.errors import StartError
 POLL_S = 0.5
 DRAIN_S = 6.0  # of the 20 s that a stop may take
 _PLAIN = {"name", "import_path", "route_prefix", "args"}
+_OF_JOBS = {"plane", "ingestion", "prompting", "inference", "history"}  # the services without which no job is done
+_PULLING = {"prompting", "batching", "knowledge", "inference"}
 
 
 def deploy(document: dict[str, Any], progress: Callable[[str], None]) -> None:
-    """Deploy, and wait until every application runs. Raises StartError where one cannot."""
+    """Deploy what a job needs, and wait until it runs. Raises StartError where one of the applications cannot."""
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     config = ServeDeploySchema.model_validate(document)
     with contextlib.suppress(RayActorError):  # on a busy machine Serve replaces a proxy that is too slow to start
         serve_start(http_options=config.http_options.model_dump(), proxy_location=config.proxy_location)
+    first = [application for application in document["applications"] if _service(application["name"]) in _OF_JOBS]
+    _deploy({**document, "applications": first}, progress)
+
+
+def deploy_others(document: dict[str, Any], progress: Callable[[str], None]) -> None:
+    """Deploy the rest beside it, likewise. Started together, all would be ready as late as the last one."""
+    _deploy(document, progress)
+
+
+def _deploy(document: dict[str, Any], progress: Callable[[str], None]) -> None:
+    config = ServeDeploySchema.model_validate(document)
+    there = serve.status().applications.keys()
     if all(application.keys() <= _PLAIN for application in document["applications"]):
-        targets = [_build(application) for application in config.applications]
+        targets = [_build(application) for application in config.applications if application.name not in there]
         serve.run_many(targets, wait_for_ingress_deployment_creation=False, wait_for_applications_running=False)
-    else:
+    else:  # those that are there are as they are to be
         _get_global_client().deploy_apps(config, _blocking=False)
-    _await_running({application.name for application in config.applications}, progress)
+    _await_running({application.name for application in config.applications} - there, progress)
 
 
 def _build(application: ServeApplicationSchema) -> serve.RunTarget:
@@ -61,7 +75,7 @@ def _await_running(names: set[str], progress: Callable[[str], None]) -> None:
 def drain(document: dict[str, Any]) -> None:
     """Let the workers hand back what they hold at once, so that the next start need not wait for their leases."""
     names = [application["name"] for application in document["applications"]]
-    workers = {name for name in names if name.partition(".")[0] in ("prompting", "batching", "knowledge", "inference")}
+    workers = {name for name in names if _service(name) in _PULLING}
     client = _get_global_client(raise_if_no_controller_running=False)
     if client is None:
         return  # the start did not get that far
@@ -70,3 +84,8 @@ def drain(document: dict[str, Any]) -> None:
     deadline = time.monotonic() + DRAIN_S
     while time.monotonic() < deadline and workers & serve.status().applications.keys():
         time.sleep(POLL_S)
+
+
+def _service(application: str) -> str:
+    """An application is named after its service, and what it is of behind a dot."""
+    return application.partition(".")[0]

@@ -22,6 +22,8 @@ from heliograph.haproxy import ingress, is_free
 from heliograph.local_ray import end_descendants, local_ray
 from heliograph.models import encoder_lack, lack
 
+ALL_RUN = "all services run"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Server:
@@ -32,7 +34,7 @@ class Server:
     port: int | None  # None: the one that the config names
     dashboard: bool = True  # Ray's; it costs ten processes
     haproxy: bool = True  # where it can run; else Serve's slower proxy takes the requests
-    announce: Callable[[str], None]  # gets the line `ready URL`
+    announce: Callable[[str], None]  # gets the lines `ready URL` and ALL_RUN
     progress: Callable[[str], None]
 
 
@@ -73,8 +75,10 @@ def _serve_on_ray(server: Server, document: dict[str, Any]) -> None:
                 server.progress(f"Ray's dashboard: {dashboard}")
             applications.deploy(document, server.progress)
             _wait_until_ready(url)
-            leave_cores_to_engines()
             server.announce(f"ready {url}")
+            applications.deploy_others(document, server.progress)
+            leave_cores_to_engines()
+            server.announce(ALL_RUN)
             signal.pause()
         finally:
             _take_signals(signal.SIG_IGN)  # a second one must not cut the first one's work short
@@ -92,6 +96,7 @@ def _serve_here(server: Server, document: dict[str, Any]) -> None:
     def ready() -> None:
         leave_cores_to_engines()
         server.announce(f"ready {url}")
+        server.announce(ALL_RUN)
 
     try:
         asyncio.run(serve_monolith(document, ready))

@@ -27,7 +27,7 @@ def serve(
 ) -> None:
     """Serve in the foreground, until Ctrl-C or `heliograph stop`.
 
-    Prints `ready URL` when jobs are accepted.
+    Prints `ready URL` when jobs are accepted, and `all services run` when the others are there too.
     """
     from heliograph import serving  # noqa: PLC0415 - slow to import
 

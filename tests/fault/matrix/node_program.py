@@ -50,7 +50,8 @@ def _serve(document: dict[str, Any], nodes: int, dashboard: int | None) -> None:
     cluster = Cluster(initialize_head=True, head_node_args=head)
     mortal = [cluster.add_node(**NODE) for _ in range(nodes - 1)]
     ray.init(address=cluster.address, log_to_driver=False, logging_level="warning")
-    applications.deploy(document, lambda line: print(line, flush=True))
+    for deploy in (applications.deploy, applications.deploy_others):
+        deploy(document, lambda line: print(line, flush=True))
     workers = _workers_of(document)
     _await_workers(workers)
     print("ready", flush=True)

@@ -15,12 +15,16 @@ os.environ.update(
 from collections.abc import Iterator  # noqa: E402 - Ray reads its environment when it is imported
 
 import pytest  # noqa: E402
+from hypothesis import HealthCheck, settings  # noqa: E402
 
 from configs.settings import CONFIGS  # noqa: E402
 from tests.postgres import PostgresServer  # noqa: E402
 from tests.s3 import S3Server  # noqa: E402
 from tests.servers import ServerProcess  # noqa: E402
 from tests.vllm_server import VllmServer  # noqa: E402
+
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")  # other processes may hold the machine up
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

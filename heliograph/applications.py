@@ -23,7 +23,8 @@ from heliograph.errors import StartError
 POLL_S = 0.5
 DRAIN_S = 6.0  # of the 20 s that a stop may take
 _PLAIN = {"name", "import_path", "route_prefix", "args"}
-_OF_JOBS = {"plane", "ingestion", "prompting", "inference", "history"}  # the services without which no job is done
+_ENGINES = frozenset({"inference"})
+_OF_JOBS = frozenset({"plane", "ingestion", "prompting", "history"})  # without these, too, no job is done
 _PULLING = {"prompting", "batching", "knowledge", "inference"}
 
 
@@ -33,24 +34,29 @@ def deploy(document: dict[str, Any], progress: Callable[[str], None]) -> None:
     config = ServeDeploySchema.model_validate(document)
     with contextlib.suppress(RayActorError):  # on a busy machine Serve replaces a proxy that is too slow to start
         serve_start(http_options=config.http_options.model_dump(), proxy_location=config.proxy_location)
-    first = [application for application in document["applications"] if _service(application["name"]) in _OF_JOBS]
-    _deploy({**document, "applications": first}, progress)
+    _ask_for(document, _ENGINES)  # they take longest, and load while the others are still being imported
+    _await_running(_ask_for(document, _ENGINES | _OF_JOBS), progress)
 
 
 def deploy_others(document: dict[str, Any], progress: Callable[[str], None]) -> None:
     """Deploy the rest beside it, likewise. Started together, all would be ready as late as the last one."""
-    _deploy(document, progress)
-
-
-def _deploy(document: dict[str, Any], progress: Callable[[str], None]) -> None:
-    config = ServeDeploySchema.model_validate(document)
     there = serve.status().applications.keys()
+    _await_running(_ask_for(document) - there, progress)
+
+
+def _ask_for(document: dict[str, Any], services: frozenset[str] | None = None) -> set[str]:
+    """Deploy the applications of these services, or all; their names. Those that are there are as they are to be."""
+    wanted = [each for each in document["applications"] if services is None or _service(each["name"]) in services]
+    config = ServeDeploySchema.model_validate({**document, "applications": wanted})
+    there = serve.status().applications.keys()
+    if not wanted:
+        return set()
     if all(application.keys() <= _PLAIN for application in document["applications"]):
         targets = [_build(application) for application in config.applications if application.name not in there]
         serve.run_many(targets, wait_for_ingress_deployment_creation=False, wait_for_applications_running=False)
-    else:  # those that are there are as they are to be
+    else:
         _get_global_client().deploy_apps(config, _blocking=False)
-    _await_running({application.name for application in config.applications} - there, progress)
+    return {application.name for application in config.applications}
 
 
 def _build(application: ServeApplicationSchema) -> serve.RunTarget:

@@ -2,8 +2,8 @@
 
 Invariants:
 - The last chunk carries the finish reason and closes the item, so a log is finished as a whole or not at all.
-- What nobody awaits is logged every CHECKPOINT tokens, for whoever must go on with it; a line of a batch that is done
-  before not at all.
+- Nobody follows a line of a batch: its log is written every CHECKPOINT tokens, for whoever must go on with it, and not
+  at all for a line that is done before.
 - What is logged is all that the logged ids say, so that whoever pushes them stands where the log ends.
 """
 
@@ -17,7 +17,7 @@ from pipelines.composer import Composer
 from pipelines.jobs import ClaimedJob, Status, Usage
 from pipelines.operations import Item, LogState, Piece
 from pipelines.payloads import Retrieval
-from pipelines.steps import FIRST_OPERATION, LINE, UNAWAITED
+from pipelines.steps import FIRST_OPERATION, LINE
 
 STOP = "stop"
 CHECKPOINT = 128
@@ -65,7 +65,7 @@ class Transcript:
         self._ids = list(state.token_ids)
         self._pieces: list[Piece] = []  # not yet written, and the ids from this one on
         self._written = len(self._ids)
-        self._interval = CHECKPOINT if claim.pipeline in UNAWAITED else 0
+        self._interval = CHECKPOINT if claim.pipeline == LINE else 0
         self._pinned = bool(state.engine_fingerprint)
         self._cached_tokens = 0
         self._output: Output | None = None
@@ -114,7 +114,7 @@ class Transcript:
         if not self._pieces and self._composer.open is None:  # nothing was said at all, which is a message too
             self._pieces.append(Piece(text=""))
         operations = [*self._compose(), *self._composer.close(status_of(reason))]
-        logged = self._pinned or self._claim.pipeline != LINE
+        logged = self._pinned or not self._interval
         if logged:
             self._write(operations, reason)
         self._output = Output(

@@ -121,11 +121,8 @@ class InferenceWorker:
         self._running: dict[str, _Running] = {}
 
     def free_slots(self) -> int:
-        """How many more claims it can take now; none while the engine would only let them wait.
-
-        At most half of all slots: the others run while these are claimed and reported.
-        """
-        return min(self.slots.free(), -(-self.slots.total // 2)) if self._engine.has_room() else 0
+        """How many more claims it can take now; none while the engine would only let them wait."""
+        return self.slots.free() if self._engine.has_room() else 0
 
     async def wait_for_slot(self) -> None:
         """Returns when a slot is freed, or soon where only the engine lacks room."""

@@ -82,15 +82,12 @@ def shop(tmp_path: Path) -> LineShop:
     return LineShop(tmp_path)
 
 
-async def test_a_job_of_many_is_logged_as_a_whole_and_a_long_one_now_and_then(tmp_path: Path) -> None:
+async def test_a_job_of_many_is_logged_as_it_comes(tmp_path: Path) -> None:
     shop = Workshop(tmp_path)
-    claims = await shop.prompts(prompt(), prompt("Tell me", script=f'{{"tokens": {LONG}, "step": 1}}', max_tokens=LONG))
-    await shop.run([claim._replace(pipeline=BULK) for claim in claims])
-    assert [len((await shop.logged(number)).chunks) for number in (0, 1)] == [1, LONG // CHECKPOINT]
-    for number in (0, 1):
-        state = await shop.state(number)
-        assert list(state.token_ids) == (await shop.result(number)).token_ids
-        assert state.finish_reason == "stop"
+    script = f'{{"tokens": {LONG}, "step": 1}}'
+    (claim,) = await shop.prompts(prompt("Tell me", script=script, max_tokens=LONG))
+    await shop.run([claim._replace(pipeline=BULK)])
+    assert len((await shop.logged()).chunks) > LONG // CHECKPOINT
 
 
 async def test_a_short_line_is_stored_and_never_logged(shop: LineShop) -> None:

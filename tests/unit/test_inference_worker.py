@@ -225,18 +225,6 @@ async def test_a_malformed_script_fails_the_job_at_once(shop: Workshop) -> None:
     assert job.fault.code == "invalid_value"
 
 
-@pytest.mark.parametrize(("slots", "offered"), [(8, [4, 4, 0]), (3, [2, 1, 0]), (1, [1, 0])])
-async def test_no_more_than_half_of_the_slots_are_offered_at_once(
-    tmp_path: Path, slots: int, offered: list[int]
-) -> None:
-    shop = Workshop(tmp_path, slots=slots)
-    claims = await shop.prompts(*[prompt(script='{"fail": "hang"}') for _ in range(slots)])
-    for free in offered:
-        assert shop.worker.free_slots() == free
-        await shop.worker.handle([claims.pop() for _ in range(free)])
-    await shop.worker.drain()
-
-
 async def test_a_full_engine_offers_no_slots(tmp_path: Path) -> None:
     assert Workshop(tmp_path, engine=FullEngine()).worker.free_slots() == 0
 

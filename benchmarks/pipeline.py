@@ -25,6 +25,7 @@ from benchmarks.journal_file import JournalFile, open_journal_file, open_journal
 from benchmarks.load import Load, post, send
 from benchmarks.peers.application import application
 from benchmarks.postgres_server import postgres_server
+from benchmarks.processes import processor_s
 from benchmarks.ratios import Spread, differences, ratios
 from benchmarks.redis_server import RESULT_DATABASE, client, redis_server, wait_for_size
 from benchmarks.server import Server, serve
@@ -36,6 +37,7 @@ CONNECTIONS = 64
 TURN_S = 300
 PAUSE_S = 1  # between turns: what one left to do must not cost the next
 
+MOST = 16  # processes that are told of
 ALONE = 200  # requests of each that come one by one
 _JSON = {"Content-Type": "application/json"}
 
@@ -109,8 +111,20 @@ def accept_added(everybody: Mapping[str, Side], port: int) -> Spread:
     return differences(times[OURS], times[NOOP])
 
 
+def processor_us(side: Side, server: Server) -> dict[str, int]:
+    """Microseconds of processor time for each job of one more turn, by process, those that use most first."""
+    before = processor_s(server.pid)
+    turn(side, server.port)
+    used = {name: seconds - before.get(name, 0.0) for name, seconds in processor_s(server.pid).items()}
+    most = sorted(used, key=used.__getitem__, reverse=True)[:MOST]
+    return {name: round(used[name] / side.jobs * 1e6) for name in most}
+
+
 def result(
-    rates: Mapping[str, Sequence[float]], added: Spread, on_postgres: Mapping[str, Sequence[float]]
+    rates: Mapping[str, Sequence[float]],
+    added: Spread,
+    on_postgres: Mapping[str, Sequence[float]],
+    used: Mapping[str, int],
 ) -> dict[str, Any]:
     """The comparisons, each a median, with their spreads and all rates."""
     spreads = {f"vs_{peer}": ratios(rates[OURS], rates[peer]) for peer in PEERS}
@@ -120,6 +134,7 @@ def result(
         **{name: round(spread.median, 3) for name, spread in spreads.items()},
         "least_to_greatest": {name: [round(s.least, 3), round(s.greatest, 3)] for name, s in spreads.items()},
         "jobs_per_s": {name: [round(rate) for rate in side] for name, side in rates.items()},
+        "processor_us": dict(used),
         "jobs_per_s_postgres": {name: [round(rate) for rate in side] for name, side in on_postgres.items()},
     }
 
@@ -148,26 +163,27 @@ def cluster(redis_port: int, database: str = "") -> Iterator[Server]:
 
 
 @contextmanager
-def house(database: str = "") -> Iterator[tuple[dict[str, Side], int]]:
-    """Everybody, and their port. Raises RuntimeError at its end where a job of ours has no result."""
+def house(database: str = "") -> Iterator[tuple[dict[str, Side], Server]]:
+    """Everybody, and where they are. Raises RuntimeError at its end where a job of ours has no result."""
     with ExitStack() as stack:
         redis_port = stack.enter_context(redis_server())
         redis = stack.enter_context(client(redis_port, RESULT_DATABASE))
         server = stack.enter_context(cluster(redis_port, database))
         opened = open_journal_schema(database) if database else open_journal_file(server.data)
         journal = stack.enter_context(opened)
-        yield sides(journal, redis), server.port
+        yield sides(journal, redis), server
         if journal.failed():
             raise RuntimeError(f"{journal.failed()} jobs have no result")
 
 
 def main() -> None:
     """Print every rate, then the result."""
-    with house() as (everybody, port):
-        rates, added = measure(everybody, port), accept_added(everybody, port)
-    with postgres_server() as server, house(server.new_database()) as (everybody, port):
-        on_postgres = measure({name: everybody[name] for name in (OURS, ASYNC)}, port)
-    print(json.dumps(result(rates, added, on_postgres)))
+    with house() as (everybody, server):
+        rates, added = measure(everybody, server.port), accept_added(everybody, server.port)
+        used = processor_us(everybody[OURS], server)
+    with postgres_server() as postgres, house(postgres.new_database()) as (everybody, server):
+        on_postgres = measure({name: everybody[name] for name in (OURS, ASYNC)}, server.port)
+    print(json.dumps(result(rates, added, on_postgres, used)))
 
 
 if __name__ == "__main__":

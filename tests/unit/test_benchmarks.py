@@ -1,5 +1,6 @@
 import asyncio
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
@@ -39,6 +40,7 @@ from benchmarks.peers.constant_stream import frames_of
 from benchmarks.peers_table import Turn, table
 from benchmarks.peers_table import result as peers_result
 from benchmarks.pipeline import ASYNC, OURS, PEERS, result
+from benchmarks.processes import name_of, processor_s
 from benchmarks.program import running
 from benchmarks.ratios import Pairs, compared, differences, ratios, spread
 from benchmarks.retention import BATCH, House, Rates
@@ -126,10 +128,34 @@ def test_a_refused_request_makes_the_load_worthless() -> None:
 def test_the_result_of_the_pipeline_has_the_medians_of_its_pairs() -> None:
     rates = {OURS: [100.0, 300.0, 200.0], **{peer: [100.0] * 3 for peer in PEERS}}
     on_postgres = {OURS: [300.0] * 3, ASYNC: [200.0] * 3}
-    figures = result(rates, spread([3.0, 5.0, 4.5]), on_postgres)
+    figures = result(rates, spread([3.0, 5.0, 4.5]), on_postgres, {"journal": 500})
     assert figures["vs_ray_serve_async"] == figures["vs_ray_serve_async_always"] == figures["vs_noop"] == 2
     assert figures["least_to_greatest"]["vs_noop"] == [1, 3]
     assert (figures["vs_ray_serve_async_postgres"], figures["accept_added_ms"]) == (1.5, 4.5)
+
+
+@pytest.mark.parametrize(
+    ("command", "program", "name"),
+    [
+        (["ray::ServeReplica:inference.scripted:inference"], "ray::ServeRepl", "inference.scripted"),
+        (["ray::JournalActor.submit"], "ray::JournalAct", "JournalActor"),
+        (["ray::TokenLogActor   "], "ray::TokenLogAc", "TokenLogActor"),
+        (["/usr/sbin/haproxy", "-db"], "haproxy", "haproxy"),
+        (["/usr/bin/python", "-u", "/ray/log_monitor.py"], "python3.11", "log_monitor.py"),
+        (["/usr/bin/python", "-m", "heliograph", "serve"], "python", "-m heliograph"),
+        ([], "raylet", "raylet"),
+    ],
+)
+def test_processes_are_called_by_what_they_do(command: list[str], program: str, name: str) -> None:
+    assert name_of(command, program) == name
+
+
+def test_processor_time_is_that_of_all_processes_together() -> None:
+    before = sum(processor_s(os.getpid()).values())
+    with running([sys.executable, "-c", "for _ in range(10**6): pass\nprint('ready', flush=True); input()"]) as program:
+        program.line("ready", within_s=30)
+        assert sum(processor_s(program.pid).values()) > 0
+        assert sum(processor_s(os.getpid()).values()) > before
 
 
 def test_jobs_that_come_by_the_thousand_all_differ() -> None:

@@ -60,10 +60,14 @@ class Work(NamedTuple):
 
 
 def needed_replicas(works: Sequence[Work], *, direct: float, backlog_s: float) -> int:
-    """Replicas for work and for direct requests, which fill `direct` replicas."""
+    """Replicas for work and for direct requests, which fill `direct` replicas.
+
+    One at least where there is something to do: steps that end between two polls seem to take no time at all.
+    """
     held = sum(work.held for work in works)
     timed = sum(work.timed(backlog_s) for work in works)
-    return math.ceil(max(held, timed, 0.0) + direct - _SLACK)
+    something = any(work.depth.ready > 0 or work.depth.claimed > 0 for work in works)
+    return max(math.ceil(max(held, timed, 0.0) + direct - _SLACK), int(something))
 
 
 class Governor:

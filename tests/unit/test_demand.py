@@ -49,6 +49,7 @@ def test_before_a_step_has_ended_all_work_has_a_slot(ready: int, claimed: int, d
     [
         (1000, 0, 1.0, 25),  # a replica does 40 in the time
         (1000, 0, 0.001, 1),
+        (1, 0, 0.0, 1),  # those before ended between two polls
         (1000, 0, 20.0, 250),  # none could do two after each other
         (0, 8, 1.0, 2),  # what is claimed keeps its slots
         (72, 8, 1.0, 2),
@@ -65,7 +66,7 @@ def test_topics_share_a_replica() -> None:
     assert needed(work(4), work(1, slots=256)) == 2
 
 
-@given(counts, counts, st.integers(1, 256), st.floats(0.001, 1000.0))
+@given(counts, counts, st.integers(1, 256), st.floats(0.0, 1000.0))
 def test_claimed_work_has_slots_and_no_replica_has_nothing_to_do(
     ready: int, claimed: int, slots: int, step_s: float
 ) -> None:

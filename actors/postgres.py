@@ -19,7 +19,7 @@ from psycopg.types.numeric import Int8Dumper
 from psycopg.types.string import StrDumper
 
 from actors.postgres_schema import prepare, take_over
-from actors.stores import Reader, StaleEpochError, Statements, StoreUnavailableError, update_of
+from actors.stores import Reader, StaleEpochError, Statements, StoreUnavailableError
 
 Connection: TypeAlias = psycopg.Connection[Any]
 _PLACEHOLDER = re.compile(r"\?(\d*)")
@@ -64,10 +64,6 @@ class PostgresStatements:
         """Do the statement with each row; they are sent together, and an error may show only at the commit."""
         if values := list(rows):
             self._connection.cursor().executemany(self._queries[name], values)
-
-    def change(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        """Set columns of rows, likewise."""
-        self._connection.cursor().executemany(_numbered(update_of(table, columns)), list(rows))
 
 
 class PostgresReader:

@@ -23,7 +23,6 @@ from actors.stores import (
     StoreUnavailableError,
     marker_file,
     pending_file,
-    update_of,
 )
 
 _PRIMARY = 0xFF  # of an error code; the rest tells more about it
@@ -180,10 +179,6 @@ class SqliteStatements:
     def many(self, name: str, rows: Iterable[Sequence[Any]]) -> None:
         """Do the statement with each row."""
         self._connection.executemany(self._queries[name], rows)
-
-    def change(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        """Set columns of rows."""
-        self._connection.executemany(update_of(table, columns), rows)
 
 
 class SqliteDatabase:

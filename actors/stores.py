@@ -45,9 +45,6 @@ class Statements(Reader, Protocol):
     def many(self, name: str, rows: Iterable[Sequence[Any]]) -> None:
         """Do the statement with the values of each row, in order."""
 
-    def change(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        """Set these columns of the rows with these ids: the values of each, and the id behind them."""
-
 
 class Database(Protocol):
     """An open SQL store: one writer, and a reader that never waits for it."""
@@ -73,11 +70,6 @@ class Readable(Protocol):
 async def read_from(store: Readable, read: Callable[[], T]) -> T:
     """What the read gives. It runs off the event loop where it may take long, and at once where it is short."""
     return await asyncio.to_thread(read) if store.remote else read()
-
-
-def update_of(table: str, columns: Sequence[str]) -> str:
-    """The statement that sets these columns of a row by its id. Indexes on others it does not touch."""
-    return f"UPDATE {table} SET {', '.join(f'{name} = ?' for name in columns)} WHERE id = ?"  # noqa: S608 - our names
 
 
 def load_queries(*paths: Path, fragments: Mapping[str, str] | None = None) -> dict[str, str]:

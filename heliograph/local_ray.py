@@ -24,6 +24,7 @@ _SET_CHILD_SUBREAPER = 36  # of prctl(2)
 _DEFAULTS = {
     "RAY_AUTH_MODE": "token",  # else everybody on this machine could run code as this user
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_task_events_report_interval_ms": "0",  # one for each call of an actor, of which there are thousands a second
     "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "30",  # Serve kills a proxy that takes longer than this
     "RAY_worker_niceness": "0",  # Ray's 15 is meant for batch work; whatever else runs here would starve a server
 }

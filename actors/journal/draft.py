@@ -177,7 +177,7 @@ class Draft:
         if not (changed or self._sealed or self._blobs or self._referred):
             return
         self._transaction.insert([job for before, job in changed if before is None])
-        self._transaction.update([(before, job) for before, job in changed if before is not None])
+        self._transaction.update([job for before, job in changed if before is not None])
         self._transaction.append(self._events)
         self._transaction.put_blobs(self._blobs, self._now)
         self._transaction.refer(self._referred)

@@ -93,11 +93,11 @@ class MemoryTransaction(MemorySideTables):
         for job in jobs:
             if job.id in self.disk.jobs:
                 raise ValueError(f"job {job.id} is there already")
-        self.disk.jobs.update({job.id: job for job in jobs})
+        self.update(jobs)
 
-    def update(self, changes: Sequence[tuple[Job, Job]]) -> None:
+    def update(self, jobs: Sequence[Job]) -> None:
         """Rows that exist."""
-        self.disk.jobs.update({job.id: job for _, job in changes})
+        self.disk.jobs.update({job.id: job for job in jobs})
 
     def append(self, events: Sequence[EventRow]) -> None:
         """Events, in this order."""

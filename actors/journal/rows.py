@@ -5,7 +5,7 @@ version goes on working on a store that a newer one has migrated.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from pipelines.jobs import Fault, Job, Reference, Status, StepState, Usage, parse_reference
@@ -51,6 +51,13 @@ COLUMNS = (
     "attached_to", "conversation", "stored", "deleted", "context", "part_of", "step_ends_at",
     "promotion", "input_tokens", "max_output_tokens",
 )  # fmt: skip
+CHANGING = (  # what never changes after the insert is left out, so the index on tenants is not touched
+    "status", "step", "step_state", "topic", "ready_at", "attempt", "releases", "fence",
+    "settled", "worker", "claim_id", "started_at", "finished_at", "fault", "rendered",
+    "result", "usage", "log_end", "reason",
+    "failures", "crashes", "lone_crashes", "suspects", "step_deadline_at", "attached_to", "stored", "deleted",
+    "context", "step_ends_at", "priority", "promotion", "input_tokens",
+)  # fmt: skip
 _FIELDS = tuple("end" if name == "log_end" else name for name in COLUMNS)  # of a `Job`
 _REFERENCES = ("rendered", "result", "context")  # those that may be missing
 _STATUS = {status.value: status for status in Status}
@@ -60,6 +67,7 @@ FRAGMENTS = {  # what the braces in the queries stand for
     "job": ", ".join(COLUMNS),
     "job_of_j": ", ".join(f"j.{name}" for name in COLUMNS),
     "job_values": ", ".join("?" for _ in COLUMNS),
+    "job_changes": ", ".join(f"{name} = ?" for name in CHANGING),
     "vector_store": "id, tenant, name, description, metadata, expires_after_days, created_at, last_active_at, deleted, "
     f"ends_at, version, shrunk, usage_bytes, {_COUNTS}",
     "attachment": "id, store, file, tenant, filename, attributes, chunk_tokens, overlap_tokens, status, created_at, "
@@ -81,12 +89,15 @@ def to_row(job: Job) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def to_changes(before: Job, job: Job) -> tuple[tuple[str, ...], list[Any]]:
-    """The columns that differ; their values, then the id."""
-    old, new = before.__dict__, job.__dict__
-    names = [name for name in new if new[name] is not old[name] and new[name] != old[name]]
-    values = [_WRITTEN[name](new[name]) if name in _WRITTEN else new[name] for name in names]
-    return tuple(["log_end" if name == "end" else name for name in names]), [*values, job.id]
+def to_changes(job: Job) -> tuple[Any, ...]:
+    """The values of CHANGING, then the id."""
+    return (
+        job.status, job.step, job.step_state, job.topic, job.ready_at, job.attempt, job.releases, job.fence,
+        job.settled, job.worker, job.claim_id, job.started_at, job.finished_at, _json(job.fault), _text(job.rendered),
+        _text(job.result), _json(job.usage), job.end, job.reason, job.failures, job.crashes, job.lone_crashes,
+        job.suspects, job.step_deadline_at, job.attached_to, int(job.stored), int(job.deleted), _text(job.context),
+        job.step_ends_at, job.priority, job.promotion, job.input_tokens, job.id,
+    )  # fmt: skip
 
 
 def from_row(row: Sequence[Any]) -> Job:
@@ -113,13 +124,3 @@ def _text(reference: Reference | None) -> str | None:
 
 def _json(value: tuple[Any, ...] | None) -> str | None:
     return None if value is None else json.dumps(value)
-
-
-_WRITTEN: dict[str, Callable[[Any], Any]] = {  # how a value stands in its column, where not as it is
-    "request": str,
-    "fault": _json,
-    "usage": _json,
-    "stored": int,
-    "deleted": int,
-    **dict.fromkeys(_REFERENCES, _text),
-}

@@ -66,8 +66,8 @@ class Transaction(SideTables, Protocol):
     def insert(self, jobs: Sequence[Job]) -> None:
         """New rows."""
 
-    def update(self, changes: Sequence[tuple[Job, Job]]) -> None:
-        """Rows that exist, each as it is and as it is to be."""
+    def update(self, jobs: Sequence[Job]) -> None:
+        """Rows that exist."""
 
     def append(self, events: Sequence[EventRow]) -> None:
         """Events, in this order."""

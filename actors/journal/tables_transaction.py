@@ -81,15 +81,9 @@ class TablesTransaction(SqlSideTables):
         """New rows."""
         self._statements.many("insert_job", map(to_row, jobs))
 
-    def update(self, changes: Sequence[tuple[Job, Job]]) -> None:
+    def update(self, jobs: Sequence[Job]) -> None:
         """Rows that exist."""
-        rows: dict[tuple[str, ...], list[list[Any]]] = {}  # by the columns that change
-        for before, job in changes:
-            columns, values = to_changes(before, job)
-            rows.setdefault(columns, []).append(values)
-        for columns, same in rows.items():
-            if columns:
-                self._statements.change("jobs", columns, same)
+        self._statements.many("update_job", map(to_changes, jobs))
 
     def append(self, events: Sequence[EventRow]) -> None:
         """Events, in this order."""

@@ -3,6 +3,9 @@
 -- name: insert_job
 INSERT INTO jobs ({job}) VALUES ({job_values});
 
+-- name: update_job
+UPDATE jobs SET {job_changes} WHERE id = ?;
+
 -- name: suspects
 -- The group that was set apart first. `suspects <> ''` twice, so that the index answers and not the backlog.
 SELECT {job} FROM jobs WHERE topic = ?1 AND step_state = 'ready' AND suspects <> '' AND suspects = (

@@ -14,9 +14,11 @@ import yaml
 from benchmarks.program import Program
 from benchmarks.server import START_S, free_port
 from configs.settings import CONFIGS
+from heliograph.serving import ALL_RUN
 
 MIB = 1 << 20
 INFERENCE = "ray::ServeReplica:inference"
+LOOKS = 100  # Ray writes a new title over the old one with each call, so one look may find neither
 Config = dict[str, Any]
 
 
@@ -59,9 +61,11 @@ class Platform:
         self._program = Program(self._command)
 
     def ready_s(self) -> float:
-        """From process start until it takes jobs."""
+        """From process start until it takes jobs; returns when all of its services run."""
         self._program.line("ready ", within_s=START_S)
-        return monotonic() - self._program.started
+        ready_s = monotonic() - self._program.started
+        self._program.line(ALL_RUN, within_s=START_S)
+        return ready_s
 
     def memory_mib(self) -> float:
         """Of all its processes, with what they share counted once."""
@@ -78,7 +82,7 @@ class Platform:
             self._program.stop()
             self._program = Program(self._command)
             return
-        victims = [each for each in self._tree() if _title(each).startswith(self._topology.worker)]
+        victims = next((found for found in (self._workers() for _ in range(LOOKS)) if found), [])
         if not victims:
             raise RuntimeError(f"there is no process {self._topology.worker!r}")
         for victim in victims:
@@ -87,6 +91,9 @@ class Platform:
     def stop(self) -> None:
         """End it. Raises RuntimeError where it does not."""
         self._program.stop()
+
+    def _workers(self) -> list[psutil.Process]:
+        return [each for each in self._tree() if _title(each).startswith(self._topology.worker)]
 
     def _tree(self) -> list[psutil.Process]:
         root = psutil.Process(self._program.pid)

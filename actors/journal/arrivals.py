@@ -39,6 +39,7 @@ class Arrivals:
                 return await parked.answer
             return None
         finally:
+            parked.is_late = True  # also where the caller has gone while a transaction has it
             if parked in self._parked:
                 self._parked.remove(parked)
 

@@ -20,7 +20,7 @@ from pipelines.steps import LINES, is_of_lines
 
 
 class Steps(Protocol):
-    """Where ready steps are read: a transaction, or what is not yet written of it."""
+    """Where ready steps are read: a transaction, or those in memory, where these are all."""
 
     def ready(
         self, topic: str, priorities: tuple[int, int], tenants: Sequence[str], limit: int

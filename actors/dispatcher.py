@@ -84,6 +84,7 @@ class Dispatcher:
 
     async def _hand_out(self) -> None:
         await self._work.wait()
+        await self._ports.sleep(0)  # whoever waits for the commit has its answer first
         self._work.clear()
         pulling = [worker for worker in self._journal.workers.registered() if not worker.called]
         served = {topic for worker in pulling for topic in worker.topics}

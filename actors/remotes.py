@@ -15,7 +15,7 @@ from ray.exceptions import ActorDiedError, ActorUnavailableError, GetTimeoutErro
 from actors.journal.protocol import DeadLetterQuery, Depth, FileQuery, Heartbeat, JobQuery, Session, StoreInfo, Worker
 from actors.journal.vector_queries import Question
 from actors.naming import NAMESPACE
-from actors.pickled import pickled
+from actors.pickled import packed, unpacked
 from actors.stores import StoreUnavailableError
 from actors.token_log.protocol import Append, AppendVerdict, Logged, SealRequest
 from pipelines.batch_edits import Batch, BatchQuery, LineQuery
@@ -50,7 +50,7 @@ class RemoteActor:
         while True:
             try:
                 actor = self._actor or await asyncio.to_thread(self._find)
-                return await getattr(actor, method).remote(*map(pickled, arguments))
+                return unpacked(await getattr(actor, method).remote(*map(packed, arguments)))
             except StoreUnavailableError:
                 if self._ports.clock.monotonic() >= give_up_at:
                     raise

@@ -11,7 +11,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from ray.actor import exit_actor
 
-from actors.pickled import pickled
+from actors.pickled import packed, unpacked
 from actors.stores import StaleEpochError
 
 log = logging.getLogger("heliograph")
@@ -29,7 +29,7 @@ def served(
     async def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> Any:
         self.start()
         try:
-            return pickled(await method(self, *args, **kwargs))
+            return packed(await method(self, *map(unpacked, args), **kwargs))
         except StaleEpochError:
             log.critical("replaced by a newer writer; this process ends")
             os._exit(1)

@@ -111,10 +111,9 @@ class Journal(Backlog):
         self.sessions.end(session_id)
 
     async def submit(self, batch: Sequence[Submit]) -> list[Answer]:
-        """Accept jobs. Their first step is coming while they are written, so that its worker is on its way by then."""
+        """Accept jobs. A claim that comes while they are written waits for their first step."""
         coming = Counter(first_step(command.pipeline, command.model).topic for command in batch)
         self.counts.write(coming, +1)
-        self.on_commit(Effects())
         try:
             return await self._answers(batch)
         finally:

@@ -13,7 +13,7 @@ from ray.exceptions import ActorDiedError, ActorUnavailableError
 
 from actors.journal.protocol import JournalApi
 from actors.naming import journal_name, token_log_name
-from actors.pickled import Pickled
+from actors.pickled import unpacked
 from actors.remote_shards import CLAIM_PATIENCE_S
 from actors.remotes import PATIENCE_S, RemoteActor, RemoteJournal, RemoteTokenLog
 from actors.sharded import ShardedJournal, journal_of, token_log_of
@@ -168,7 +168,7 @@ class _Method:
 
     def remote(self, *arguments: Any) -> Any:
         network, caller, target, name = self._way
-        plain = tuple(each.rows if isinstance(each, Pickled) else each for each in arguments)  # as unpickling would
+        plain = tuple(map(unpacked, arguments))
         return network.call(caller, target, name, plain)
 
 

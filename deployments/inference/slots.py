@@ -3,6 +3,8 @@
 Invariants:
 - Whoever waits here comes before jobs, which wait in the journal: a slot that is free while somebody waits is theirs.
 - The queue is bounded, and goes by priority, then by arrival.
+- The first slot that is given back after a claim waits for those that are about to be, GATHER_S at the most, so that
+  one claim brings work for all of them: else jobs that began in groups would go on in groups for ever.
 
 A claim that is under way is not counted yet, so for a moment a few more may run than there are slots; the engine
 lets those wait by their priority.
@@ -11,6 +13,7 @@ lets those wait by their priority.
 import asyncio
 import heapq
 import itertools
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from deployments.inference.share import Share
@@ -18,6 +21,7 @@ from pipelines.errors import TransientError
 from pipelines.ports import Clock, Metrics
 
 QUEUE = 256
+GATHER_S = 0.05  # two calls, on a busy machine
 
 
 class QueueFullError(TransientError):
@@ -44,10 +48,15 @@ class Slots:
         self._queue: list[_Waiter] = []
         self._numbers = itertools.count()
         self._freed = asyncio.Event()
+        self._clock = clock
+        self._ending = 0  # generations that are over, while their outcomes are written and reported
+        self._awaited = 0  # those of them for which the next claim waits, and until when
+        self._awaited_until = 0.0
+        self._has_gathered = False  # since the last claim
 
     def free(self) -> int:
         """How many more jobs may be claimed now."""
-        return max(0, self.total - self.taken - self.waiting)
+        return 0 if self._gathering_s() else max(0, self.total - self.taken - self.waiting)
 
     @property
     def waiting(self) -> int:
@@ -65,6 +74,7 @@ class Slots:
             self.share.beginning += 1
         else:
             self.share.seen()
+        self._awaited, self._has_gathered = 0, False
         self._set(self.taken + 1)
 
     async def enter(self, priority: int) -> None:
@@ -88,8 +98,14 @@ class Slots:
         self.share.beginning -= 1
         self._freed.set()
 
-    def release(self, *, line: bool = False) -> None:
-        """Give a slot back; the first in the queue has it at once."""
+    def end(self) -> None:
+        """A job's generation is over; its slot is given back once its outcome is answered."""
+        self._ending += 1
+
+    def release(self, *, line: bool = False, ended: bool = False) -> None:
+        """Give a slot back, after `end` or not; the first in the queue has it at once."""
+        if ended:
+            self._gather()
         if line:
             self.share.lines -= 1
         first = self._first() if self.taken <= self.total else None
@@ -100,9 +116,23 @@ class Slots:
         self._freed.set()
 
     async def freed(self) -> None:
-        """Returns when a slot was given back, or a line has begun, after this call."""
+        """Returns when a slot was given back, or a line has begun, after this call, or those awaited took too long."""
         self._freed.clear()
-        await self._freed.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._gathering_s() or None):
+                await self._freed.wait()
+
+    def _gather(self) -> None:
+        self._ending -= 1
+        if self._awaited:
+            self._awaited -= 1
+        elif not self._has_gathered:
+            self._has_gathered = True
+            self._awaited, self._awaited_until = self._ending, self._clock.monotonic() + GATHER_S
+
+    def _gathering_s(self) -> float:
+        """How long the next claim may still wait for others."""
+        return max(0.0, self._awaited_until - self._clock.monotonic()) if self._awaited else 0.0
 
     def _set(self, taken: int) -> None:
         self.taken = taken

@@ -46,6 +46,7 @@ class _Running:
     claim: ClaimedJob
     task: Task | None = None  # None while the prompt is fetched
     beginning: bool = False  # a line without a token
+    ended: bool = False  # its generation is over
 
 
 class LineRoom:
@@ -171,7 +172,7 @@ class InferenceWorker:
                 case Work():
                     if claim.pipeline == LINE:
                         self.slots.share.read(work.prompt.input_tokens)
-                    outcome = await self._generate(claim, work)
+                    outcome = await self._generate(running, work)
             if outcome is not None:
                 finish = Finish(job_id=claim.job_id, fence=claim.fence, outcome=outcome)
                 crash_point("inference.finish.before")
@@ -181,9 +182,12 @@ class InferenceWorker:
             if self._running.get(claim.job_id) is running:
                 self._forget(claim.job_id)
 
-    async def _generate(self, claim: ClaimedJob, work: Work) -> Outcome | None:
+    async def _generate(self, running: _Running, work: Work) -> Outcome | None:
+        claim = running.claim
         try:
             output = await self._generator.run(claim, work.prompt, work.state)
+            running.ended = True
+            self.slots.end()
             await self._writer.flush(claim.job_id)
             return await self._generated(claim, work.prompt, output)
         except Exception as error:  # noqa: BLE001 - it is the outcome
@@ -234,4 +238,4 @@ class InferenceWorker:
         if running.beginning:
             self.slots.begun()
         self._writer.forget(job_id)
-        self.slots.release(line=running.claim.pipeline == LINE)
+        self.slots.release(line=running.claim.pipeline == LINE, ended=running.ended)

@@ -4,12 +4,21 @@ from functools import partial
 import pytest
 
 from actors.telemetry.metrics import RecordedMetrics
-from deployments.inference.slots import QueueFullError, Slots
+from deployments.inference.slots import GATHER_S, QueueFullError, Slots
 from tests.factories import ManualClock
 
 
-def make(total: int = 1, queue: int = 8) -> Slots:
-    return Slots(total, model="m", metrics=RecordedMetrics(), clock=ManualClock(), queue=queue)
+def make(total: int = 1, queue: int = 8, clock: ManualClock | None = None) -> Slots:
+    return Slots(total, model="m", metrics=RecordedMetrics(), clock=clock or ManualClock(), queue=queue)
+
+
+def ending(total: int, clock: ManualClock | None = None) -> Slots:
+    """All taken, by generations that are over."""
+    slots = make(total, clock=clock)
+    for _ in range(total):
+        slots.take()
+        slots.end()
+    return slots
 
 
 async def waiting(slots: Slots, *priorities: int) -> list[asyncio.Task[None]]:
@@ -107,6 +116,47 @@ async def test_claims_beyond_the_slots_are_worked_off_before_anybody_enters() ->
     slots.release()
     await task
     assert slots.taken == 1
+
+
+async def test_the_first_slot_waits_for_those_that_are_about_to_be_free() -> None:
+    slots = ending(3)
+    free = []
+    for _ in range(3):
+        slots.release(ended=True)
+        free.append(slots.free())
+    assert free == [0, 0, 3]
+
+
+async def test_no_slot_waits_for_what_still_runs() -> None:
+    slots = make(2)
+    slots.take()
+    slots.take()
+    slots.end()
+    slots.release(ended=True)
+    assert slots.free() == 1
+
+
+async def test_what_ends_after_the_first_slot_is_not_waited_for() -> None:
+    slots = ending(2)
+    slots.release(ended=True)
+    slots.release(ended=True)
+    slots.take()
+    slots.end()
+    assert slots.free() == 1
+    slots.release(ended=True)
+    assert slots.free() == 2
+
+
+async def test_a_slot_waits_for_others_a_moment_only() -> None:
+    clock = ManualClock()
+    slots = ending(2, clock)
+    slots.release(ended=True)
+    freed = asyncio.create_task(slots.freed())
+    await settle()
+    clock.time += GATHER_S
+    async with asyncio.timeout(5):
+        await freed
+    assert slots.free() == 1
 
 
 def _note(order: list[str], name: str, _: asyncio.Task[None]) -> None:

@@ -1,31 +1,20 @@
-"""An application of Serve's that does nothing, on a Ray of its own behind Serve's own proxy.
+"""An application of Serve's that does nothing.
 
 Usage: `python -m benchmarks.noop_server PORT`. Prints `ready` when it answers. Ends by SIGTERM.
 """
 
-import signal
 import sys
+from typing import Any
 
+from benchmarks.lone_serve import serve_alone
 from benchmarks.peers.application import OPEN_REQUESTS
-from heliograph.local_ray import local_ray
-
-END = {signal.SIGINT, signal.SIGTERM}
 
 
-def main() -> None:
-    """Serve until a signal comes."""
-    with local_ray({}, dashboard=True):
-        from ray import serve  # noqa: PLC0415 - `local_ray` is to import ray first
+def _constant() -> Any:
+    from benchmarks.peers.constant import Args, build  # noqa: PLC0415 - it imports ray
 
-        from benchmarks.peers.constant import Args, build  # noqa: PLC0415 - likewise
-
-        serve.start(http_options={"host": "127.0.0.1", "port": int(sys.argv[1])})
-        serve.run(build(Args(max_ongoing_requests=OPEN_REQUESTS)), name="constant", route_prefix="/constant")
-        signal.pthread_sigmask(signal.SIG_BLOCK, END)
-        print("ready", flush=True)
-        signal.sigwait(END)
-        serve.shutdown()
+    return build(Args(max_ongoing_requests=OPEN_REQUESTS))
 
 
 if __name__ == "__main__":
-    main()
+    serve_alone(_constant, route="/constant", port=int(sys.argv[1]), dashboard=True)

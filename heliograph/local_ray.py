@@ -40,7 +40,10 @@ def local_ray(environment: Mapping[str, str], *, dashboard: bool) -> Iterator[st
     import ray  # noqa: PLC0415 - see above
 
     try:
-        yield f"http://{_start(ray, dashboard=dashboard).dashboard_url}"
+        url = f"http://{_start(ray, dashboard=dashboard).dashboard_url}"
+        # It reads all logs for drivers that print them, which is switched off below, and takes memory and time.
+        ray._private.worker._global_node.kill_log_monitor(check_alive=False)
+        yield url
     finally:
         ray.shutdown()
         end_descendants()

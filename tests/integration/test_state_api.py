@@ -37,3 +37,7 @@ def test_every_actor_is_ours_by_name_or_serves(actors: Any) -> None:
 def test_the_shared_actors_outlive_drivers_and_placement_groups(actors: Any) -> None:
     shared = [actor for actor in actors if actor.ray_namespace == NAMESPACE]
     assert all(actor.is_detached and not actor.placement_group_id for actor in shared)
+
+
+def test_nothing_reads_the_logs_for_drivers_that_print_none(elastic: RayServer) -> None:
+    assert not elastic.find("log_monitor")

@@ -12,7 +12,8 @@ os.environ.update(
     RAY_enable_metrics_collection="0",
 )
 
-from collections.abc import Iterator  # noqa: E402 - Ray reads its environment when it is imported
+from collections.abc import Generator, Iterator  # noqa: E402 - Ray reads its environment when it is imported
+from typing import Any, cast  # noqa: E402
 
 import pytest  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
@@ -23,6 +24,10 @@ from tests.s3 import S3Server  # noqa: E402
 from tests.servers import ServerProcess  # noqa: E402
 from tests.vllm_server import VllmServer  # noqa: E402
 
+SERVERS = {"event_driven", "microservices", "python_proxy", "monolith", "vllm_server"}
+CHOOSING = ("server", "ingress", "wiring")
+LAST = pytest.StashKey[dict[str, pytest.Item]]()  # the test after which nobody needs a server
+
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")  # other processes may hold the machine up
 
@@ -32,12 +37,35 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="also the tests for which `make test` has no time")
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """`make test` has twenty minutes."""
+    """`make test` has twenty minutes. A server takes a quarter of this machine even while it idles.
+
+    So the modules that share one come first, and it ends with the last of their tests.
+    """
     if not config.getoption("--long"):
         left = [item for item in items if item.get_closest_marker("long")]
         config.hook.pytest_deselected(items=left)
         items[:] = [item for item in items if not item.get_closest_marker("long")]
+    sharing = {item.path for item in items if _servers_of(item)}
+    items.sort(key=lambda item: item.path not in sharing)
+    config.stash[LAST] = {name: item for item in items for name in _servers_of(item)}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+    """Stop what nobody needs any more; pytest itself would at the end of all tests."""
+    yield
+    for name in _servers_of(item):
+        if item.config.stash[LAST][name] is item:
+            for definition in item.session._fixturemanager.getfixturedefs(name, item) or ():
+                definition.finish(cast("Any", item)._request)
+
+
+def _servers_of(item: pytest.Item) -> set[str]:
+    """The shared servers that a test needs: by name, or by that of a parameter of a fixture in CHOOSING."""
+    ways: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
+    return SERVERS & {*getattr(item, "fixturenames", ()), *(ways.get(name) for name in CHOOSING)}
 
 
 @pytest.fixture(scope="session")

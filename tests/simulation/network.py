@@ -168,8 +168,19 @@ class _Method:
 
     def remote(self, *arguments: Any) -> Any:
         network, caller, target, name = self._way
-        plain = tuple(map(unpacked, arguments))
-        return network.call(caller, target, name, plain)
+        return network.call(caller, target, name, arguments)
+
+
+class SharedHandle(Handle):
+    """That of a shared actor, which unpacks what it gets."""
+
+    def __getattr__(self, method: str) -> "_Served":
+        return _Served(self._network, self._caller, self._target, method)
+
+
+class _Served(_Method):
+    def remote(self, *arguments: Any) -> Any:
+        return super().remote(*map(unpacked, arguments))
 
 
 class SimulatedActor(RemoteActor):
@@ -181,7 +192,7 @@ class SimulatedActor(RemoteActor):
         self._caller = caller
 
     def _find(self) -> Any:
-        self._actor = Handle(self._network, self._caller, self._network.directory.find(self._name))
+        self._actor = SharedHandle(self._network, self._caller, self._network.directory.find(self._name))
         return self._actor
 
 

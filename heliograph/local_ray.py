@@ -42,7 +42,7 @@ def local_ray(environment: Mapping[str, str], *, dashboard: bool) -> Iterator[st
     try:
         url = f"http://{_start(ray, dashboard=dashboard).dashboard_url}"
         # It reads all logs for drivers that print them, which is switched off below, and takes memory and time.
-        ray._private.worker._global_node.kill_log_monitor(check_alive=False)
+        ray._private.worker._global_node.kill_log_monitor(check_alive=False)  # noqa: SLF001 - Ray has no option for it
         yield url
     finally:
         ray.shutdown()

@@ -23,13 +23,17 @@ S = TypeVar("S", bound="Shell")
 def served(
     method: Callable[Concatenate[S, P], Awaitable[R]],
 ) -> Callable[Concatenate[S, P], Coroutine[Any, Any, R]]:
-    """A method of an actor: starts the loops before the first call, ends the process of a replaced writer."""
+    """A method of an actor: starts the loops before the first call, ends the process of a replaced writer.
+
+    Who has packed nothing gets nothing packed: a service of an older version may not know how to unpack.
+    """
 
     @functools.wraps(method)
     async def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> Any:
         self.start()
         try:
-            return packed(await method(self, *map(unpacked, args), **kwargs))
+            answer = await method(self, *map(unpacked, args), **kwargs)
+            return packed(answer) if any(isinstance(each, bytes) for each in args) else answer
         except StaleEpochError:
             log.critical("replaced by a newer writer; this process ends")
             os._exit(1)

@@ -50,9 +50,8 @@ class Slots:
         self._freed = asyncio.Event()
         self._clock = clock
         self._ending = 0  # generations that are over, while their outcomes are written and reported
-        self._awaited = 0  # those of them for which the next claim waits, and until when
+        self._awaited: int | None = None  # of them, by the next claim; None: no slot was given back yet
         self._awaited_until = 0.0
-        self._has_gathered = False  # since the last claim
 
     def free(self) -> int:
         """How many more jobs may be claimed now."""
@@ -74,7 +73,7 @@ class Slots:
             self.share.beginning += 1
         else:
             self.share.seen()
-        self._awaited, self._has_gathered = 0, False
+        self._awaited = None
         self._set(self.taken + 1)
 
     async def enter(self, priority: int) -> None:
@@ -124,11 +123,10 @@ class Slots:
 
     def _gather(self) -> None:
         self._ending -= 1
-        if self._awaited:
-            self._awaited -= 1
-        elif not self._has_gathered:
-            self._has_gathered = True
+        if self._awaited is None:
             self._awaited, self._awaited_until = self._ending, self._clock.monotonic() + GATHER_S
+        elif self._awaited:
+            self._awaited -= 1
 
     def _gathering_s(self) -> float:
         """How long the next claim may still wait for others."""

@@ -86,10 +86,6 @@ class Dispatcher:
         await self._work.wait()
         await self._ports.sleep(0)  # whoever waits for the commit has its answer first
         self._work.clear()
-        pulling = [worker for worker in self._journal.workers.registered() if not worker.called]
-        served = {topic for worker in pulling for topic in worker.topics}
-        for name in sorted(served - self._topics.keys()):
-            await self._topic(name).put(0, self._journal.shard)  # finds or makes its queue now, not under the first job
         for name in sorted({*self._journal.counts.ready, *self._journal.counts.coming}):
             work = self._journal.claimable(name) + self._journal.counts.coming[name]
             room = self._journal.workers.with_room(name) - self._journal.unasked[name]

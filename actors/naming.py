@@ -1,6 +1,7 @@
 """The names under which shared actors are found."""
 
 NAMESPACE = "heliograph"
+TOPICS = "topics"  # the actor of all topics
 TOPIC_SIZE = 1000  # tickets
 
 

@@ -17,10 +17,10 @@ from ray.experimental.internal_kv import _internal_kv_get, _internal_kv_put
 
 from actors.journal.limits import Limits
 from actors.journal.protocol import Places
-from actors.naming import NAMESPACE, journal_name, token_log_name
+from actors.naming import NAMESPACE, TOPIC_SIZE, TOPICS, journal_name, token_log_name
 from actors.shards import Where
 from actors.shell import Shell
-from actors.shells import JournalActor, TokenLogActor
+from actors.shells import JournalActor, TokenLogActor, TopicsActor
 from actors.stores import ShardCountError
 from actors.versions import version_of
 
@@ -47,10 +47,16 @@ def ensure_shards(
 ) -> None:
     """The actors of all shards. Raises ShardCountError, and replaces none, where there are another number of them."""
     _check_number(shards)
+    ensure_topics()
     for shard in range(shards):
         ensure_shard(
             folder, database=database, places=places, shard=shard, telemetry=telemetry, limits=limits, shards=shards
         )
+
+
+def ensure_topics() -> None:
+    """The actor of all topics."""
+    ensure_actor(TopicsActor, TOPICS, TOPIC_SIZE)
 
 
 def ensure_shard(

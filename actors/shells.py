@@ -1,4 +1,4 @@
-"""The Ray actors around the plain classes: one journal with its dispatcher, one token log, per shard.
+"""The Ray actors around the plain classes: per shard a journal with its dispatcher and a token log, and the topics.
 
 They are named, detached, restarted for ever and outside any placement group.
 """
@@ -24,14 +24,15 @@ from actors.journal.protocol import (
 )
 from actors.journal.vector_queries import Question
 from actors.known_stores import same_store
-from actors.naming import TOPIC_SIZE, journal_name, token_log_name
-from actors.remotes import RemoteTokenLog
+from actors.naming import TOPICS, journal_name, token_log_name
+from actors.remotes import RemoteActor, RemoteTokenLog
 from actors.shards import Where, open_journal, open_token_log
 from actors.shell import Shell, served
 from actors.system import real_ports
 from actors.telemetry.setup import process_telemetry
 from actors.token_log.protocol import Append, AppendVerdict, Logged, SealRequest
-from actors.topics.ray_queue import RayTopic
+from actors.topics.in_process import InProcessTopics
+from actors.topics.remote import RemoteTopic
 from pipelines.batch_edits import Batch, BatchQuery, LineQuery
 from pipelines.commands import Answer, Cancel, Claim, Delete, Finish, Redrive, Submit
 from pipelines.edits import Conversation, Edit, Entry, File, Template, TemplateVersion, Upload
@@ -51,7 +52,7 @@ class JournalActor(Shell):
         self._dispatcher = Dispatcher(
             self._journal,
             RemoteTokenLog(token_log_name(where.shard), ports),
-            open_topic=lambda name: RayTopic(name, size=TOPIC_SIZE),
+            open_topic=lambda name: RemoteTopic(name, RemoteActor(TOPICS, ports)),
             death_of=death_of,
             ports=ports,
         )
@@ -252,3 +253,21 @@ class TokenLogActor(Shell):
     ) -> dict[str, Logged]:
         """New chunks."""
         return await self._log.follow(session, add, remove, wait_s)
+
+
+class TopicsActor(Shell):
+    """The topics of all shards, in one process: an idle worker process of Ray's costs as much as a busy one."""
+
+    def __init__(self, size: int) -> None:
+        self._topics = InProcessTopics(size=size)
+
+    @served
+    async def put(self, topic: str, tickets: int, shard: int) -> int:
+        """Add tickets. See `Topic`, as for what follows."""
+        return await self._topics.topic(topic).put(tickets, shard)
+
+    @served
+    async def take(self, topic: str, wait_s: float) -> int | None:
+        """The shard of one ticket, or None."""
+        ticket = await self._topics.topic(topic).take(wait_s)
+        return None if ticket is None else ticket.shard

@@ -7,11 +7,11 @@ from pathlib import Path
 from actors.blobs import Blobs
 from actors.heart import ThreadHeart
 from actors.journal.protocol import Worker
-from actors.naming import TOPIC_SIZE, token_log_name
+from actors.naming import TOPICS, token_log_name
 from actors.puller import Handler, Lane, Puller
-from actors.remotes import RemoteJournal, RemoteTokenLog
+from actors.remotes import RemoteActor, RemoteJournal, RemoteTokenLog
 from actors.system import real_ports
-from actors.topics.ray_queue import RayTopic
+from actors.topics.remote import RemoteTopic
 from configs.profiles import load_profile
 from deployments.app import inference_seat, make_engine, make_inference_worker, make_prompt_worker, prompting_seat
 from pipelines.ports import Ports
@@ -44,7 +44,7 @@ async def crew(journal: RemoteJournal, *, shard: int) -> AsyncIterator[None]:
 
 
 async def _pull(journal: RemoteJournal, seat: Worker, worker: Handler, ports: Ports) -> Puller:
-    topic = RayTopic(seat.topic, size=TOPIC_SIZE)
+    topic = RemoteTopic(seat.topic, RemoteActor(TOPICS, ports))
     heart = ThreadHeart(journal.beat, ports=ports)
     puller = Puller(seat, worker, journal=journal, lanes=[Lane(topic, worker)], heart=heart, ports=ports)
     await puller.start()

@@ -25,7 +25,7 @@ WAIT_S = 1800
 MIB = 1 << 20
 
 JOURNAL = "ray::JournalActor"
-QUEUES = "ray::_QueueActor"
+QUEUES = "ray::TopicsActor"
 
 
 def requests(numbers: range) -> Iterator[bytes]:

@@ -21,7 +21,7 @@ from configs.settings import CONFIGS
 MODEL = "scripted-wide"
 FIRST = 5_000
 ALL = 50_000
-TITLES = ("ray::JournalActor", "ray::TokenLogActor", "ray::_QueueActor", "ray::ServeReplica")
+TITLES = ("ray::JournalActor", "ray::TokenLogActor", "ray::TopicsActor", "ray::ServeReplica")
 
 
 class Times(NamedTuple):

@@ -17,8 +17,8 @@ import ray
 
 from actors.journal.envelopes import open_envelope
 from actors.journal.protocol import NOWHERE
-from actors.naming import NAMESPACE, journal_name, token_log_name
-from actors.plane import ensure_shard
+from actors.naming import NAMESPACE, TOPICS, journal_name, token_log_name
+from actors.plane import ensure_shard, ensure_topics
 from actors.remotes import RemoteJournal
 from actors.system import real_ports
 from benchmarks.crew import crew
@@ -37,8 +37,8 @@ LANES = 2  # so that the next call is made while the journal works on one
 HASTY = 5  # jobs of a higher priority; the slowest start counts
 TENANT = "default"
 MB = 1e6
-ACTORS = ("ray::JournalActor", "ray::_QueueActor")
-TOPICS = (PROMPTING_TOPIC, inference_topic("scripted"))
+ACTORS = ("ray::JournalActor", "ray::TopicsActor")
+PULLED = (PROMPTING_TOPIC, inference_topic("scripted"))
 
 
 class Memory(NamedTuple):
@@ -143,7 +143,7 @@ def memory(found: Iterable[psutil.Process]) -> Memory:
 
 async def at_work(journal: RemoteJournal) -> None:
     """Returns when the workers of every topic have claims."""
-    idle = set(TOPICS)
+    idle = set(PULLED)
     while idle:
         idle -= {topic for topic, depth in (await journal.depth()).items() if depth.claimed}
 
@@ -178,6 +178,7 @@ def actors(database: str, shard: int) -> Iterator[None]:
     with TemporaryDirectory(prefix="heliograph-bench-") as folder:
         settings = PlaneSettings()
         telemetry = settings.telemetry.model_dump()
+        ensure_topics()
         ensure_shard(
             Path(folder),
             database=database,
@@ -187,5 +188,5 @@ def actors(database: str, shard: int) -> Iterator[None]:
             limits=limits_of(settings),
         )
         yield
-        for name in (journal_name(shard), token_log_name(shard), *TOPICS):
+        for name in (journal_name(shard), token_log_name(shard), TOPICS):
             ray.kill(ray.get_actor(name, namespace=NAMESPACE))

@@ -1,4 +1,4 @@
-"""Looks at what lies on the topics' queues of a running cluster."""
+"""Looks at what lies on the topics of a running cluster."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -8,7 +8,7 @@ from typing import Any
 
 import psutil
 
-from actors.naming import NAMESPACE
+from actors.naming import NAMESPACE, TOPICS
 
 LOOK_S = 0.5  # how long one look waits for a ticket
 PAUSE_S = 0.1
@@ -17,31 +17,30 @@ PAUSE_S = 0.1
 class Sampler:
     """Takes a ticket now and then, and puts it back: a ticket names no job, so nobody misses it."""
 
-    def __init__(self, queues: Iterable[Any]) -> None:
+    def __init__(self, actor: Any, topics: Iterable[str]) -> None:
         self.seen = 0
         self.largest = 0  # bytes as Ray sends it
-        self._queues = list(queues)
+        self._actor = actor
+        self._topics = list(topics)
         self._stopped = Event()
 
     def run(self) -> None:
         """Look until `stop`."""
         while not self._stopped.wait(PAUSE_S):
-            for queue in self._queues:
-                self._look(queue)
+            for topic in self._topics:
+                self._look(topic)
 
     def stop(self) -> None:
         """No more looks."""
         self._stopped.set()
 
-    def _look(self, queue: Any) -> None:
+    def _look(self, topic: str) -> None:
         import ray  # noqa: PLC0415 - see `sampling`
-        from ray.util.queue import Empty  # noqa: PLC0415
 
-        try:
-            ticket = ray.get(queue.get.remote(LOOK_S))
-        except Empty:
+        ticket = ray.get(self._actor.take.remote(topic, LOOK_S))
+        if ticket is None:
             return
-        queue.put_nowait.remote(ticket)
+        self._actor.put.remote(topic, 1, ticket)
         self.seen += 1
         self.largest = max(self.largest, len(ray.cloudpickle.dumps(ticket)))
 
@@ -54,7 +53,7 @@ def sampling(server: psutil.Process, topics: Iterable[str]) -> Iterator[Sampler]
 
     ray.init(address=_gcs_address(server), namespace=NAMESPACE, log_to_driver=False, logging_level="warning")
     try:
-        sampler = Sampler(ray.get_actor(topic) for topic in topics)
+        sampler = Sampler(ray.get_actor(TOPICS), topics)
         thread = Thread(target=sampler.run)
         thread.start()
         try:

@@ -21,7 +21,7 @@ from actors.system import real_ports
 from actors.telemetry.metrics import PrometheusMetrics
 from actors.telemetry.setup import process_telemetry
 from actors.token_log.token_log import TokenLog
-from actors.topics.in_process import InProcessTopic
+from actors.topics.in_process import InProcessTopics
 from configs.profiles import ModelProfile, load_profile
 from configs.settings import MonolithSettings
 from deployments.app import (
@@ -79,7 +79,7 @@ class Monolith:
         folder.mkdir(parents=True, exist_ok=True)
         self._ports = self._new_ports()
         places = places_in(folder, Places(objects=settings.objects, indexes=settings.index))
-        self._topics: dict[str, InProcessTopic] = {}
+        self._topics = InProcessTopics(size=TOPIC_SIZE)
         self._shards = [self._open_shard(shard, folder, places) for shard in range(settings.shards)]
         self._journal = journal_of([shard.journal for shard in self._shards])
         self._token_log = token_log_of([shard.token_log for shard in self._shards])
@@ -212,7 +212,7 @@ class Monolith:
             worker,
             handler,
             shards=self._journal.parts,
-            open_topic=self._topic,
+            open_topic=self._topics.topic,
             open_heart=self._heart,
             ports=self._ports,
             line_room=line_room,
@@ -236,14 +236,11 @@ class Monolith:
         where = Where(settings.database, shard, settings.shards)._asdict()
         token_log = open_token_log(folder, ports=log_ports, **where)
         journal = open_journal(folder, ports=ports, places=places, limits=limits_of(settings), **where)
-        dispatcher = Dispatcher(journal, token_log, open_topic=self._topic, death_of=_lives, ports=ports)
+        dispatcher = Dispatcher(journal, token_log, open_topic=self._topics.topic, death_of=_lives, ports=ports)
         return Shard(journal, token_log, dispatcher, ports, log_ports)
 
     def _new_ports(self) -> Ports:
         return real_ports(**self._telemetry)  # with a thread of its own for blocking work
-
-    def _topic(self, name: str) -> InProcessTopic:
-        return self._topics.setdefault(name, InProcessTopic(name, size=TOPIC_SIZE))
 
 
 async def _lives(_: object) -> None:

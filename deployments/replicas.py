@@ -16,15 +16,15 @@ from actors.deaths import Home
 from actors.garbage import collect_seldom
 from actors.heart import ThreadHeart, heartbeat_s
 from actors.journal.protocol import JournalApi, Worker
-from actors.naming import TOPIC_SIZE
+from actors.naming import TOPICS
 from actors.puller import Handler, Puller, Room
 from actors.remote_shards import Cluster
-from actors.remotes import RemoteJournal
+from actors.remotes import RemoteActor, RemoteJournal
 from actors.sharded_puller import ShardedPuller, open_puller
 from actors.system import real_ports
 from actors.telemetry.setup import process_telemetry
 from actors.topics.protocol import Topic
-from actors.topics.ray_queue import RayTopic
+from actors.topics.remote import RemoteTopic
 from configs.settings import ServiceSettings
 from deployments.departure import Departure
 
@@ -82,7 +82,7 @@ class WorkerReplica(Replica):
         await asyncio.gather(*(puller.stop(drain_s=within_s) for puller in self._pullers))
 
     def _find_topic(self, name: str) -> Topic:
-        return RayTopic(name, size=TOPIC_SIZE)
+        return RemoteTopic(name, RemoteActor(TOPICS, self._ports))
 
     async def __del__(self) -> None:
         if self._departure is not None:

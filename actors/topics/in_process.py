@@ -1,4 +1,4 @@
-"""A topic inside one process."""
+"""Topics inside one process."""
 
 import asyncio
 
@@ -26,3 +26,17 @@ class InProcessTopic:
                 return await self._queue.get()
         except TimeoutError:
             return None
+
+
+class InProcessTopics:
+    """Topics by name, each made when it is first asked for."""
+
+    def __init__(self, *, size: int) -> None:
+        self._size = size  # of each, in tickets
+        self._topics: dict[str, InProcessTopic] = {}
+
+    def topic(self, name: str) -> InProcessTopic:
+        """The one with this name."""
+        if name not in self._topics:
+            self._topics[name] = InProcessTopic(name, size=self._size)
+        return self._topics[name]

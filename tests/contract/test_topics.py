@@ -1,27 +1,39 @@
-"""What every topic must do: in one process, and on a Ray queue."""
+"""What every topic must do: in one process, and at an actor."""
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
-from actors.system import RandomIds
-from actors.topics.in_process import InProcessTopic
+from actors.system import RandomIds, real_ports
+from actors.topics.in_process import InProcessTopics
 from actors.topics.protocol import Ticket, Topic
 
+OpenTopic = Callable[[str], Topic]
 MakeTopic = Callable[[int], Topic]
 
 
 @pytest.fixture(params=["in_process", pytest.param("ray", marks=pytest.mark.ray)])
-def make_topic(request: pytest.FixtureRequest) -> MakeTopic:
-    kind: Any = InProcessTopic
-    if request.param == "ray":
-        request.getfixturevalue("ray_cluster")
-        from actors.topics.ray_queue import RayTopic  # noqa: PLC0415 - imports Ray
+def make_topics(request: pytest.FixtureRequest) -> Callable[[int], OpenTopic]:
+    if request.param == "in_process":
+        return lambda size: InProcessTopics(size=size).topic
+    request.getfixturevalue("ray_cluster")
+    return _remote
 
-        kind = RayTopic
-    return lambda size: kind(RandomIds().new("topic"), size=size)
+
+@pytest.fixture
+def make_topic(make_topics: Callable[[int], OpenTopic]) -> MakeTopic:
+    return lambda size: make_topics(size)("topic")
+
+
+def _remote(size: int) -> OpenTopic:
+    from actors.plane import ensure_actor  # noqa: PLC0415 - imports Ray, as those that follow
+    from actors.remotes import RemoteActor  # noqa: PLC0415
+    from actors.shells import TopicsActor  # noqa: PLC0415
+    from actors.topics.remote import RemoteTopic  # noqa: PLC0415
+
+    ensure_actor(TopicsActor, name := RandomIds().new("topics"), size)
+    return lambda topic: RemoteTopic(topic, RemoteActor(name, real_ports()))
 
 
 async def test_a_ticket_put_is_a_ticket_taken(make_topic: MakeTopic) -> None:
@@ -57,7 +69,9 @@ async def test_more_than_it_can_ever_hold_is_cut(make_topic: MakeTopic) -> None:
     assert await topic.put(9) == 3
 
 
-async def test_putting_nothing_opens_the_topic_and_leaves_it_empty(make_topic: MakeTopic) -> None:
-    topic = make_topic(3)
-    assert await topic.put(0) == 0
-    assert not await topic.take(0.01)
+async def test_each_topic_has_its_own_tickets(make_topics: Callable[[int], OpenTopic]) -> None:
+    open_topic = make_topics(3)
+    await open_topic("one").put(1)
+    await open_topic("another").put(2, 1)
+    assert [await open_topic("one").take(0.01) for _ in range(2)] == [Ticket(), None]
+    assert await open_topic("another").take(0.01) == Ticket(1)

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.ray
 VICTIMS = {
     "journal": "ray::JournalActor",
     "token log": "ray::TokenLogActor",
-    "queue": "ray::_QueueActor",
+    "queue": "ray::TopicsActor",
     "ingestion": "ray::ServeReplica:ingestion",
     "prompting": "ray::ServeReplica:prompting",
     "inference": "ray::ServeReplica:inference",

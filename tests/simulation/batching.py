@@ -22,14 +22,12 @@ from deployments.knowledge.files import Files, Upload
 from deployments.prompting.renderer import PromptRenderer
 from pipelines.commands import Key
 from pipelines.ports import Ports
-from pipelines.steps import BATCHING_TOPIC, EMBEDDING_TOPIC, line_topic
 from tests.encoders import DIMENSIONS, WordEncoder
 from tests.simulation.batch_wishes import ENCODER, FAILING, BatchWish
 from tests.simulation.disks import pieces
 
 SLOTS = 4
 FEW = 5  # lines that go together, so that most batches are more than one such part
-BATCH_TOPICS = (BATCHING_TOPIC, EMBEDDING_TOPIC, line_topic("scripted"))
 
 
 class FailingEncoder(WordEncoder):

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from random import Random
 
+from actors.naming import TOPICS
 from tests.simulation.network import Weather
 from tests.simulation.parts import INGESTION
 from tests.simulation.world import World
@@ -83,7 +84,7 @@ class Faults:
         )
 
     def _kill_shared(self) -> None:
-        self._kill(self._random.choice((*self._shared(), *self._world.topics)))
+        self._kill(self._random.choice((*self._shared(), TOPICS)))
 
     def _kill_worker(self) -> None:
         self._kill(self._random.choice(self._world.workers))

@@ -1,7 +1,7 @@
 """The simulated network: calls between processes that are late, lost, answered twice, or met by a dead end.
 
 A call that is lost, before or after it was carried out, ends as it does with Ray: its caller is told that the actor
-is unavailable. Then the real `RemoteActor` and `RayTopic` do what they do.
+is unavailable. Then the real `RemoteActor` and `RemoteTopic` do what they do.
 """
 
 import asyncio
@@ -12,14 +12,14 @@ from typing import Any
 from ray.exceptions import ActorDiedError, ActorUnavailableError
 
 from actors.journal.protocol import JournalApi
-from actors.naming import journal_name, token_log_name
+from actors.naming import TOPICS, journal_name, token_log_name
 from actors.pickled import unpacked
 from actors.remote_shards import CLAIM_PATIENCE_S
 from actors.remotes import PATIENCE_S, RemoteActor, RemoteJournal, RemoteTokenLog
 from actors.sharded import ShardedJournal, journal_of, token_log_of
 from actors.stores import StaleEpochError
 from actors.token_log.protocol import TokenLogApi
-from actors.topics.ray_queue import RayTopic
+from actors.topics.remote import RemoteTopic
 from tests.simulation.process import Process
 from tests.simulation.services import Directory
 from tests.simulation.trace import Trace
@@ -196,27 +196,20 @@ class SimulatedActor(RemoteActor):
         return self._actor
 
 
-class SimulatedTopic(RayTopic):
-    """The real one, but for where it finds its queue, and for tickets that are lost or doubled on the way."""
+class SimulatedTopic(RemoteTopic):
+    """The real one, but for tickets that are lost or doubled on the way."""
 
-    def __init__(self, name: str, *, size: int, network: Network, caller: Process) -> None:
-        super().__init__(name, size=size)
+    def __init__(self, name: str, network: Network, caller: Process) -> None:
+        super().__init__(name, SimulatedActor(TOPICS, network, caller))
         self._network = network
-        self._caller = caller
 
     async def put(self, tickets: int, shard: int = 0) -> int:
         weather, random = self._network.weather, self._network.random
-        if tickets and random.random() < weather.ticket_loss:
+        if random.random() < weather.ticket_loss:
             return tickets
-        if tickets and random.random() < weather.ticket_echo:
+        if random.random() < weather.ticket_echo:
             tickets *= 2
         return await super().put(tickets, shard)
-
-    async def _resolve(self) -> Any:
-        if self._actor is None:
-            await asyncio.sleep(0.001)
-            self._actor = Handle(self._network, self._caller, self._network.directory.find(self.name))
-        return self._actor
 
 
 def remote_journal(

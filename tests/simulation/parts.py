@@ -7,15 +7,13 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ray.util.queue import Empty, Full
-
 from actors.dispatcher import Dispatcher
 from actors.heart import FAILED_PAUSE_S, UNKNOWN_PAUSE_S
 from actors.journal.effects import Effects
 from actors.journal.journal import Journal
 from actors.journal.ledger import Reply
 from actors.journal.protocol import Heartbeat, JournalApi
-from actors.naming import TOPIC_SIZE, journal_name
+from actors.naming import journal_name
 from actors.sharded import ShardedJournal
 from actors.token_log.token_log import TokenLog
 from deployments.batching.finalization import Finalizer
@@ -27,19 +25,16 @@ from deployments.prompting.worker import PromptWorker
 from pipelines.commands import Claim, Command
 from pipelines.edits import Edit
 from pipelines.payloads import Message
-from pipelines.steps import PROMPTING_TOPIC, inference_topic
 from tests.ingestion_house import renderer
 from tests.simulation.batching import FEW
 from tests.simulation.disks import Files, JournalStore, TokenStore
 from tests.simulation.loop import ProcessDiedError
 from tests.simulation.network import Handle, Network
 from tests.simulation.process import Process
-from tests.simulation.searching import SEARCH_TOPICS
 from tests.simulation.watcher import JournalWatcher
 
 MODEL = "scripted"
 INGESTION = "ingestion"
-TOPICS = (*SEARCH_TOPICS, PROMPTING_TOPIC, inference_topic(MODEL))
 RENDERER = renderer()
 Begun = defaultdict[str, list[tuple[str, int]]]  # by what was asked: the jobs, with their fences
 
@@ -80,26 +75,6 @@ class Kit:
     validator: type[Validator] = Validator
     finalizer: type[Finalizer] = Finalizer
     sharded: type[ShardedJournal] = ShardedJournal  # ingestion's
-
-
-class Queue:
-    """What Ray's queue actor does."""
-
-    def __init__(self) -> None:
-        self._queue: asyncio.Queue[int] = asyncio.Queue(TOPIC_SIZE)
-
-    async def put_nowait_batch(self, tickets: list[int]) -> None:
-        if self._queue.qsize() + len(tickets) > TOPIC_SIZE:
-            raise Full
-        for ticket in tickets:
-            self._queue.put_nowait(ticket)
-
-    async def get(self, wait_s: float) -> int:
-        try:
-            async with asyncio.timeout(wait_s):
-                return await self._queue.get()
-        except TimeoutError:
-            raise Empty from None
 
 
 class Engine(ScriptedEngine):

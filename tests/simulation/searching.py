@@ -14,11 +14,10 @@ from deployments.ingestion.service import IngestionService
 from deployments.knowledge.search_steps import SearchWorker, reranking, retrieving
 from pipelines.errors import RejectError, TransientError
 from pipelines.payloads import Passage
-from pipelines.steps import RERANKING_TOPIC, RETRIEVAL_TOPIC
+from pipelines.steps import RETRIEVAL_TOPIC
 from pipelines.vector_edits import CreateVectorStore
 from tests.simulation.process import Process
 
-SEARCH_TOPICS = (RETRIEVAL_TOPIC, RERANKING_TOPIC)
 FOREVER_S = 10_000.0
 STORE = f"vs_{'0' * 28}"
 

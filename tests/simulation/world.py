@@ -12,15 +12,15 @@ from typing import Any
 from actors.heart import heartbeat_s
 from actors.journal.limits import Limits
 from actors.journal.protocol import Death, Worker
-from actors.naming import TOPIC_SIZE
+from actors.naming import TOPIC_SIZE, TOPICS
 from actors.puller import Handler, Puller, Room
 from actors.sharded_puller import ShardedPuller, open_puller
+from actors.shells import TopicsActor
 from deployments.history.history import History
 from deployments.knowledge.removals import Removals
 from pipelines.steps import (
     BATCHING_TOPIC,
     EMBEDDING_TOPIC,
-    INDEXING_TOPIC,
     PROMPTING_TOPIC,
     RERANKING_TOPIC,
     RETRIEVAL_TOPIC,
@@ -29,7 +29,7 @@ from pipelines.steps import (
 )
 from tests.simulation.batch_clients import BatchClient
 from tests.simulation.batch_wishes import make_batch_wishes
-from tests.simulation.batching import BATCH_TOPICS, SLOTS, batch_worker
+from tests.simulation.batching import SLOTS, batch_worker
 from tests.simulation.caretaker import Caretaker
 from tests.simulation.clients import MODELS, Client, Reception, Record, make_reception
 from tests.simulation.disks import Contents, Files
@@ -42,10 +42,8 @@ from tests.simulation.parts import (
     INGESTION,
     MODEL,
     RENDERER,
-    TOPICS,
     Begun,
     Kit,
-    Queue,
     TaskHeart,
     WatchedJournal,
     inference_worker,
@@ -93,7 +91,6 @@ class World(Shards):
         self.deaths_known = 1.0 if self.poisonous else self.random.choice((0.0, 0.8, 1.0))
         inference = self.random.randint(2 if self.poisonous else 1, 3)
         self.workers = ["prompting-1", *SEARCHERS, *(f"inference-{n + 1}" for n in range(inference))]
-        self.topics: tuple[str, ...] = TOPICS
         self._add_batches(Random(f"batches {seed}"))
         self._add_stores(Random(f"indexing {seed}"))
         self._tries: Counter[str] = Counter()  # of searches, and of files to be indexed
@@ -154,8 +151,7 @@ class World(Shards):
         for shard, (journal, token_log) in enumerate(zip(self.journals, self.token_logs, strict=True)):
             self.directory.add(journal, partial(self._make_journal, shard))
             self.directory.add(token_log, partial(self._make_token_log, shard))
-        for topic in self.topics:
-            self.directory.add(topic, self._make_queue)
+        self.directory.add(TOPICS, self._make_topics)
         self.directory.add(INGESTION, self._make_ingestion)
         for name in self.workers:
             self.directory.add(name, self._maker(name))
@@ -165,14 +161,12 @@ class World(Shards):
         self.orders = [] if self.poisonous else make_batch_wishes(random)
         if self.orders:
             self.workers += [f"batching-{n + 1}" for n in range(random.choice((1, 1, 2)))]
-            self.topics += BATCH_TOPICS
 
     def _add_stores(self, random: Random) -> None:
         """In some worlds."""
         self.stores = [] if self.poisonous else make_store_wishes(random)
         if self.stores:
             self.workers += [f"indexing-{n + 1}" for n in range(random.choice((1, 2)))]
-            self.topics += (INDEXING_TOPIC,)
 
     def _maker(self, worker: str) -> Callable[[Process], Awaitable[Pulls]]:
         if worker in SEARCHERS:
@@ -207,9 +201,9 @@ class World(Shards):
         store = self.kit.token_store(self.token_disks[shard], process, on_commit=commit)
         return self.kit.token_log(store, ports=process.ports)
 
-    async def _make_queue(self, process: Process) -> Queue:
+    async def _make_topics(self, process: Process) -> TopicsActor:
         del process
-        return Queue()
+        return TopicsActor(TOPIC_SIZE)
 
     async def _make_ingestion(self, process: Process) -> Reception:
         journal = remote_journal(self.network, process, self.shards, self.kit.sharded)
@@ -303,7 +297,7 @@ class World(Shards):
         return self.network.happens(self.network.weather.loss)
 
     def _topic(self, name: str, process: Process) -> SimulatedTopic:
-        return SimulatedTopic(name, size=TOPIC_SIZE, network=self.network, caller=process)
+        return SimulatedTopic(name, self.network, process)
 
     def _death_of(self, process: Process) -> Awaitable[Death | None]:
         answer: asyncio.Future[Death | None] = self.loop.create_future()

@@ -69,7 +69,7 @@ _EARLY = ("ingestion", "search", "prompting")  # their work is over soon after t
 _POINTS = {f"{deed}.{side}": deed for deed in _DEEDS for side in ("before", "after")}
 _OUTSIDE = {
     "haproxy": (Kind.SCRIPTED, Group.OTHER, "/haproxy "),
-    "queue": (Kind.SCRIPTED, Group.ACTOR, "ray::_QueueActor"),
+    "queue": (Kind.SCRIPTED, Group.ACTOR, "ray::TopicsActor"),
     "controller": (Kind.SCRIPTED, Group.OTHER, "ray::ServeController"),
     "everything": (Kind.SCRIPTED, Group.OTHER, EVERYTHING),
     "postgres": (Kind.POSTGRES, Group.OTHER, POSTGRES_SERVER),

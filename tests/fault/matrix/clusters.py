@@ -27,7 +27,7 @@ MODEL = "smollm2-135m-instruct"
 DIE_S = 60.0  # within which a crash point must be passed
 MEND_S = 240.0
 REPLICAS = 2
-_SHARED = ("JournalActor", "TokenLogActor", "_QueueActor", "ServeController", "/haproxy ")
+_SHARED = ("JournalActor", "TokenLogActor", "TopicsActor", "ServeController", "/haproxy ")
 _TITLES = ("ServeReplica:", "VLLM::EngineCore", *_SHARED)
 
 

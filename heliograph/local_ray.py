@@ -26,6 +26,9 @@ _DEFAULTS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_task_events_report_interval_ms": "0",  # one for each call of an actor, of which there are thousands a second
     "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "30",  # Serve kills a proxy that takes longer than this
+    # What Serve does whether or not anybody asks for anything, and Ray's agent for all that is counted.
+    "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.25",  # each turn looks at all applications; Serve's own is 0.1
+    "RAY_SERVE_METRICS_EXPORT_INTERVAL_MS": "1000",  # in each replica; Serve's own is 100
     "RAY_worker_niceness": "0",  # Ray's 15 is meant for batch work; whatever else runs here would starve a server
 }
 

@@ -8,6 +8,7 @@ from collections import defaultdict
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.samples import Sample
 
 from actors.telemetry.table import PREFIX, TABLE, Kind, Metric
 
@@ -35,6 +36,12 @@ class PrometheusMetrics:
     def exposition(self) -> bytes:
         """Everything recorded so far, in Prometheus' text format."""
         return generate_latest(self._registry)
+
+    def samples(self) -> list[Sample]:
+        """What the metrics are now that something was recorded in, but for when they were made."""
+        families = {name: self._families[name] for name, *_ in list(self._children)}
+        found = (sample for family in families.values() for each in family.collect() for sample in each.samples)
+        return [sample for sample in found if not sample.name.endswith("_created")]
 
     def _child(self, name: str, labels: dict[str, str]) -> Any:
         key = (name, *labels.items())

@@ -1,0 +1,20 @@
+"""What Ray's agent tells Prometheus of our metrics."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.ray
+
+
+def test_a_histogram_arrives_with_its_buckets_and_its_exact_sum() -> None:
+    program = [sys.executable, "-m", "tests.integration.metrics_program"]
+    done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, timeout=180, check=True)
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert (found["2.0"], found["4.0"], found["512.0"], found["1000.0"], found["+Inf"]) == (0, 2, 2, 3, 3)
+    assert (found["_count"], found["_sum"]) == (3, 706)

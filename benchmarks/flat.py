@@ -1,24 +1,25 @@
 """What a job costs a journal that has a million, beside one that has a thousand, both on SQLite in one process.
 
-Both are filled with jobs that are done and sealed, and then take turns: some jobs more are submitted, rendered,
-inferred and sealed.
+Both have jobs that are done and sealed, and take turns: some jobs more are submitted, rendered, inferred and sealed.
+The million are ten thousand that went this way, and copies of all their rows under other ids.
 """
 
 import asyncio
 import json
-from contextlib import ExitStack
+import sqlite3
+from contextlib import ExitStack, closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import monotonic
 
 from actors.journal.journal import Journal
-from actors.shards import open_journal
+from actors.shards import journal_file, open_journal
 from actors.system import real_ports
 from benchmarks.ratios import Pairs, compared
 from benchmarks.shard_stages import ROOM, pass_through
 
-FEW, MANY = 1_000, 1_000_000
-FILL = 10_000  # jobs at a time
+FEW, DONE = 1_000, 10_000
+TIMES = 100  # so many the second has, with the copies
+COPIED = {"jobs": "id", "events": "job_id", "blobs": "hash"}  # tables, and what names another job there
 TURN = 2_000  # jobs
 ROUNDS = 10  # of which the first warms up
 
@@ -36,17 +37,35 @@ class House:
         wall, cpu = zip(*stages.values(), strict=True)
         return sum(wall), sum(cpu)
 
-    async def fill(self, jobs: int) -> None:
-        """So many, and what has been written is settled."""
-        begun = monotonic()
-        for done in range(0, jobs, FILL):
-            await self.work(min(FILL, jobs - done))
-            if done and done % (10 * FILL) == 0:
-                print(f"  {done:9} jobs, {done / (monotonic() - begun):.0f} per second", flush=True)
-
     async def close(self) -> None:
         """Let go of the store."""
         await self._ports.run_blocking(self._journal.close)
+
+
+async def filled(folder: Path, jobs: int, times: int = 1) -> House:
+    """A journal with so many jobs, so many times."""
+    house = House(folder)
+    await house.work(jobs)
+    await house.close()
+    with closing(sqlite3.connect(journal_file(folder))) as connection:
+        multiply(connection, times)
+        (found,) = connection.execute("SELECT count(*) FROM jobs").fetchone()
+    print(f"{found} jobs", flush=True)
+    return House(folder)
+
+
+def multiply(connection: sqlite3.Connection, times: int) -> None:
+    """All rows so many times. A copy names a job that began in the same millisecond, with a `u`, which no id has."""
+    for table, name in COPIED.items():
+        columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})") if row[1] != "position"]
+        names = ", ".join(columns)
+        connection.execute(f"CREATE TEMP TABLE originals AS SELECT {names} FROM {table}")  # noqa: S608 - our own names
+        for number in range(1, times):
+            other = f"substr({name}, 1, length({name}) - 3) || 'u{number:02}'"
+            values = ", ".join(other if column == name else column for column in columns)
+            connection.execute(f"INSERT INTO {table} ({names}) SELECT {values} FROM originals")  # noqa: S608
+        connection.execute("DROP TABLE originals")
+        connection.commit()
 
 
 async def measure(few: House, many: House) -> dict[str, Pairs]:
@@ -64,9 +83,7 @@ async def measure(few: House, many: House) -> dict[str, Pairs]:
 
 async def run(folders: tuple[Path, Path]) -> dict[str, Pairs]:
     """Fill both, and measure."""
-    few, many = House(folders[0]), House(folders[1])
-    await few.fill(FEW)
-    await many.fill(MANY)
+    few, many = await filled(folders[0], FEW), await filled(folders[1], DONE, TIMES)
     found = await measure(few, many)
     await few.close()
     await many.close()

@@ -27,6 +27,7 @@ from pipelines.steps import SEALED
 
 log = logging.getLogger("heliograph")
 SWEEP_S = 1.0
+IDLE_SWEEP_S = 10.0  # workers that hold nothing are asked after so seldom: nobody waits for them
 SEALS_PER_CALL = 500
 MOST_KEPT = 10_000
 
@@ -64,7 +65,18 @@ class Dispatcher:
         self._seals.set()
         keep, run, wind = self._housekeeping.prune, self._housekeeping.run_errands, self._housekeeping.wind_down
         watch, dismiss = self._attendance.watch, self._attendance.dismiss
-        for turn in (self._hand_out, self._seal, self._sweep, self._bury, keep, run, wind, watch, dismiss):
+        for turn in (
+            self._hand_out,
+            self._seal,
+            self._sweep,
+            self._bury,
+            self._bury_idle,
+            keep,
+            run,
+            wind,
+            watch,
+            dismiss,
+        ):
             self._tasks.append(supervise(turn, name=turn.__name__.strip("_"), ports=self._ports))
 
     def stop(self) -> None:
@@ -125,15 +137,24 @@ class Dispatcher:
 
     async def _bury(self) -> None:
         await self._ports.sleep(SWEEP_S)
-        workers = [worker for worker in self._journal.workers.registered() if worker.handle is not None]
-        deaths = await asyncio.gather(*(self._death_of(worker.handle) for worker in workers))
-        for worker, death in ((worker, death) for worker, death in zip(workers, deaths, strict=True) if death):
-            log.warning("worker died (%s)", death, extra={"worker": worker.id, "topic": worker.topic})
-            await self._journal.orphan(worker.id, crashed=death is Death.CRASH)
+        await self._ask_after(idle=False)
         for worker_id in self._journal.workers.silent():
             log.warning("lease ran out", extra={"worker": worker_id})
             self._ports.metrics.count("lease_expiries")
             await self._journal.orphan(worker_id, crashed=False)
+
+    async def _bury_idle(self) -> None:
+        await self._ports.sleep(IDLE_SWEEP_S)
+        await self._ask_after(idle=True)
+
+    async def _ask_after(self, *, idle: bool) -> None:
+        """Those that hold nothing, or the others. What the dead held is offered again."""
+        known = [worker for worker in self._journal.workers.registered() if worker.handle is not None]
+        workers = [worker for worker in known if self._journal.workers.is_idle(worker.id) is idle]
+        deaths = await asyncio.gather(*(self._death_of(worker.handle) for worker in workers))
+        for worker, death in ((worker, death) for worker, death in zip(workers, deaths, strict=True) if death):
+            log.warning("worker died (%s)", death, extra={"worker": worker.id, "topic": worker.topic})
+            await self._journal.orphan(worker.id, crashed=death is Death.CRASH)
 
     def _topic(self, name: str) -> Topic:
         if name not in self._topics:

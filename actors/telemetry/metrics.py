@@ -37,19 +37,27 @@ class PrometheusMetrics:
         """Everything recorded so far, in Prometheus' text format."""
         return generate_latest(self._registry)
 
-    def samples(self) -> list[Sample]:
-        """What the metrics are now that something was recorded in, but for when they were made."""
-        families = {name: self._families[name] for name, *_ in list(self._children)}
-        found = (sample for family in families.values() for each in family.collect() for sample in each.samples)
-        return [sample for sample in found if not sample.name.endswith("_created")]
+    def samples(self) -> list[tuple[str, Sample]]:
+        """What the metrics are now in which something was recorded, with their names in the table."""
+        recorded = dict.fromkeys(name for name, *_ in list(self._children))
+        return [
+            (name, sample)
+            for name in recorded
+            for family in self._families[name].collect()
+            for sample in family.samples
+            if not sample.name.endswith("_created")
+        ]
 
     def _child(self, name: str, labels: dict[str, str]) -> Any:
         key = (name, *labels.items())
         child = self._children.get(key)
         if child is None:
-            family = self._families[name]
-            child = self._children[key] = family.labels(**labels) if labels else family
+            child = self._children[key] = self._make_child(name, labels)
         return child
+
+    def _make_child(self, name: str, labels: dict[str, str]) -> Any:
+        family = self._families[name]
+        return family.labels(**labels) if labels else family
 
 
 def _family(name: str, metric: Metric, registry: CollectorRegistry) -> Counter | Gauge | Histogram:

@@ -31,12 +31,19 @@ class System:
         self.deaths: dict[str, Death] = {}
         self.start()
 
-    def start(self, *, limits: Limits = DEFAULT_LIMITS, **changes: Any) -> None:
+    def start(
+        self,
+        *,
+        limits: Limits = DEFAULT_LIMITS,
+        dispatcher_sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        **changes: Any,
+    ) -> None:
+        ports = replace(make_ports(), sleep=dispatcher_sleep)
         self.journal = Journal(MemoryStore(self.disk), ports=replace(make_ports(), **changes), limits=limits)
         self.token_log = TokenLog(token_memory.MemoryTokenStore(self.token_disk), ports=make_ports())
         self.topics: dict[str, InProcessTopic] = {}
         self.dispatcher = Dispatcher(
-            self.journal, self.token_log, open_topic=self.topic, death_of=self._death_of, ports=make_ports()
+            self.journal, self.token_log, open_topic=self.topic, death_of=self._death_of, ports=ports
         )
         self.dispatcher.start()
 
@@ -226,6 +233,14 @@ async def test_the_claims_of_a_dead_worker_are_offered_again_and_blamed_unless_i
     (job,) = await system.journal.jobs("default", [job_id()])
     assert job is not None
     assert job.crashes == crashes
+
+
+async def test_the_death_of_a_worker_that_holds_nothing_is_noticed_too(system: System) -> None:
+    system.dispatcher.stop()
+    system.start(dispatcher_sleep=lambda seconds: asyncio.sleep(seconds / 100))
+    await system.register("w1")
+    system.deaths["w1"] = Death.CRASH
+    await eventually(lambda: _nobody_registered(system))
 
 
 async def _sealed(system: System) -> bool:

@@ -7,7 +7,6 @@ its bucket. So histograms are handed over as levels, and their sums are exact.
 
 import logging
 import threading
-from collections.abc import Mapping
 from typing import Any
 
 from prometheus_client.samples import Sample
@@ -33,21 +32,23 @@ class RayMetrics(PrometheusMetrics):
         """Tell Ray what has been recorded until now: buckets, sums and counts by the names that Prometheus has."""
         for name, sample in self.samples():
             if TABLE[name].kind is Kind.COUNTER:
-                self._add(PREFIX + name, sample)
+                self._add(name, sample)
             else:
-                self._export(ray_metrics.Gauge, sample.name, sample.labels).set(sample.value, sample.labels)
+                self._find(ray_metrics.Gauge, sample.name, name).set(sample.value, sample.labels)
 
     def _add(self, name: str, sample: Sample) -> None:
         key = (name, *sample.labels.items())
         more = sample.value - self._counted.get(key, 0.0)
         if more > 0:  # Ray refuses to add nothing
-            self._export(ray_metrics.Counter, name, sample.labels).inc(more, sample.labels)
+            self._find(ray_metrics.Counter, PREFIX + name, name).inc(more, sample.labels)
             self._counted[key] = sample.value
 
-    def _export(self, kind: type[Any], name: str, labels: Mapping[str, str]) -> Any:
-        if name not in self._exported:
-            self._exported[name] = kind(name, "", tuple(labels))
-        return self._exported[name]
+    def _find(self, kind: type[Any], exported: str, name: str) -> Any:
+        if exported not in self._exported:
+            metric = TABLE[name]
+            bounds = ("le",) if exported.endswith("_bucket") else ()
+            self._exported[exported] = kind(exported, metric.help, (*metric.labels, *bounds))
+        return self._exported[exported]
 
     def _make_child(self, name: str, labels: dict[str, str]) -> Any:
         child = super()._make_child(name, labels)

@@ -149,8 +149,9 @@ class Dispatcher:
 
     async def _ask_after(self, *, idle: bool) -> None:
         """Those that hold nothing, or the others. What the dead held is offered again."""
+        busy = self._journal.workers.busy()
         known = [worker for worker in self._journal.workers.registered() if worker.handle is not None]
-        workers = [worker for worker in known if self._journal.workers.is_idle(worker.id) is idle]
+        workers = [worker for worker in known if (worker.id not in busy) is idle]
         deaths = await asyncio.gather(*(self._death_of(worker.handle) for worker in workers))
         for worker, death in ((worker, death) for worker, death in zip(workers, deaths, strict=True) if death):
             log.warning("worker died (%s)", death, extra={"worker": worker.id, "topic": worker.topic})

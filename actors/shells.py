@@ -256,7 +256,7 @@ class TokenLogActor(Shell):
 
 
 class TopicsActor(Shell):
-    """The topics of all shards, in one process: an idle worker process of Ray's costs as much as a busy one."""
+    """The topics of all shards, in one process: one of Ray's takes a part of the machine even while it idles."""
 
     def __init__(self, size: int) -> None:
         self._topics = InProcessTopics(size=size)

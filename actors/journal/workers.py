@@ -55,7 +55,7 @@ class Workers:
         seat = self._seats.pop(worker_id, None)
         if seat is not None:
             seat.news.set()
-        if not self.is_idle(worker_id):
+        if worker_id in self.busy():
             self.expect([worker_id])
 
     def is_repeat(self, claim: Claim) -> bool:
@@ -122,9 +122,9 @@ class Workers:
         """Who has claims of a topic in force."""
         return {worker_id for (name, worker_id), count in self._held.items() if name == topic and count > 0}
 
-    def is_idle(self, worker_id: str) -> bool:
-        """Whether it has no claims in force."""
-        return all(holder != worker_id for _, holder in self._held)
+    def busy(self) -> set[str]:
+        """Who has claims in force."""
+        return {worker_id for _, worker_id in self._held}
 
     def claims(self) -> int:
         """All claims that are in force."""

@@ -5,13 +5,12 @@ from typing import Any
 import pytest
 from ray.util.state import list_actors
 
-from actors.naming import NAMESPACE
+from actors.naming import NAMESPACE, TOPICS
 from tests.integration.conftest import RayServer
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
-TOPICS = ("prompting", "inference.scripted", "embedding", "batching", "batch.scripted")
-SHARED = {"journal-0", "tokens-0", *(f"topic.{name}" for name in TOPICS)}
+SHARED = {"journal-0", "tokens-0", TOPICS}
 SERVE = "serve"  # the namespace of Serve's own actors and of our replicas
 
 

@@ -7,9 +7,11 @@ Invariants:
 """
 
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import ray
 from ray.exceptions import ActorDiedError, GetTimeoutError, RayError
@@ -30,16 +32,34 @@ LEAVE_S = 1.0  # for answers that are under way; who polls for longer asks the s
 log = logging.getLogger("heliograph")
 
 
-def ensure_actor(shell: type[Shell], name: str, *arguments: Any) -> int:
-    """Find or make a shared actor of this version; its process id. Blocking; raises what its constructor raised."""
-    version, note = version_of(*arguments).encode(), f"heliograph:version:{name}".encode()
-    if _internal_kv_get(note) != version:
-        _internal_kv_put(note, b"")
-        _retire(name)
-    actor = ray.remote(shell).options(**_options(name)).remote(*arguments)
-    pid: int = ray.get(actor.ready.remote())
-    _internal_kv_put(note, version)
-    return pid
+class Part(NamedTuple):
+    """A shared actor, as it is to be."""
+
+    shell: type[Shell]
+    name: str
+    arguments: tuple[Any, ...]
+
+    @property
+    def note(self) -> bytes:
+        """Under which the cluster keeps its version."""
+        return f"heliograph:version:{self.name}".encode()
+
+
+ALL_TOPICS = Part(TopicsActor, TOPICS, (TOPIC_SIZE,))
+
+
+def ensure_actors(parts: Sequence[Part]) -> None:
+    """Find or make shared actors of this version, all at the same time. Blocking; raises what a constructor raised."""
+    versions = [version_of(*part.arguments).encode() for part in parts]
+    for part, version in zip(parts, versions, strict=True):
+        if _internal_kv_get(part.note) != version:
+            _internal_kv_put(part.note, b"")
+            _retire(part.name)
+    actors = [ray.remote(each.shell).options(**_options(each.name)).remote(*each.arguments) for each in parts]
+    answers = [actor.ready.remote() for actor in actors]
+    errors = [_await(*each) for each in zip(answers, parts, versions, strict=True)]
+    for error in filter(None, errors):
+        raise error
 
 
 def ensure_shards(
@@ -47,32 +67,29 @@ def ensure_shards(
 ) -> None:
     """The actors of all shards. Raises ShardCountError, and replaces none, where there are another number of them."""
     _check_number(shards)
-    ensure_topics()
-    for shard in range(shards):
-        ensure_shard(
-            folder, database=database, places=places, shard=shard, telemetry=telemetry, limits=limits, shards=shards
-        )
+    wheres = [Where(database, shard, shards) for shard in range(shards)]
+    of_shards = [shard_parts(folder, where, places=places, telemetry=telemetry, limits=limits) for where in wheres]
+    ensure_actors([ALL_TOPICS, *chain.from_iterable(of_shards)])
 
 
-def ensure_topics() -> None:
-    """The actor of all topics."""
-    ensure_actor(TopicsActor, TOPICS, TOPIC_SIZE)
-
-
-def ensure_shard(
-    folder: Path,
-    *,
-    database: str,
-    places: Places,
-    shard: int,
-    telemetry: dict[str, Any],
-    limits: Limits,
-    shards: int = 1,
-) -> None:
+def shard_parts(
+    folder: Path, where: Where, *, places: Places, telemetry: dict[str, Any], limits: Limits
+) -> tuple[Part, Part]:
     """The actors of one shard."""
-    where = Where(database, shard, shards)
-    ensure_actor(TokenLogActor, token_log_name(shard), str(folder), where, telemetry)
-    ensure_actor(JournalActor, journal_name(shard), str(folder), where, places, telemetry, limits)
+    return (
+        Part(TokenLogActor, token_log_name(where.shard), (str(folder), where, telemetry)),
+        Part(JournalActor, journal_name(where.shard), (str(folder), where, places, telemetry, limits)),
+    )
+
+
+def _await(ready: Any, part: Part, version: bytes) -> RayError | None:
+    """Note what is ready, so that it is left alone where only another one has failed. What its constructor raised."""
+    try:
+        ray.get(ready)
+    except RayError as error:
+        return error
+    _internal_kv_put(part.note, version)
+    return None
 
 
 def _check_number(shards: int) -> None:

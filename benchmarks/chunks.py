@@ -87,11 +87,11 @@ def main() -> None:
         TemporaryDirectory(prefix="heliograph-bench-") as folder,
         local_ray({"PYTHONPATH": str(REPOSITORY)}, dashboard=False),
     ):
-        from actors.plane import ensure_actor  # noqa: PLC0415
+        from actors.plane import Part, ensure_actors  # noqa: PLC0415
         from actors.remotes import RemoteTokenLog  # noqa: PLC0415 - they import ray, which `local_ray` is to do first
         from actors.shells import TokenLogActor  # noqa: PLC0415
 
-        ensure_actor(TokenLogActor, token_log_name(), folder, Where(), Telemetry().model_dump())
+        ensure_actors([Part(TokenLogActor, token_log_name(), (folder, Where(), Telemetry().model_dump()))])
         print(json.dumps(uvloop.run(measure(RemoteTokenLog(token_log_name(), real_ports())))))
 
 

@@ -18,8 +18,9 @@ import ray
 from actors.journal.envelopes import open_envelope
 from actors.journal.protocol import NOWHERE
 from actors.naming import NAMESPACE, TOPICS, journal_name, token_log_name
-from actors.plane import ensure_shard, ensure_topics
+from actors.plane import ALL_TOPICS, ensure_actors, shard_parts
 from actors.remotes import RemoteJournal
+from actors.shards import Where
 from actors.system import real_ports
 from benchmarks.crew import crew
 from configs.settings import PlaneSettings
@@ -178,14 +179,9 @@ def actors(database: str, shard: int) -> Iterator[None]:
     with TemporaryDirectory(prefix="heliograph-bench-") as folder:
         settings = PlaneSettings()
         telemetry = settings.telemetry.model_dump()
-        ensure_topics()
-        ensure_shard(
-            Path(folder),
-            database=database,
-            places=NOWHERE,
-            shard=shard,
-            telemetry=telemetry,
-            limits=limits_of(settings),
+        where, limits = Where(database, shard), limits_of(settings)
+        ensure_actors(
+            [ALL_TOPICS, *shard_parts(Path(folder), where, places=NOWHERE, telemetry=telemetry, limits=limits)]
         )
         yield
         for name in (journal_name(shard), token_log_name(shard), TOPICS):

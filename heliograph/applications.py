@@ -14,8 +14,9 @@ from ray._common.utils import import_attr
 from ray.exceptions import RayActorError
 from ray.experimental.internal_kv import _internal_kv_put
 from ray.serve._private.api import call_user_app_builder_with_args_if_necessary, serve_start
+from ray.serve._private.application_state import StatusOverview
 from ray.serve.context import _get_global_client
-from ray.serve.schema import ServeApplicationSchema, ServeDeploySchema
+from ray.serve.schema import ApplicationStatus, ServeApplicationSchema, ServeDeploySchema
 
 from deployments.departure import HASTE
 from heliograph.errors import StartError
@@ -40,7 +41,7 @@ def deploy(document: dict[str, Any], progress: Callable[[str], None]) -> None:
 
 def deploy_others(document: dict[str, Any], progress: Callable[[str], None]) -> None:
     """Deploy the rest beside it, likewise. Started together, all would be ready as late as the last one."""
-    there = serve.status().applications.keys()
+    there = _statuses().keys()
     _await_running(_ask_for(document) - there, progress)
 
 
@@ -48,7 +49,7 @@ def _ask_for(document: dict[str, Any], services: frozenset[str] | None = None) -
     """Deploy the applications of these services, or all; their names. Those that are there are as they are to be."""
     wanted = [each for each in document["applications"] if services is None or _service(each["name"]) in services]
     config = ServeDeploySchema.model_validate({**document, "applications": wanted})
-    there = serve.status().applications.keys()
+    there = _statuses().keys()
     if not wanted:
         return set()
     if all(application.keys() <= _PLAIN for application in document["applications"]):
@@ -69,11 +70,12 @@ def _build(application: ServeApplicationSchema) -> serve.RunTarget:
 def _await_running(names: set[str], progress: Callable[[str], None]) -> None:
     while names:
         time.sleep(POLL_S)
-        for name, application in serve.status().applications.items():
-            if application.status == "DEPLOY_FAILED":
-                reasons = [each.message for each in application.deployments.values() if each.message]
+        for name, overview in _statuses().items():
+            application = overview.app_status
+            if application.status is ApplicationStatus.DEPLOY_FAILED:
+                reasons = [each.message for each in overview.deployment_statuses if each.message]
                 raise StartError("\n".join([f"application {name} failed: {application.message}", *reasons]))
-            if application.status == "RUNNING" and name in names:
+            if application.status is ApplicationStatus.RUNNING and name in names:
                 names.remove(name)
                 progress(f"{name} runs")
 
@@ -88,8 +90,13 @@ def drain(document: dict[str, Any]) -> None:
     _internal_kv_put(HASTE, b"1")
     client.delete_apps(list(workers), blocking=False)
     deadline = time.monotonic() + DRAIN_S
-    while time.monotonic() < deadline and workers & serve.status().applications.keys():
+    while time.monotonic() < deadline and workers & _statuses().keys():
         time.sleep(POLL_S)
+
+
+def _statuses() -> dict[str, StatusOverview]:
+    """By application. `serve.status()` tells of their configurations as well, which costs it 0.1 to 0.3 s each time."""
+    return {each.name: each for each in _get_global_client().list_serve_statuses()}
 
 
 def _service(application: str) -> str:

@@ -8,7 +8,7 @@ setup/environment.sh
 .venv/bin/heliograph model add smollm2-135m-instruct # tokenizers are needed beside the models
 mkdir -p build/haproxy
 {
-    echo "export PATH=$PWD/.venv/bin:\$PATH RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0"
+    echo "export PATH=$PWD/.venv/bin:\$PATH RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0 RAY_preload_python_modules=heliograph.lean_serve"
     .venv/bin/python -m heliograph.haproxy build/haproxy
 } >build/node.env
 line=". $PWD/build/node.env"

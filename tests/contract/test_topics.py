@@ -27,12 +27,12 @@ def make_topic(make_topics: Callable[[int], OpenTopic]) -> MakeTopic:
 
 
 def _remote(size: int) -> OpenTopic:
-    from actors.plane import ensure_actor  # noqa: PLC0415 - imports Ray, as those that follow
+    from actors.plane import Part, ensure_actors  # noqa: PLC0415 - imports Ray, as those that follow
     from actors.remotes import RemoteActor  # noqa: PLC0415
     from actors.shells import TopicsActor  # noqa: PLC0415
     from actors.topics.remote import RemoteTopic  # noqa: PLC0415
 
-    ensure_actor(TopicsActor, name := RandomIds().new("topics"), size)
+    ensure_actors([Part(TopicsActor, name := RandomIds().new("topics"), (size,))])
     return lambda topic: RemoteTopic(topic, RemoteActor(name, real_ports()))
 
 

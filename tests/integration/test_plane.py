@@ -12,8 +12,9 @@ import ray
 from actors.journal.limits import Limits
 from actors.journal.protocol import NOWHERE
 from actors.naming import NAMESPACE, journal_name, token_log_name
-from actors.plane import ensure_shard, ensure_shards
+from actors.plane import ensure_actors, ensure_shards, shard_parts
 from actors.remotes import RemoteJournal
+from actors.shards import Where
 from actors.stores import ShardCountError
 from actors.system import real_ports
 from pipelines.commands import Verdict
@@ -32,11 +33,9 @@ def folder(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 async def deploy(folder: Path, *, level: str = "WARNING", backlog: int = 1_000_000) -> list[int]:
     """What the plane does at its start. The processes of journal and token log then."""
-    limits = Limits(backlog=backlog)
-    telemetry = {"log_level": level}
-    await asyncio.to_thread(
-        lambda: ensure_shard(folder, database="", places=NOWHERE, shard=0, telemetry=telemetry, limits=limits)
-    )
+    limits, telemetry = Limits(backlog=backlog), {"log_level": level}
+    parts = shard_parts(folder, Where(), places=NOWHERE, telemetry=telemetry, limits=limits)
+    await asyncio.to_thread(ensure_actors, parts)
     actors = [await asyncio.to_thread(ray.get_actor, name, NAMESPACE) for name in NAMES]
     return list(await asyncio.gather(*(actor.ready.remote() for actor in actors)))
 

@@ -7,6 +7,7 @@ from ray.util.state import list_actors
 
 from actors.naming import NAMESPACE, TOPICS
 from tests.integration.conftest import RayServer
+from tests.servers import title_of
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
@@ -40,3 +41,9 @@ def test_the_shared_actors_outlive_drivers_and_placement_groups(actors: Any) -> 
 
 def test_nothing_reads_the_logs_for_drivers_that_print_none(elastic: RayServer) -> None:
     assert not elastic.find("log_monitor")
+
+
+def test_no_worker_has_loaded_pandas(elastic: RayServer) -> None:
+    workers = elastic.find("ray::")
+    assert any("ServeReplica" in title_of(worker) for worker in workers)
+    assert [title_of(each) for each in workers if any("/pandas/" in file.path for file in each.memory_maps())] == []

@@ -6,23 +6,18 @@ leaves is in `departure.py`.
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from pathlib import Path
 from typing import Any
 
 from ray import serve
 from ray.serve import Application
 from starlette.types import ASGIApp
 
-from actors.journal.protocol import Places
 from actors.objects import Objects
-from actors.plane import ensure_shards
-from actors.telemetry.setup import process_telemetry
 from configs.profiles import load_profile
-from configs.settings import HistorySettings, InferenceSettings, IngestionSettings, PlaneSettings, PromptingSettings
+from configs.settings import HistorySettings, InferenceSettings, IngestionSettings, PromptingSettings
 from deployments.app import (
     PROMPTING_SLOTS,
     inference_seat,
-    limits_of,
     make_engine,
     make_history,
     make_inference_worker,
@@ -33,7 +28,7 @@ from deployments.app import (
     prompting_seat,
 )
 from deployments.autoscaling import scaling_options
-from deployments.departure import SMALL, Departure, leaving_options, small_service
+from deployments.departure import Departure, leaving_options, small_service
 from deployments.encoders import make_embeddings
 from deployments.inference.placement import replica_options
 from deployments.inference.slots import QUEUE
@@ -50,21 +45,6 @@ from deployments.remote_lane import RemoteLane
 from deployments.replicas import HEALTH_S, Replica, WorkerReplica, replica_identity
 from pipelines.payloads import Prompt
 from pipelines.steps import PROMPTING_TOPIC, inference_topic, line_topic
-
-
-class Plane:
-    """Makes the shared actors; lives so that Serve has an application to show."""
-
-    def __init__(self, settings: PlaneSettings) -> None:
-        process_telemetry("plane", **settings.telemetry.model_dump())
-        ensure_shards(
-            Path(settings.data).absolute(),
-            database=settings.database,
-            places=Places(objects=settings.objects, indexes=settings.index),
-            shards=settings.shards,
-            telemetry=settings.telemetry.model_dump(),
-            limits=limits_of(settings),
-        )
 
 
 class Prompting(WorkerReplica):
@@ -205,11 +185,6 @@ class Ingestion(Replica):
         """The frames of a job."""
         async for frame in self._service.stream(job_id, starting_after, tenant):
             yield frame
-
-
-def plane(settings: PlaneSettings) -> Application:
-    """The shared actors."""
-    return serve.deployment(Plane, name="plane", ray_actor_options=SMALL).bind(settings)
 
 
 def prompting(settings: PromptingSettings) -> Application:

@@ -1,4 +1,4 @@
-"""Processes of Serve have no pandas. In processes of their own: this one may have it already."""
+"""Processes of Serve load no more than they need. Each in a process of its own: this one may have it already."""
 
 import subprocess
 import sys
@@ -19,5 +19,14 @@ SERVE = "import ray.serve; from ray.serve._private.utils import serve_encoders"
     ids=["serve alone", "with us", "pandas afterwards", "pandas before"],
 )
 def test_only_serves_own_import_of_pandas_is_refused(program: str, says: str) -> None:
+    assert said_by(program) == says
+
+
+@pytest.mark.parametrize(("module", "says"), [("deployments.serving", "False"), ("deployments.serving_plane", "True")])
+def test_only_the_plane_imports_what_the_shared_actors_are_made_of(module: str, says: str) -> None:
+    assert said_by(f"import {module}; print('psycopg' in sys.modules)") == says
+
+
+def said_by(program: str) -> str:
     command = [sys.executable, "-c", f"import sys; {program}"]
-    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout.split() == [says]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()

@@ -49,7 +49,7 @@ class Draft:
         self._on_end = on_end
         self.jobs: dict[str, Job] = {}  # as they are now
         self._before: dict[str, Job | None] = {}  # as the store has them; None: not yet there
-        self._counted: dict[str, Job | None] = {}  # as turns, effects and the working set have them
+        self._uncounted: dict[str, Job | None] = {}  # changed since turns, effects and the working set heard
         self._events: list[EventRow] = []
         self._blobs: list[tuple[str, Reference, bytes]] = []
         self._referred: list[tuple[str, Reference]] = []  # payloads that are there already
@@ -72,7 +72,7 @@ class Draft:
         adopted = []
         for job in jobs:
             if job.id not in self.jobs:
-                self.jobs[job.id] = self._before[job.id] = self._counted[job.id] = job
+                self.jobs[job.id] = self._before[job.id] = job
             adopted.append(self.jobs[job.id])
         return adopted
 
@@ -103,14 +103,15 @@ class Draft:
 
     def add(self, change: Change) -> Job:
         """A new job."""
-        self._before[change.job.id] = self._counted[change.job.id] = None
+        self._before[change.job.id] = None
         self._turns.open(change.job)
         return self.change(change)
 
     def change(self, change: Change) -> Job:
         """A job is another now."""
         job = change.job
-        before = self.jobs.get(job.id, job)
+        known = self.jobs.get(job.id)
+        before = known or job
         attempt = job.attempt if job.step == before.step else before.attempt
         for fact in change.facts:
             event = seal_envelope(
@@ -120,6 +121,7 @@ class Draft:
             name = fact.DESCRIPTOR.name
             routine = name in _ROUTINE or (name in _ENDS and job.pipeline in UNAWAITED)
             self.effects.changes.append(StateChange(name, job.id, before.step, attempt, job.traceparent, routine))
+        self._uncounted.setdefault(job.id, known)
         self.jobs[job.id] = job
         if change.dropped:
             self._dropped.update((job.tenant, reference) for reference in change.dropped)
@@ -166,7 +168,7 @@ class Draft:
         """The transaction has removed these jobs."""
         gone = list(jobs)
         for job in gone:
-            for known in (self.jobs, self._before, self._counted, self.letters):
+            for known in (self.jobs, self._before, self._uncounted, self.letters):
                 known.pop(job.id, None)
             self._working.drop(job.id)
         self.effects.pruned.extend(gone)
@@ -199,15 +201,13 @@ class Draft:
     def _count(self) -> None:
         """Let those who count jobs, or hold them in memory, know what has changed."""
         rows: Counter[CensusRow] = Counter()
-        for job_id, job in self.jobs.items():
-            before = self._counted[job_id]
-            if before is job:
-                continue
+        for job_id, before in self._uncounted.items():
+            job = self.jobs[job_id]
             self._working.write(job)
-            self._counted[job_id] = job
             rows[row_of(job)] += 1
             if before is not None:
                 rows[row_of(before)] -= 1
         for change in (row._replace(jobs=jobs) for row, jobs in rows.items() if jobs):
             self.effects.count(change)
             self._turns.count(change)
+        self._uncounted = {}

@@ -23,7 +23,7 @@ def offer(
     if any(job.suspects for job in held):
         return None
     for topic in (claim.topics or (claim.topic,)) if tester == claim.worker else ():
-        suspects = transaction.suspects(topic, claim.slots)
+        suspects = transaction.suspects(topic, claim.slots) if turns.suspects(topic) else []
         if suspects and not transaction.on_trial(topic):
             return suspects if topic == claim.topic and claim.alone and not held else None
     return turns.draw(steps, claim.topic, claim.slots)

@@ -43,11 +43,12 @@ class Turns:
         self._limits = limits
         self._topics: dict[str, _Topic] = {}
         self._open: Counter[str] = Counter()  # jobs, by tenant; without lines of batches
+        self._suspects: Counter[str] = Counter()  # ready steps of suspects, by topic
         self.horizon = 0.0  # jobs with an earlier deadline were looked at when it came near
 
     def restart(self, rows: Iterable[CensusRow]) -> None:
         """Forget everything but these."""
-        self._topics, self._open, self.horizon = {}, Counter(), 0.0
+        self._topics, self._open, self._suspects, self.horizon = {}, Counter(), Counter(), 0.0
         for row in rows:
             self.count(row)
             if not is_of_lines(row.topic):
@@ -71,7 +72,9 @@ class Turns:
     def count(self, row: CensusRow) -> None:
         """So many jobs more, or fewer, are like this."""
         match row.state:
-            case StepState.READY if not row.is_suspect:
+            case StepState.READY if row.is_suspect:
+                self._suspects[row.topic] += row.jobs
+            case StepState.READY:
                 self._topic(row.topic).count(row.tenant, class_of(row.priority), row.jobs)
             case StepState.CLAIMED:
                 self._topic(row.topic).work(row.tenant, row.jobs)
@@ -83,6 +86,10 @@ class Turns:
     def ready(self, topic: str) -> int:
         """All ready steps, but for those of suspects."""
         return self._topics[topic].ready if topic in self._topics else 0
+
+    def suspects(self, topic: str) -> int:
+        """The ready steps of suspects, which are not given out by turns."""
+        return self._suspects[topic]
 
     def held_back(self, topic: str) -> int:
         """The ready steps of tenants that have as many in work as they may."""

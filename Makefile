@@ -9,9 +9,8 @@ SEEDS ?= 1000
 CELLS ?= all
 FROM ?= 0
 JOBS ?= $(shell nproc)
-WITH_SERVERS := tests/acceptance tests/fault tests/integration # HAProxy serves one at a time
 
-.PHONY: help setup demo serve test test-with-servers test-without-servers acceptance long simulate fault continuation upgrade ray-up check check-deploy format events requirements bench-pipeline bench-engine bench-start bench-memory bench-backlog bench-flat bench-retention bench-streams bench-retrieval bench-batch bench-bulk bench-peers bench-autoscaling bench-shards bench-topologies
+.PHONY: help setup demo serve test acceptance long simulate fault continuation upgrade ray-up check check-deploy format events requirements bench-pipeline bench-engine bench-start bench-memory bench-backlog bench-flat bench-retention bench-streams bench-retrieval bench-batch bench-bulk bench-peers bench-autoscaling bench-shards bench-topologies
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,14 +24,8 @@ demo: setup ## One real job from submit to result, and a question, on a local Ra
 serve: setup ## Serve CONFIG on PORT, with the data in DATA
 	@$(BIN)/heliograph serve --config $(CONFIG) --port $(PORT) --data $(DATA)
 
-test: setup ## Run all tests, those that may start a server beside the others
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync test-with-servers test-without-servers
-
-test-with-servers: setup
-	@$(BIN)/pytest $(WITH_SERVERS) --durations=20
-
-test-without-servers: setup
-	@$(BIN)/pytest $(WITH_SERVERS:%=--ignore=%) --durations=20
+test: setup ## Run all tests
+	@$(BIN)/pytest --durations=20
 
 acceptance: setup ## The acceptance tests on every ingress, with the strict and the lenient client
 	@$(BIN)/pytest tests/acceptance --long

@@ -113,6 +113,7 @@ def told(vllm_server: VllmServer) -> dict[str, Any]:
     return answer
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", WAYS)
 def test_each_way_says_what_vllm_says(sdk: OpenAI, told: dict[str, Any], way: str) -> None:
     response = WAYS[way](sdk)
@@ -122,6 +123,7 @@ def test_each_way_says_what_vllm_says(sdk: OpenAI, told: dict[str, Any], way: st
     assert usage == tuple(told["usage"][name] for name in COUNTED)
 
 
+@pytest.mark.long
 def test_chat_says_it_too(sdk: OpenAI, told: dict[str, Any]) -> None:
     messages: Any = [{"role": "user", "content": QUESTION}]
     whole = sdk.chat.completions.create(model=MODEL, messages=messages, temperature=0, max_tokens=40)
@@ -130,6 +132,7 @@ def test_chat_says_it_too(sdk: OpenAI, told: dict[str, Any]) -> None:
     assert whole.usage.completion_tokens == told["usage"]["completion_tokens"]
 
 
+@pytest.mark.long
 def test_a_batch_says_it_too(sdk: OpenAI, told: dict[str, Any]) -> None:
     body = {"model": MODEL, "messages": [{"role": "user", "content": QUESTION}], "temperature": 0, "max_tokens": 40}
     lines = [{"custom_id": str(n), "method": "POST", "url": CHAT, "body": body} for n in range(3)]

@@ -22,7 +22,7 @@ from tests.contract.engine_house import EngineHouse
 from tests.servers import free_port
 from tests.vllm_server import SLOTS, VllmServer
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900), pytest.mark.vllm]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900), pytest.mark.vllm, pytest.mark.long]
 STORY = [Message(role="user", content="Tell me a story about a lighthouse keeper.")]
 CITY = {
     "type": "object",

@@ -75,7 +75,7 @@ async def main() -> None:
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
     serving = loop.create_task(serve(direct, lines))
     loop.add_signal_handler(signal.SIGTERM, serving.cancel)
-    print("ready", flush=True)
+    print("\nready", flush=True)  # vLLM's processes begin lines here, and may not have ended one
     try:
         with contextlib.suppress(asyncio.CancelledError):
             await serving

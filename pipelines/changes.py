@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from events.v1 import events_pb2 as pb
 from pipelines.jobs import Blame, DeadLetter, Fault, Job, Reference, Status, StepState, Usage, evolve
-from pipelines.steps import INFER, RAG, RENDER, RERANK, Step, step_of
+from pipelines.steps import INFER, RAG, RENDER, RERANK, Step, limit_s, step_of
 
 
 class Change(NamedTuple):
@@ -32,7 +32,7 @@ def advance(job: Job, step: Step, now: float) -> Job:
         step_state=StepState.READY,
         ready_at=now,
         step_deadline_at=None,
-        step_ends_at=ends_at(step, now),
+        step_ends_at=ends_at(job.pipeline, step.name, now),
         attempt=0,
         failures=0,
         crashes=0,
@@ -42,9 +42,10 @@ def advance(job: Job, step: Step, now: float) -> Job:
     )
 
 
-def ends_at(step: Step, now: float) -> float | None:
+def ends_at(pipeline: str, step: str, now: float) -> float | None:
     """When a step that is ready now is given up."""
-    return None if step.limit_s is None else now + step.limit_s
+    limit = limit_s(pipeline, step)
+    return None if limit is None else now + limit
 
 
 def retry(job: Job, fault: Fault, blame: Blame, now: float, ready_at: float) -> Change:

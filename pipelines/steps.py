@@ -48,20 +48,25 @@ _TOPICS = {
     EMBED: EMBEDDING_TOPIC,
     FINALIZE: BATCHING_TOPIC,
 }
-_LIMITS_S = {RETRIEVE: 60.0, RERANK: 20.0}
+_SEARCH_S = 60.0  # time enough for a model that is loaded first
+_LIMITS_S = {
+    (RAG, RETRIEVE): _SEARCH_S,
+    (RAG, RERANK): 20.0,  # then the job goes on without
+    (RAG_REQUIRED, RETRIEVE): _SEARCH_S,
+    (RAG_REQUIRED, RERANK): _SEARCH_S,
+}
 
 
 class Step(NamedTuple):
-    """A step, the topic that its workers pull from, and how many seconds all its attempts may take; None: any."""
+    """A step, and the topic that its workers pull from."""
 
     name: str
     topic: str
-    limit_s: float | None
 
 
 def first_step(pipeline: str, model: str) -> Step:
     """Where a submitted job begins."""
-    return Step(INFER, line_topic(model), None) if pipeline == LINE else step_of(_FIRST[pipeline])
+    return Step(INFER, line_topic(model)) if pipeline == LINE else step_of(_FIRST[pipeline])
 
 
 def next_step(step: str, model: str) -> Step | None:
@@ -72,7 +77,12 @@ def next_step(step: str, model: str) -> Step | None:
 @lru_cache(maxsize=1000)  # asked for several times a job
 def step_of(name: str, model: str = "") -> Step:
     """The step of this name; only the inference of a model has a topic of its own."""
-    return Step(name, _TOPICS.get(name) or inference_topic(model), _LIMITS_S.get(name))
+    return Step(name, _TOPICS.get(name) or inference_topic(model))
+
+
+def limit_s(pipeline: str, step: str) -> float | None:
+    """How many seconds all attempts at a job's step may take together; None: any."""
+    return _LIMITS_S.get((pipeline, step))
 
 
 def is_of_lines(topic: str) -> bool:

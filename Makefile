@@ -9,6 +9,7 @@ SEEDS ?= 1000
 CELLS ?= all
 FROM ?= 0
 JOBS ?= $(shell nproc)
+unexport PYTHONDONTWRITEBYTECODE # each of a server's twenty processes would compile all that it imports
 
 .PHONY: help setup demo serve test acceptance long simulate fault continuation upgrade ray-up check check-deploy format events requirements bench-pipeline bench-engine bench-start bench-memory bench-backlog bench-flat bench-retention bench-streams bench-retrieval bench-batch bench-bulk bench-peers bench-autoscaling bench-shards bench-topologies
 

@@ -9,6 +9,7 @@ SEEDS ?= 1000
 CELLS ?= all
 FROM ?= 0
 JOBS ?= $(shell nproc)
+ALONE := $(addprefix tests/,contract simulation property model unit)
 unexport PYTHONDONTWRITEBYTECODE # each of a server's twenty processes would compile all that it imports
 
 .PHONY: help setup demo serve test acceptance long simulate fault continuation upgrade ray-up check check-deploy format events requirements bench-pipeline bench-engine bench-start bench-memory bench-backlog bench-flat bench-retention bench-streams bench-retrieval bench-batch bench-bulk bench-peers bench-autoscaling bench-shards bench-topologies
@@ -25,8 +26,9 @@ demo: setup ## One real job from submit to result, and a question, on a local Ra
 serve: setup ## Serve CONFIG on PORT, with the data in DATA
 	@$(BIN)/heliograph serve --config $(CONFIG) --port $(PORT) --data $(DATA)
 
-test: setup ## Run all tests
-	@$(BIN)/pytest --durations=20
+test: setup ## Run all tests; first those that share no server, a few at a time
+	@$(BIN)/pytest --durations=20 --numprocesses $(JOBS) --dist loadfile $(ALONE)
+	@$(BIN)/pytest --durations=20 $(addprefix --ignore=,$(ALONE))
 
 acceptance: setup ## The acceptance tests on every ingress, with the strict and the lenient client
 	@$(BIN)/pytest tests/acceptance --long

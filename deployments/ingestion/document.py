@@ -39,7 +39,7 @@ _ERROR: dict[str, Any] = {
         }
     },
 }
-_SCHEMAS = "x-schemas"  # what an operation keeps for the document until that is made: parts of its body's schema,
+_BODY = "x-body"  # what an operation keeps for the document until that is made: which model its body is,
 _REPLY = "x-reply"  # and which type of the client its reply is
 _UNUSED = frozenset({"HTTPValidationError", "ValidationError"})  # of the 422
 _STREAM: dict[str, Any] = {"text/event-stream": {"schema": {}}}  # OpenAPI 3.1 has no words for events
@@ -53,7 +53,7 @@ def described(
     if streams:
         extra["responses"] = {"200": {"content": _STREAM}}
     if body is not None:
-        extra[_SCHEMAS] = _schemas_of(body, body.__name__, prefix="")
+        extra[_BODY] = f"{body.__module__}.{body.__name__}"
         content = {"application/json": {"schema": {"$ref": f"{_MODELS}{body.__name__}"}}}
         extra["requestBody"] = {"required": required, "content": content}
     return extra
@@ -76,9 +76,9 @@ def _document(app: FastAPI, plain: Mapping[str, dict[str, Any]]) -> dict[str, An
     schemas: dict[str, Any] = {**document["components"]["schemas"], "Error": _ERROR}
     for path in document["paths"].values():
         for operation in path.values():
-            schemas |= operation.pop(_SCHEMAS, {})
-            reply = operation.pop(_REPLY, "")
-            if reply:
+            if body := operation.pop(_BODY, ""):
+                schemas |= _schemas_of(body, prefix="")
+            if reply := operation.pop(_REPLY, ""):
                 schemas |= _reply(operation["responses"], reply)
             _correct(operation["responses"])
     _widen(schemas)
@@ -95,13 +95,15 @@ def _widen(schemas: Mapping[str, Any]) -> None:
 
 def _reply(responses: dict[str, Any], reply: str) -> dict[str, Any]:
     """Name the type of a reply; its schemas."""
-    module, _, name = f"openai.types.{reply}".rpartition(".")
+    name = reply.rpartition(".")[2]
     responses["200"]["content"]["application/json"] = {"schema": {"$ref": f"{_MODELS}openai.{name}"}}
-    return _schemas_of(getattr(import_module(module), name), name, prefix="openai.")
+    return _schemas_of(f"openai.types.{reply}", prefix="openai.")
 
 
-def _schemas_of(model: type[BaseModel], name: str, *, prefix: str) -> dict[str, Any]:
-    """A model's schema and those of its parts, each under its name."""
+def _schemas_of(path: str, *, prefix: str) -> dict[str, Any]:
+    """The schema of the model at this import path and those of its parts, each under its name."""
+    module, _, name = path.rpartition(".")
+    model: type[BaseModel] = getattr(import_module(module), name)
     schema = model.model_json_schema(ref_template=f"{_MODELS}{prefix}{{model}}", mode="validation")
     parts = {**schema.pop("$defs", {}), name: schema}
     return {f"{prefix}{part}": value for part, value in parts.items()}

@@ -126,7 +126,7 @@ def test_the_image_sets_what_haproxy_needs_and_has_the_pinned_requirements(tmp_p
     for name, value in node_environment(tmp_path).items():
         expected = "/opt/haproxy/haproxy" if name.endswith("BINARY_PATH") else value
         assert re.search(rf"^\s*(ENV )?{name}={expected}( \\)?$", image, re.MULTILINE)
-    assert 'uv pip sync --no-cache --python .venv/bin/python "requirements/$SET.txt"' in image
+    assert 'uv pip sync --no-cache --compile-bytecode --python .venv/bin/python "requirements/$SET.txt"' in image
 
 
 def test_the_image_runs_as_the_user_that_kubernetes_says(ray: dict[str, Any]) -> None:

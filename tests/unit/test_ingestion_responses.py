@@ -276,7 +276,9 @@ async def test_the_document_says_what_is_answered(house: House) -> None:
     }
     assert document["paths"]["/async-generate"]["post"]["requestBody"]["required"]
     named = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(document)))
+    assert {"ResponsesBody", "MessageItem", "FunctionTool", "JsonSchemaFormat"} <= named
     assert named <= set(document["components"]["schemas"])
+    assert not {"$defs", "x-body", "x-reply"} & set(re.findall(r'"([^"]+)":', json.dumps(document)))
     answered = {status for path in document["paths"].values() for o in path.values() for status in o["responses"]}
     assert "422" not in answered
     assert {"200", "400", "401", "404", "409", "413", "429", "503"} <= answered

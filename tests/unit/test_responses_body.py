@@ -8,7 +8,6 @@ from pydantic import ValidationError
 
 from deployments.file_search import pipeline_of
 from deployments.history.responses import skeleton
-from deployments.ingestion.document import described
 from deployments.ingestion.errors import api_error
 from deployments.ingestion.input_items import kept_items, orphaned_output, references
 from deployments.ingestion.responses_body import ResponsesBody
@@ -196,12 +195,6 @@ def test_a_foreground_response_is_in_progress_from_the_first() -> None:
 
 def test_unknown_fields_are_ignored() -> None:
     assert request(moderation={"model": "m"}, image={}, whatever=1).model == "scripted"
-
-
-def test_the_document_has_the_whole_body() -> None:
-    schemas = described(ResponsesBody)["x-schemas"]
-    assert {"ResponsesBody", "MessageItem", "FunctionTool", "JsonSchemaFormat"} <= set(schemas)
-    assert "$defs" not in json.dumps(schemas)
 
 
 @pytest.mark.parametrize(

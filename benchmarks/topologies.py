@@ -128,9 +128,9 @@ class Turn:
         return accepted(uvloop.run(offer(self._port, [self._job()], repeat(0.0))))
 
     def _await_tokens(self, ids: Sequence[str]) -> None:
-        """Returns when these jobs have begun."""
+        """Returns when these jobs have begun; where that takes long, some have ended by then."""
         deadline = monotonic() + WAIT_S
-        while (begun := self._journal.begun()) < len(ids):
+        while (begun := len(ids) - self._journal.lost(ids) + self._journal.begun()) < len(ids):
             if monotonic() > deadline:
                 raise TimeoutError(f"{begun} of {len(ids)} jobs have begun")
             sleep(TRY_S)

@@ -51,21 +51,22 @@ def create_app(  # noqa: PLR0913 - one per part
     exposition: Callable[[], bytes] | None = None,
 ) -> ASGIApp:
     """All routes. `tenants` is {bearer token: name}; `exposition` gives the metrics' text where we serve it."""
-    hot: list[BaseRoute] = [generate_route(service)]  # routes are tried in their order
-    app = FastAPI(title="Heliograph", redirect_slashes=False, routes=hot)
-    for routes in (*NATIVE_ROUTES, *OPENAI_ROUTES):
-        app.include_router(routes(service))
-    app.include_router(socket_route(service, limit=body_limit))
-    for direct_routes in (chat_routes, completion_routes):
-        app.include_router(direct_routes(direct))
-    app.include_router(openai_routes(service, embeddings.cards))
-    app.include_router(embedding_routes(embeddings))
-    app.include_router(file_routes(library.files, library.batches))
-    app.include_router(batch_routes(library.batches))
-    app.include_router(upload_routes(library.uploads))
-    app.include_router(vector_store_routes(library.stores))
-    app.include_router(vector_file_routes(library.store_files))
-    app.include_router(probe_routes(service, exposition))
+    routers = [
+        *(make(service) for make in (*NATIVE_ROUTES, *OPENAI_ROUTES)),
+        socket_route(service, limit=body_limit),
+        *(make(direct) for make in (chat_routes, completion_routes)),
+        openai_routes(service, embeddings.cards),
+        embedding_routes(embeddings),
+        file_routes(library.files, library.batches),
+        batch_routes(library.batches),
+        upload_routes(library.uploads),
+        vector_store_routes(library.stores),
+        vector_file_routes(library.store_files),
+        probe_routes(service, exposition),
+    ]
+    routes: list[BaseRoute] = [generate_route(service)]  # they are tried in their order
+    routes += (route for router in routers for route in router.routes)  # to include a router would make each again
+    app = FastAPI(title="Heliograph", redirect_slashes=False, routes=routes)
     errors.install(app)
     accepted = {"responses": {"202": {"description": "It is on disk"}}}
     document.install(app, {GENERATE_PATH: document.described(GenerateBody) | accepted})

@@ -9,10 +9,11 @@ SEEDS ?= 1000
 CELLS ?= all
 FROM ?= 0
 JOBS ?= $(shell nproc)
-ALONE := $(addprefix tests/,contract simulation property model unit)
+ALONE := $(addprefix tests/,contract unit)
+PATIENT := $(addprefix tests/,simulation property model contract/test_continuation.py) # no clock hurries them
 unexport PYTHONDONTWRITEBYTECODE # each of a server's twenty processes would compile all that it imports
 
-.PHONY: help setup demo serve test acceptance long simulate fault continuation upgrade ray-up check check-deploy format events requirements bench-pipeline bench-engine bench-start bench-memory bench-backlog bench-flat bench-retention bench-streams bench-retrieval bench-batch bench-bulk bench-peers bench-autoscaling bench-shards bench-topologies
+.PHONY: help setup demo serve test test-served test-patient acceptance long simulate fault continuation upgrade ray-up check check-deploy format events requirements bench-pipeline bench-engine bench-start bench-memory bench-backlog bench-flat bench-retention bench-streams bench-retrieval bench-batch bench-bulk bench-peers bench-autoscaling bench-shards bench-topologies
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,9 +27,15 @@ demo: setup ## One real job from submit to result, and a question, on a local Ra
 serve: setup ## Serve CONFIG on PORT, with the data in DATA
 	@$(BIN)/heliograph serve --config $(CONFIG) --port $(PORT) --data $(DATA)
 
-test: setup ## Run all tests; first those that share no server, a few at a time
-	@$(BIN)/pytest --durations=20 --numprocesses $(JOBS) --dist loadfile $(ALONE)
-	@$(BIN)/pytest --durations=20 $(addprefix --ignore=,$(ALONE))
+test: setup ## Run all tests: first what shares no server, a few at a time, then the rest and, in its idle moments, the patient
+	@$(BIN)/pytest --durations=20 --numprocesses $(JOBS) --dist loadfile $(addprefix --ignore=,$(PATIENT)) $(ALONE)
+	@$(MAKE) --no-print-directory --jobs=2 test-served test-patient
+
+test-served:
+	@$(BIN)/pytest --durations=20 $(addprefix --ignore=,$(ALONE) $(PATIENT))
+
+test-patient:
+	@told=$$(nice -n 19 $(BIN)/pytest --durations=20 $(PATIENT) 2>&1); passed=$$?; echo "$$told"; exit $$passed
 
 acceptance: setup ## The acceptance tests on every ingress, with the strict and the lenient client
 	@$(BIN)/pytest tests/acceptance --long

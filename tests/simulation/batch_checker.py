@@ -12,7 +12,7 @@ from pipelines.jobs import Job
 from pipelines.steps import LINES
 from pipelines.transitions import DEADLINE_PASSED
 from tests.simulation.batch_wishes import BatchWish
-from tests.simulation.clients import BatchStory
+from tests.simulation.record import BatchStory
 from tests.simulation.watcher import Violation
 from tests.simulation.world import World
 

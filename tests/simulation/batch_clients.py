@@ -5,7 +5,8 @@ from contextlib import suppress
 
 from pipelines.batch_edits import BatchStatus
 from tests.simulation.batch_wishes import BatchWish
-from tests.simulation.clients import BatchStory, Caller
+from tests.simulation.clients import Caller
+from tests.simulation.record import BatchStory
 
 EARLY = 0.3  # looks at a batch that runs after which its files are read, too
 
@@ -13,8 +14,7 @@ EARLY = 0.3  # looks at a batch that runs after which its files are read, too
 class BatchClient(Caller[BatchWish]):
     """One client and its one batch."""
 
-    async def run(self) -> None:
-        self._record.busy += 1
+    async def _live(self) -> None:
         await asyncio.sleep(self._random.random() * 3)
         file = await self._call("batches", "upload", self._wish.content)
         self._record.inputs[file] = self._wish
@@ -25,7 +25,6 @@ class BatchClient(Caller[BatchWish]):
         if self._wish.key:
             await self._create(file)
         await self._read(story)
-        self._record.busy -= 1
 
     async def _create(self, file: str) -> str:
         batch: str = await self._call("batches", "create", file, self._wish)

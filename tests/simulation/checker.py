@@ -18,8 +18,8 @@ from pipelines.retry import MAX_FAILURES
 from pipelines.steps import GENERATE, RAG_REQUIRED, SEALED
 from pipelines.suspects import MAX_LONE_CRASHES
 from tests.simulation.batch_checker import judge_batches
-from tests.simulation.clients import Session
 from tests.simulation.index_checker import judge_stores
+from tests.simulation.record import Session
 from tests.simulation.watcher import Violation
 from tests.simulation.wishes import Nature
 from tests.simulation.world import World
@@ -69,6 +69,8 @@ def _promises(world: World) -> Iterator[Violation]:
             yield Violation("flipped", f"{job_id} was {status} and is {jobs[job_id].status}")
     if world.record.busy:
         yield Violation("stuck", f"{world.record.busy} clients wait for ever")
+    for error in world.record.broken:
+        yield Violation("broken", f"a client died of {error}")
 
 
 def _budget(world: World) -> Iterator[Violation]:

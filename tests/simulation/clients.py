@@ -1,9 +1,9 @@
-"""Who uses a simulated world: clients that submit, follow, look and cancel, and what they were told."""
+"""Who uses a simulated world: clients that submit, follow, look and cancel."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from actors.objects import Objects
@@ -13,75 +13,17 @@ from deployments.ingestion.cards import ModelCard
 from deployments.ingestion.service import IngestionService
 from pipelines.jobs import Status
 from tests.ingestion_house import CONTEXT, renderer
-from tests.simulation.batch_wishes import BatchWish
 from tests.simulation.batching import BatchDesk
 from tests.simulation.foreground import Foreground
-from tests.simulation.index_wishes import FileWish
 from tests.simulation.indexing import StoreDesk
 from tests.simulation.network import Handle, Network
 from tests.simulation.process import Process
+from tests.simulation.record import Record, Session
 from tests.simulation.searching import submit_search
-from tests.simulation.wishes import Nature, Wish
+from tests.simulation.wishes import Wish
 
 RETRY_S = 0.5
 W = TypeVar("W")
-
-
-@dataclass(slots=True)
-class Session:
-    """One reader: where it began, and what it was shown."""
-
-    job_id: str
-    after: int
-    frames: list[dict[str, Any]] = field(default_factory=list)
-
-    def last(self) -> int:
-        """The number from which a next session goes on."""
-        return max([self.after, *(int(f["sequence_number"]) for f in self.frames if f["type"] == "token")])
-
-
-@dataclass(slots=True)
-class BatchStory:
-    """What a client was told of its batch."""
-
-    id: str
-    seen: list[dict[str, Any]] = field(default_factory=list)
-    early: list[tuple[str, bytes]] = field(default_factory=list)  # files, as they were while it ran
-    files: dict[str, bytes] = field(default_factory=dict)  # as they were afterwards
-    cancelled: bool = False  # a cancel was answered before its end
-
-    def named(self) -> list[str]:
-        """The files that it was last said to have."""
-        last = self.seen[-1]
-        return [name for name in (last["output_file_id"], last["error_file_id"]) if name]
-
-
-@dataclass(slots=True)
-class StoreStory:
-    """A vector store that a client has made, and whether it was deleted."""
-
-    id: str
-    deleted: bool = False
-
-
-@dataclass(slots=True)
-class Record:
-    """All that clients were told."""
-
-    accepted: list[str] = field(default_factory=list)
-    natures: dict[str, Nature] = field(default_factory=dict)  # by job
-    keyed: list[tuple[str, str]] = field(default_factory=list)  # key, job
-    redriven: list[tuple[str, str]] = field(default_factory=list)  # dead letter, the job that does it again
-    refused: list[str] = field(default_factory=list)  # jobs that were said to be no dead letters
-    cancelled: list[str] = field(default_factory=list)
-    seen: list[tuple[str, str]] = field(default_factory=list)  # job, terminal status
-    sessions: list[Session] = field(default_factory=list)
-    inputs: dict[str, BatchWish] = field(default_factory=dict)  # by the file that a batch is to do
-    batches: list[BatchStory] = field(default_factory=list)
-    uploads: dict[str, FileWish] = field(default_factory=dict)  # by the file that is to be indexed
-    deleted: list[str] = field(default_factory=list)  # such files
-    stores: list[StoreStory] = field(default_factory=list)
-    busy: int = 0  # clients that are not done
 
 
 class Gateway:
@@ -155,7 +97,7 @@ class Reception:
         return await getattr(self._gateways[tenant], method)(*arguments)
 
 
-class Caller(Generic[W]):
+class Caller(ABC, Generic[W]):
     """Has one wish, and calls ingestion from a client's process."""
 
     def __init__(self, wish: W, *, tenant: str, network: Network, process: Process, record: Record) -> None:
@@ -165,6 +107,19 @@ class Caller(Generic[W]):
         self._process = process
         self._random = process.random
         self._record = record
+
+    async def run(self) -> None:
+        """Until the wish is fulfilled, or the client dies of an error that it does not know."""
+        self._record.busy += 1
+        try:
+            await self._live()
+        except Exception as error:  # noqa: BLE001 - a violation
+            self._record.broken.append(f"{type(error).__name__}: {error}")
+        self._record.busy -= 1
+
+    @abstractmethod
+    async def _live(self) -> None:
+        """All that the client does."""
 
     async def _call(self, method: str, *arguments: Any) -> Any:
         while True:
@@ -188,11 +143,10 @@ class Client(Caller[Wish]):
         self._starts_at = self._random.random() * 4
         self._readers = self._random.choice((0, 1, 1, 2))
 
-    async def run(self) -> None:
-        self._record.busy += 1
+    async def _live(self) -> None:
         await asyncio.sleep(self._starts_at)
-        if self._wish.waits:
-            await self._wait()
+        if self._wish.waits:  # in the foreground, for a job from which it vanishes
+            self._record.accepted.append(await self._call("wait", self._wish.body))
             return
         job_id, *_ = await asyncio.gather(*(self._submit() for _ in range(self._wish.copies)))
         status = await self._follow(job_id)
@@ -200,12 +154,6 @@ class Client(Caller[Wish]):
             await self._submit()
         if status is Status.FAILED and self._wish.redrives:
             await self._redrive(job_id)
-        self._record.busy -= 1
-
-    async def _wait(self) -> None:
-        """Have a job in the foreground, and vanish."""
-        self._record.accepted.append(await self._call("wait", self._wish.body))
-        self._record.busy -= 1
 
     async def _submit(self) -> str:
         if self._wish.search is None:

@@ -2,16 +2,16 @@
 
 import asyncio
 
-from tests.simulation.clients import Caller, StoreStory
+from tests.simulation.clients import Caller
 from tests.simulation.index_wishes import StoreWish
 from tests.simulation.indexing import CHUNKING, OTHER_CHUNKING
+from tests.simulation.record import StoreStory
 
 
 class StoreClient(Caller[StoreWish]):
     """One client and its one store."""
 
-    async def run(self) -> None:
-        self._record.busy += 1
+    async def _live(self) -> None:
         await asyncio.sleep(self._random.random() * 3)
         files = [await self._upload(number) for number in range(len(self._wish.files))]
         first, rest = files[: self._wish.at_once], files[self._wish.at_once :]
@@ -26,7 +26,6 @@ class StoreClient(Caller[StoreWish]):
         if self._wish.deletes:
             await self._call("stores", "remove", store)
             story.deleted = True
-        self._record.busy -= 1
 
     async def _upload(self, number: int) -> str:
         wish = self._wish.files[number]

@@ -4,9 +4,11 @@ import sys
 
 import pytest
 
+from tests.simulation.clients import Caller
 from tests.simulation.planted import PLANTED
 from tests.simulation.runner import find, run_seeds, undisturbed
-from tests.simulation.seed import run_seed
+from tests.simulation.seed import PLAIN, run_seed, run_world
+from tests.simulation.world import World
 
 SEEDS = 150
 AGAIN = range(12)
@@ -35,6 +37,22 @@ def test_no_seed_breaks_a_rule() -> None:
 )
 def test_a_planted_bug_is_found_for_its_own_reason(name: str) -> None:
     assert find(PLANTED[name], range(1000)) is not None
+
+
+class Forgetful(Caller[None]):
+    async def _live(self) -> None:
+        raise LookupError("which job was it?")
+
+
+def test_a_client_that_dies_is_told_of_with_its_error() -> None:
+    with undisturbed():
+        world = World(0, PLAIN)
+        client = Forgetful(
+            None, tenant=world.tenants[0], network=world.network, process=world.outside, record=world.record
+        )
+        world.outside.start(client.run)
+        violations = run_world(world).violations
+    assert violations == [("broken", "a client died of LookupError: which job was it?")]
 
 
 def test_a_seed_is_the_same_in_every_process() -> None:

@@ -31,7 +31,7 @@ from tests.simulation.batch_clients import BatchClient
 from tests.simulation.batch_wishes import make_batch_wishes
 from tests.simulation.batching import SLOTS, batch_worker
 from tests.simulation.caretaker import Caretaker
-from tests.simulation.clients import MODELS, Client, Reception, Record, make_reception
+from tests.simulation.clients import MODELS, Client, Reception, make_reception
 from tests.simulation.disks import Contents, Files
 from tests.simulation.index_clients import StoreClient
 from tests.simulation.index_wishes import make_store_wishes
@@ -50,6 +50,7 @@ from tests.simulation.parts import (
     prompt_worker,
 )
 from tests.simulation.process import Process
+from tests.simulation.record import Record
 from tests.simulation.searching import Library, search_worker
 from tests.simulation.services import Directory
 from tests.simulation.shards import Shards

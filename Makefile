@@ -10,7 +10,7 @@ CELLS ?= all
 FROM ?= 0
 JOBS ?= $(shell nproc)
 ALONE := $(addprefix tests/,contract unit)
-PATIENT := $(addprefix tests/,simulation property model contract/test_continuation.py) # no clock hurries them
+PATIENT := $(addprefix tests/,simulation property model contract/test_continuation.py contract/test_vllm_parsers.py) # no clock hurries them
 unexport PYTHONDONTWRITEBYTECODE # each of a server's twenty processes would compile all that it imports
 
 .PHONY: help setup demo serve test test-served test-patient acceptance long simulate fault continuation upgrade ray-up check check-deploy format events requirements bench-pipeline bench-engine bench-start bench-memory bench-backlog bench-flat bench-retention bench-streams bench-retrieval bench-batch bench-bulk bench-peers bench-autoscaling bench-shards bench-topologies

@@ -35,7 +35,7 @@ test-served:
 	@$(BIN)/pytest --durations=20 $(addprefix --ignore=,$(ALONE) $(PATIENT))
 
 test-patient:
-	@told=$$(nice -n 19 $(BIN)/pytest --durations=20 $(PATIENT) 2>&1); passed=$$?; echo "$$told"; exit $$passed
+	@told=$$(nice -n 19 $(BIN)/pytest --durations=20 --timeout=1200 $(PATIENT) 2>&1); passed=$$?; echo "$$told"; exit $$passed
 
 acceptance: setup ## The acceptance tests on every ingress, with the strict and the lenient client
 	@$(BIN)/pytest tests/acceptance --long

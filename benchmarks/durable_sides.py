@@ -36,7 +36,7 @@ class Running(NamedTuple):
 
     port: int
     path: str  # where jobs are posted
-    job: dict[str, object]  # what their bodies have besides the prompt
+    body: Callable[[int], dict[str, object]]  # of the job of this number
     result: str  # where a result is waited for, with a place for the id
     finished: Callable[[], int]  # how many jobs have a result
 
@@ -63,6 +63,12 @@ class Side(NamedTuple):
     waits: str  # how work and results are waited for
 
 
+def _body(number: int) -> dict[str, object]:
+    """A job of ours that is rendered as a step of its own, for it has a template."""
+    asked = {"template": "explain", "variables": {"topic": f"number {number}", "audience": "a child"}}
+    return {"model": "scripted", **asked, "metadata": {"scripted": json.dumps({"tokens": 1})}}
+
+
 @contextmanager
 def heliograph(database: str = "") -> Iterator[Running]:
     """`configs/scripted.yaml` as it is, in an empty data folder or database."""
@@ -76,8 +82,7 @@ def heliograph(database: str = "") -> Iterator[Running]:
         server.check_haproxy()
         opened = open_journal_schema(database) if database else open_journal_file(server.data)
         journal: JournalFile = stack.enter_context(opened)
-        job: dict[str, object] = {"model": "scripted", "metadata": {"scripted": json.dumps({"tokens": 1})}}
-        yield Running(server.port, "/async-generate", job, "/v1/responses/{}?stream=true", journal.completed)
+        yield Running(server.port, "/async-generate", _body, "/v1/responses/{}?stream=true", journal.completed)
 
 
 @contextmanager
@@ -91,7 +96,13 @@ def peer(module: str, store: str, workers: list[list[str]], *, ready: bool = Tru
                 program.line("ready", within_s=START_S)
         stack.enter_context(running([*_python(module), "door", str(port)], settings))
         _wait_for(port)
-        yield Running(port, "/jobs", {}, "/jobs/{}/result", lambda: int(_get(port, "/finished")))
+        yield Running(
+            port,
+            "/jobs",
+            lambda number: {"prompt": f"Say {number}."},
+            "/jobs/{}/result",
+            lambda: int(_get(port, "/finished")),
+        )
 
 
 @contextmanager

@@ -47,7 +47,7 @@ class Turn(NamedTuple):
 def load(running: Running, jobs: int, numbers: Iterator[int]) -> float:
     """Jobs per second, from the first request to the last result. Raises RuntimeError where one is refused."""
     before = running.finished()
-    requests = [post(running.path, running.job | {"prompt": f"Say {next(numbers)}."}) for _ in range(jobs)]
+    requests = [post(running.path, running.body(next(numbers))) for _ in range(jobs)]
     sent = uvloop.run(send(running.port, requests, connections=CONNECTIONS))
     sent.check(202)
     return jobs / (running.wait(before + jobs, within_s=TURN_S) - sent.started)
@@ -55,7 +55,7 @@ def load(running: Running, jobs: int, numbers: Iterator[int]) -> float:
 
 def alone(connection: http.client.HTTPConnection, running: Running, number: int) -> tuple[float, float]:
     """Seconds of one job until it is accepted, and until its result is read."""
-    body = json.dumps(running.job | {"prompt": f"Say {number}."})
+    body = json.dumps(running.body(number))
     started = monotonic()
     connection.request("POST", running.path, body, {"Content-Type": "application/json"})
     job_id = json.loads(connection.getresponse().read())["job_id"]

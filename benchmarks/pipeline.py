@@ -2,8 +2,9 @@
 
 All sides live in one cluster behind one HAProxy, with one replica of each kind, and take turns; who is not at turn is
 idle. A job counts when its result is committed and synced (ours), is in Redis (theirs), or is answered (the constant).
-Rates are compared within their round. Then come requests one by one: what ours takes longer than the constant to give
-an id, each after the job before has ended. At last the same cluster with our journal in Postgres, which syncs as well.
+Ours comes twice: with plain prompts, which ingestion renders, and with a template, which takes prompting as a further
+step. Rates are compared within their round. Then come requests one by one: what ours takes longer than the constant to
+give an id, each after the job before has ended. At last the same cluster with our journal in Postgres, which syncs too.
 """
 
 import http.client
@@ -41,9 +42,17 @@ MOST = 16  # processes that are told of
 ALONE = 200  # requests of each that come one by one
 _JSON = {"Content-Type": "application/json"}
 
-OURS, ASYNC, NOOP = "heliograph", "ray_serve_async", "noop"
+OURS, TEMPLATED, ASYNC, NOOP = "heliograph", "heliograph_templated", "ray_serve_async", "noop"
 PEERS = (ASYNC, "ray_serve_async_always", NOOP)
 _numbers = count()  # of prompts
+
+
+def _plain(number: int) -> dict[str, Any]:
+    return {"prompt": f"Say something about {number}."}
+
+
+def _templated(number: int) -> dict[str, Any]:
+    return {"template": "explain", "variables": {"topic": f"number {number}", "audience": "a child"}}
 
 
 class Side(NamedTuple):
@@ -53,6 +62,11 @@ class Side(NamedTuple):
     jobs: int
     prepare: Callable[[], object]
     last_result: Callable[[Load], float]  # waits for it; its monotonic time
+    asks: Callable[[int], dict[str, Any]] = _plain  # what a job is to say, by its number
+
+    def body(self) -> dict[str, Any]:
+        """Of the next request."""
+        return {"model": "scripted", **self.asks(next(_numbers))}
 
 
 def sides(journal: JournalFile, redis: Redis) -> dict[str, Side]:
@@ -65,8 +79,10 @@ def sides(journal: JournalFile, redis: Redis) -> dict[str, Side]:
 
         return Side("/task/async-generate", 1000, prepare, lambda _: wait_for_size(redis, 1000, within_s=TURN_S))
 
+    ours = Side("/async-generate", 3000, lambda: None, lambda _: journal.wait(within_s=TURN_S))
     return {
-        OURS: Side("/async-generate", 3000, lambda: None, lambda _: journal.wait(within_s=TURN_S)),
+        OURS: ours,
+        TEMPLATED: ours._replace(asks=_templated),
         ASYNC: task_consumer("everysec"),
         "ray_serve_async_always": task_consumer("always"),
         NOOP: Side("/constant/async-generate", 6000, lambda: None, lambda load: load.answered),
@@ -77,7 +93,7 @@ def turn(side: Side, port: int) -> float:
     """Jobs per second from the first request to the last result."""
     sleep(PAUSE_S)
     side.prepare()
-    requests = [post(side.path, _body()) for _ in range(side.jobs)]
+    requests = [post(side.path, side.body()) for _ in range(side.jobs)]
     load = uvloop.run(send(port, requests, connections=CONNECTIONS))
     load.check(202)
     return side.jobs / (side.last_result(load) - load.started)
@@ -102,7 +118,7 @@ def accept_added(everybody: Mapping[str, Side], port: int) -> Spread:
     for _ in range(ALONE):
         for name, figures in times.items():
             begun = monotonic()
-            connection.request("POST", everybody[name].path, json.dumps(_body()), _JSON)
+            connection.request("POST", everybody[name].path, json.dumps(everybody[name].body()), _JSON)
             connection.getresponse().read()
             answered = monotonic()
             everybody[name].last_result(Load(begun, answered, Counter()))
@@ -128,6 +144,7 @@ def result(
 ) -> dict[str, Any]:
     """The comparisons, each a median, with their spreads and all rates."""
     spreads = {f"vs_{peer}": ratios(rates[OURS], rates[peer]) for peer in PEERS}
+    spreads["templated_vs_ray_serve_async"] = ratios(rates[TEMPLATED], rates[ASYNC])
     spreads["vs_ray_serve_async_postgres"] = ratios(on_postgres[OURS], on_postgres[ASYNC])
     spreads["accept_added_ms"] = added
     return {
@@ -137,10 +154,6 @@ def result(
         "processor_us": dict(used),
         "jobs_per_s_postgres": {name: [round(rate) for rate in side] for name, side in on_postgres.items()},
     }
-
-
-def _body() -> dict[str, Any]:
-    return {"model": "scripted", "prompt": f"Say something about {next(_numbers)}."}
 
 
 @contextmanager

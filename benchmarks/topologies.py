@@ -66,18 +66,12 @@ class Turn:
         self._port = platform.port
         self._journal = journal
         self._numbers = count()
+        self._earlier = ""  # the response that the others go on from, which takes prompting and history
 
     def idle(self) -> list[float]:
         """Milliseconds of jobs that come alone."""
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=WAIT_S)
-        times = []
-        for _ in range(ALONE):
-            begun = monotonic()
-            connection.request("POST", "/v1/responses", json.dumps(self._response()), _JSON)
-            answer = json.loads(connection.getresponse().read())
-            times.append((monotonic() - begun) * 1000)
-            if answer["status"] != "completed":
-                raise RuntimeError(f"a job alone is {answer['status']}")
+        times = [self._ask(connection) for _ in range(ALONE)]
         connection.close()
         return times
 
@@ -123,6 +117,17 @@ class Turn:
         self._journal.wait(within_s=WAIT_S)
         return recovered, errors + SLOTS - len(ids), self._journal.lost([*ids, *fresh])
 
+    def _ask(self, connection: http.client.HTTPConnection) -> float:
+        """Milliseconds until a response is whole. The first of all is the one that the others go on from."""
+        begun = monotonic()
+        connection.request("POST", "/v1/responses", json.dumps(self._response()), _JSON)
+        answer = json.loads(connection.getresponse().read())
+        took = (monotonic() - begun) * 1000
+        if answer["status"] != "completed":
+            raise RuntimeError(f"a job alone is {answer['status']}")
+        self._earlier = self._earlier or answer["id"]
+        return took
+
     def _try_job(self) -> list[str]:
         """The id of a new job, where it is accepted."""
         return accepted(uvloop.run(offer(self._port, [self._job()], repeat(0.0))))
@@ -136,10 +141,12 @@ class Turn:
             sleep(TRY_S)
 
     def _job(self, tokens: int = TOKENS) -> bytes:
-        return post("/async-generate", {**_script(tokens), "prompt": f"Say something about {next(self._numbers)}."})
+        variables = {"topic": f"number {next(self._numbers)}", "audience": "a child"}
+        return post("/async-generate", {**_script(tokens), "template": "explain", "variables": variables})
 
     def _response(self) -> dict[str, Any]:
-        return {**_script(TOKENS), "input": f"Say something about {next(self._numbers)}."}
+        asked = {**_script(TOKENS), "input": f"Say something about {next(self._numbers)}."}
+        return asked | {"previous_response_id": self._earlier} if self._earlier else asked
 
 
 def accepted(answers: Sequence[Answer]) -> list[str]:

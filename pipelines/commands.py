@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from pipelines.chores import Chore
 from pipelines.jobs import Fault, Reference, Status, Usage
+from pipelines.steps import Step, first_step
 
 INLINE_BYTES = 8 * 1024  # what a payload may have to travel inside a command
 
@@ -33,7 +34,8 @@ class Submit(NamedTuple):
     on from, which must have a result that is kept; `context` are the payloads of earlier turns, each referred to once
     more until this job is removed. `part_of` is the batch, or the attachment of a file to a vector store, that takes
     note of the job's end.
-    A line of a batch comes `rendered`, or with the `fault` for which it cannot be: then it fails at once.
+    A job may come `rendered`, so that its first step is the inference, with the number of its `input_tokens` where that
+    is known. A line of a batch always does, or with the `fault` for which it cannot be: then it fails at once.
     """
 
     job_id: str
@@ -54,6 +56,12 @@ class Submit(NamedTuple):
     part_of: str = ""
     rendered: Payload | None = None
     fault: Fault | None = None
+    input_tokens: int = 0  # 0: taken for as many as the request's size suggests
+
+    @property
+    def first_step(self) -> Step:
+        """Where the job begins."""
+        return first_step(self.pipeline, self.model, rendered=self.rendered is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,10 +1,10 @@
 """The pipelines: which step of a job follows which, where its work waits, and for how long it is tried.
 
-`generate` is render -> infer, and `generate.bulk` the same for a job that came with many others; `rag` is retrieve ->
-rerank -> render -> infer, where a reranker that fails is gone without, and `rag.required`, where it fails the job;
-`index` puts a file into a vector store in one step. A batch is two jobs of one step, `batch.validate` and
-`batch.finalize`, and between them one `batch.line` for each of its lines: an infer alone, whose prompt comes with it,
-from a topic of its own; or one `batch.embed`, which makes vectors.
+`generate` is render -> infer, or infer alone where the job comes with its prompt, and `generate.bulk` the same of jobs
+that came with many others; `rag` is retrieve -> rerank -> render -> infer, where a reranker that fails is gone without,
+and `rag.required`, where it fails the job; `index` puts a file into a vector store in one step. A batch is two jobs of
+one step, `batch.validate` and `batch.finalize`, and between them one `batch.line` for each of its lines: infer alone,
+for its prompt comes with it, from a topic of its own; or one `batch.embed`, which makes vectors.
 """
 
 from functools import lru_cache
@@ -24,6 +24,7 @@ EMBEDDING_TOPIC = "topic.embedding"
 _LINE_TOPICS = "topic.batch."
 LINES = frozenset({LINE, EMBEDDING})
 UNAWAITED = LINES | {BULK}  # the pipelines whose jobs come in such numbers that nobody looks at one while it runs
+MAY_INFER_FIRST = frozenset({GENERATE, LINE})  # the pipelines whose jobs may come with their prompts
 RESPONDING = frozenset({GENERATE, BULK, RAG, RAG_REQUIRED, LINE})  # the pipelines whose jobs are Responses
 SEALED = frozenset({GENERATE, BULK, RAG, RAG_REQUIRED})  # those whose token logs are sealed at once when they end
 FIRST_OPERATION = 2  # the stream's `created` is 0 and `queued` is 1; both come from the request
@@ -64,9 +65,11 @@ class Step(NamedTuple):
     topic: str
 
 
-def first_step(pipeline: str, model: str) -> Step:
-    """Where a submitted job begins."""
-    return Step(INFER, line_topic(model)) if pipeline == LINE else step_of(_FIRST[pipeline])
+def first_step(pipeline: str, model: str, *, rendered: bool = False) -> Step:
+    """Where a submitted job begins: with the inference, where it comes with its prompt."""
+    if pipeline == LINE:
+        return Step(INFER, line_topic(model))
+    return step_of(INFER, model) if rendered else step_of(_FIRST[pipeline])
 
 
 def next_step(step: str, model: str) -> Step | None:

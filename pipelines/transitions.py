@@ -26,7 +26,7 @@ from pipelines.commands import Claim, Failed, Payload, Redrive, Remedy, Submit
 from pipelines.jobs import Blame, Fault, Job, Reference, Status, StepState, evolve
 from pipelines.outcomes import failed
 from pipelines.shares import prompt_tokens, raised
-from pipelines.steps import LINE, first_step
+from pipelines.steps import LINE
 from pipelines.suspects import accuse, guilty
 
 DEADLINE_PASSED = Fault("deadline_exceeded", "The job's deadline has passed.")
@@ -72,7 +72,7 @@ def redrive(
 
 
 def _begin(command: Submit, now: float, *, reserved: int, delay_s: float = 0.0, redrive_of: str = "") -> Change:
-    step = first_step(command.pipeline, command.model)
+    step = command.first_step
     job = Job(
         id=command.job_id,
         tenant=command.tenant,
@@ -82,7 +82,7 @@ def _begin(command: Submit, now: float, *, reserved: int, delay_s: float = 0.0, 
         step_state=StepState.WAITING if delay_s else StepState.READY,
         topic=step.topic,
         priority=command.priority,
-        input_tokens=prompt_tokens(command.request.reference),
+        input_tokens=command.input_tokens or prompt_tokens(command.request.reference),
         max_output_tokens=command.max_output_tokens,
         ready_at=now + delay_s,
         step_ends_at=ends_at(command.pipeline, step.name, now + delay_s),
@@ -107,7 +107,13 @@ def _begin(command: Submit, now: float, *, reserved: int, delay_s: float = 0.0, 
         redrive_of=job.redrive_of,
         context=map(reference_message, command.context),
     )
-    return Change(job, [fact])
+    return Change(job, [fact, *_said_of_prompt(job, command)])
+
+
+def _said_of_prompt(job: Job, command: Submit) -> list[pb.PromptRendered]:
+    if job.rendered is None:
+        return []
+    return [pb.PromptRendered(prompt=reference_message(job.rendered), input_tokens=command.input_tokens)]
 
 
 def claim(job: Job, command: Claim, now: float) -> Change:

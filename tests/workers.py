@@ -77,7 +77,13 @@ class Workshop:
         return await self.journal.claim(claim(PROMPTING))
 
     async def prompts(self, *prompts: Prompt) -> list[ClaimedJob]:
-        """Jobs 0, 1, ..., rendered to these prompts and claimed for inference."""
+        """Jobs 0, 1, ..., that came with these prompts and are claimed for inference."""
+        payloads = await self.blobs.pack_many([("default", prompt.encode()) for prompt in prompts])
+        await self.journal.submit([submit(i, rendered=payload) for i, payload in enumerate(payloads)])
+        return await self.claim()
+
+    async def rendered(self, *prompts: Prompt) -> list[ClaimedJob]:
+        """The same of jobs that were rendered to these prompts."""
         claims = await self.submit(*[Request(model="scripted", messages=[]) for _ in prompts])
         payloads = await self.blobs.pack_many([("default", prompt.encode()) for prompt in prompts])
         await self.journal.finish(

@@ -30,7 +30,6 @@ from pipelines.commands import Answer, Cancel, Claim, Command, Delete, Finish, R
 from pipelines.edits import Edit
 from pipelines.jobs import ClaimedJob
 from pipelines.ports import Ports
-from pipelines.steps import first_step
 
 T = TypeVar("T")
 COMING_S = 0.25  # how long a claim waits for a step whose predecessor is being worked on
@@ -112,7 +111,7 @@ class Journal(Backlog):
 
     async def submit(self, batch: Sequence[Submit]) -> list[Answer]:
         """Accept jobs. A claim that comes while they are written waits for their first step."""
-        coming = Counter(first_step(command.pipeline, command.model).topic for command in batch)
+        coming = Counter(command.first_step.topic for command in batch)
         self.counts.write(coming, +1)
         try:
             return await self._answers(batch)

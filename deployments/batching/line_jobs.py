@@ -92,6 +92,7 @@ class LineJobs:
             context=earlier_payloads(asked),
             rendered=rendered,
             fault=draft.prompt if isinstance(draft.prompt, Fault) else None,
+            input_tokens=draft.prompt.input_tokens if isinstance(draft.prompt, Prompt) else 0,
             **common,
         )
 

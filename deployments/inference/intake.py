@@ -9,7 +9,7 @@ from pipelines.errors import StaleFenceError
 from pipelines.jobs import ClaimedJob
 from pipelines.operations import EMPTY, LogState, replay
 from pipelines.payloads import Prompt
-from pipelines.steps import LINE
+from pipelines.steps import MAY_INFER_FIRST
 
 
 class Work(NamedTuple):
@@ -57,8 +57,8 @@ class Intake:
 
 
 def _may_have_log(claim: ClaimedJob) -> bool:
-    """Nobody can have written before the first claim to infer, which of most jobs is the one after that to render."""
-    return claim.fence > (1 if claim.pipeline == LINE else 2)
+    """Nobody can have written before the first claim to infer, which is the first of all where a prompt came along."""
+    return claim.fence > (1 if claim.pipeline in MAY_INFER_FIRST else 2)
 
 
 def _state(logged: Logged | None) -> LogState | None:

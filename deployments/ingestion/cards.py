@@ -6,7 +6,7 @@ from typing import Protocol
 
 from deployments.knowledge.encoding import TextOrTokens
 from deployments.prompting.past import Past
-from pipelines.payloads import Message, Request
+from pipelines.payloads import Message, Prompt, Request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +42,9 @@ class Renderer(Protocol):
 
     def messages(self, request: Request) -> list[Message]:
         """The messages, rendered."""
+
+    def prompt(self, request: Request) -> Prompt:
+        """The prompt. Slow where the request is long."""
 
     def check_length(self, request: Request) -> None:
         """Whether the prompt fits into the model's context. Slow: it counts tokens."""

@@ -3,6 +3,7 @@
 Invariants: an id is returned only after its event is on disk; nothing is enqueued for a request that is refused.
 """
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,10 +25,11 @@ from events.ids import named_shard
 from pipelines.commands import INLINE_BYTES, Answer, Key, Payload, Submit, Verdict
 from pipelines.errors import RejectError
 from pipelines.jobs import Reference, Status, parse_reference
-from pipelines.payloads import Request
+from pipelines.payloads import Prompt, Request
 from pipelines.ports import Ports
-from pipelines.steps import BULK
+from pipelines.steps import BULK, GENERATE
 
+log = logging.getLogger("heliograph")
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -114,9 +116,15 @@ class Door:
         return [flaw or next(results) for flaw in flaws]
 
     async def prepare(self, request: Request, call: Call) -> Submit:
-        """Check a request, and put its payload away where it is large."""
+        """Check a request, and put its payload away where it is large. A plain one gets its prompt."""
         await self._check(request, call)
-        return self._command(request, call, await self._pack(call.tenant, request.encode()))
+        data = request.encode()
+        command = self._command(request, call, await self._pack(call.tenant, data))
+        prompt = self._prompt(request) if _is_plain(request) and len(data) <= INLINE_BYTES else None
+        if prompt is None:
+            return command
+        rendered = await self._pack(call.tenant, prompt.encode())
+        return command._replace(rendered=rendered, input_tokens=prompt.input_tokens)
 
     def _result(self, command: Submit, call: Call, answer: Answer, started: float) -> str | ApiError:
         try:
@@ -188,6 +196,16 @@ class Door:
             await self._ports.run_blocking(lambda: self._renderer.check_length(request))
         await self._searches.check(call.tenant, request)
 
+    def _prompt(self, request: Request) -> Prompt | None:
+        """None where it cannot be told what is wrong: then prompting tries, as often as any step is tried."""
+        try:
+            return self._renderer.prompt(request)
+        except RejectError:
+            raise
+        except Exception:
+            log.exception("rendering failed, and is left to prompting", extra={"model": request.model})
+            return None
+
     def _reservation(self, request: Request) -> int:
         """What a budget must have left for it: the most that it may generate."""
         return request.max_output_tokens or self._models[request.model].default_max_output_tokens
@@ -200,6 +218,11 @@ class Door:
     def _trace(self, command: Submit, started: float, *, root: bool) -> None:
         now = self._ports.clock.now()
         self._ports.tracer.span("submit", command.traceparent, started, now, {"job": command.job_id}, root=root)
+
+
+def _is_plain(request: Request) -> bool:
+    """Whether its prompt needs no template of ours, no earlier turn and no search."""
+    return request.template is None and not request.context and pipeline_of(request) == GENERATE
 
 
 def _is_short(size: int, max_output_tokens: int | None, card: ModelCard) -> bool:

@@ -18,7 +18,6 @@ from pipelines.commands import Answer, Submit
 from pipelines.edits import Edit
 from pipelines.errors import TransientError
 from pipelines.ports import Ports, Task
-from pipelines.steps import first_step
 
 log = logging.getLogger("heliograph")
 SWEEP_S = 1.0
@@ -122,7 +121,7 @@ class DriverJournal:
         """Accept jobs."""
         answers = await self._journal.submit(batch)
         for command in batch:
-            self._driver.due(first_step(command.pipeline, command.model).topic)
+            self._driver.due(command.first_step.topic)
         return answers
 
     async def edit(self, batch: Sequence[Edit]) -> list[Answer]:

@@ -13,6 +13,7 @@ import httpx
 from heliograph.http_client import HttpClient
 from tests.fault.follower import Follower
 from tests.fault.matrix.load import PATIENCE_S, text_of
+from tests.servers import by_template
 
 TOKENS = 12
 MOST_TOKENS = 1000
@@ -83,7 +84,7 @@ class Pressure:
 
     def _job(self, body: dict[str, Any]) -> None:
         """Submit, and follow over the WebSocket, which may be taken up again."""
-        asked = {key: value for key, value in body.items() if key != "input"} | {"prompt": body["input"]}
+        asked = {key: value for key, value in body.items() if key != "input"} | by_template(next(self._numbers))
         reply = self._http.post("/async-generate", json=asked)
         assert reply.status_code == httpx.codes.ACCEPTED, reply.text
         job_id: str = reply.json()["job_id"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from configs.settings import CONFIGS
-from tests.servers import ServerProcess
+from tests.servers import ServerProcess, by_template
 
 SLOW = {"metadata": {"scripted": json.dumps({"tokens": 16, "delay_ms": 100})}}
 JOBS = 30
@@ -36,7 +36,7 @@ def own_server(tmp_path: Path) -> Iterator[ServerProcess]:
 @pytest.mark.parametrize("victim", VICTIMS)
 def test_accepted_jobs_complete_after_the_death_of(victim: str, event_driven: ServerProcess) -> None:
     server = event_driven
-    jobs = [server.submit(**SLOW) for _ in range(JOBS)]
+    jobs = [server.submit(**SLOW, **by_template(number)) for number in range(JOBS)]
     server.kill(VICTIMS[victim])
     jobs += [server.submit() for _ in range(3)]
     assert [server.finish(job)["status"] for job in jobs] == ["completed"] * len(jobs)

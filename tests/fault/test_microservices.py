@@ -10,7 +10,7 @@ import yaml
 
 from configs.settings import CONFIGS
 from tests.fault.test_kills import JOBS, SLOW, TERMINAL_EVENTS, VICTIMS
-from tests.servers import ServerProcess, until
+from tests.servers import ServerProcess, by_template, until
 
 INGESTION = VICTIMS["ingestion"]
 MORE_THAN_RUN_AT_ONCE = 150
@@ -45,7 +45,7 @@ def check(server: ServerProcess, jobs: list[str]) -> None:
 @pytest.mark.parametrize("victim", ["journal", "ingestion", "prompting", "inference"])
 def test_accepted_jobs_complete_after_the_death_of(victim: str, microservices: ServerProcess) -> None:
     server = microservices
-    jobs = [server.submit(**SLOW) for _ in range(JOBS)]
+    jobs = [server.submit(**SLOW, **by_template(number)) for number in range(JOBS)]
     server.kill(VICTIMS[victim])
     jobs += [server.submit() for _ in range(3)]
     check(server, jobs)

@@ -11,6 +11,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from configs.settings import MonolithSettings, Telemetry
 from deployments.monolith import Monolith
 from tests.collector import Collector, collector
+from tests.servers import by_template
 
 HOPS = {"submit", "wait.prompting", "render", "wait.inference", "prefill", "decode", "store", "seal"}
 CLIENTS = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -30,7 +31,7 @@ async def monolith(folder: Path, there: Collector) -> AsyncIterator[httpx.AsyncC
 
 async def run_one_job(client: httpx.AsyncClient, there: Collector, **headers: str) -> None:
     """Returns when its last span has come, or fails after a while."""
-    await client.post("/async-generate", json={"model": "scripted", "prompt": "hello"}, headers=headers)
+    await client.post("/async-generate", json={"model": "scripted", **by_template(0)}, headers=headers)
     async with asyncio.timeout(30):
         while "seal" not in there.names():
             await asyncio.sleep(0.05)

@@ -94,6 +94,9 @@ class Reference:
                 return Verdict.OVER_BUDGET, None
             row = Row(command.job_id, command.priority, now, now + command.deadline_s)
             row.reserved, row.session = command.max_output_tokens, command.attached_to
+            if command.rendered is not None:
+                row.step = "infer"
+                row.events.append("PromptRendered")
             self.rows[row.id] = row
         return Verdict.DONE, self.rows[command.job_id].status
 

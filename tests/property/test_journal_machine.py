@@ -18,7 +18,20 @@ from actors.journal.rows import Budget
 from actors.journal.workers import LEASE_S
 from actors.stores import StaleEpochError
 from pipelines.chores import Orphan
-from pipelines.commands import Answer, Cancel, Claim, Delete, Failed, Finish, Outcome, Released, Remedy, Submit, Verdict
+from pipelines.commands import (
+    Answer,
+    Cancel,
+    Claim,
+    Delete,
+    Failed,
+    Finish,
+    Outcome,
+    Payload,
+    Released,
+    Remedy,
+    Submit,
+    Verdict,
+)
 from pipelines.jobs import ClaimedJob, Fault, Status
 from tests.contract.journal_stores import KINDS
 from tests.contract.store_kind import Server, StoreKind
@@ -97,14 +110,22 @@ class JournalMachine(RuleBasedStateMachine):
         deadline_s=st.sampled_from([10.0, 5000.0, 5000.0]),
         tokens=st.sampled_from([0, 16, 40]),
         session=st.sampled_from(["", "", "s1"]),
+        prompt=st.sampled_from([None, None, rendered().prompt]),
         batched=BATCHED,
     )
     def submits(
-        self, number: int, priority: int, deadline_s: float, tokens: int, session: str, *, batched: bool
+        self,
+        number: int,
+        priority: int,
+        deadline_s: float,
+        tokens: int,
+        session: str,
+        prompt: Payload | None,
+        *,
+        batched: bool,
     ) -> None:
-        command = submit(
-            number, priority=priority, deadline_s=deadline_s, max_output_tokens=tokens, attached_to=session
-        )
+        more = {"priority": priority, "max_output_tokens": tokens, "attached_to": session, "rendered": prompt}
+        command = submit(number, deadline_s=deadline_s, **more)
         self.play(lambda: self.journal.submit([command]), self._submitted(command), batched=batched)
 
     @rule(

@@ -43,16 +43,15 @@ def make_wishes(random: Random, *, poisonous: bool) -> list[Wish]:
 
 def _wish(number: int, random: Random) -> Wish:
     if random.random() < 0.15:
-        return Wish(_body(number, random.choice(_ENDLESS), LONG_S), waits=True)
+        return Wish(_body(_asked(number), random.choice(_ENDLESS), LONG_S), waits=True)
     if random.random() < 0.25:
         return _searching(number, random)
     weights = [weight for weight, _, _ in _SCRIPTS]
     _, script, deadline_s = random.choices(_SCRIPTS, weights)[0]
-    body = _body(number, script, deadline_s)
-    if random.random() < 0.15:
+    short = random.random() < 0.15
+    body = _body(_asked(number, MUCH if random.random() < 0.1 else ""), script, deadline_s)
+    if short:
         body["max_output_tokens"] = 4
-    if random.random() < 0.1:
-        body["prompt"] += MUCH
     key = f"key {number}" if random.random() < 0.4 else ""
     copies = random.choice((1, 2, 3)) if key else 1
     return Wish(body, key=key, copies=copies, cancels=random.random() < 0.15, redrives=random.choice((1, 2)))
@@ -64,25 +63,32 @@ def _searching(number: int, random: Random) -> Wish:
         search |= {"step": random.choice(("find", "rank")), "fault": random.choice(_MISHAPS)}
     if random.random() < 0.5:
         search["attempts"] = random.choice((1, 2))
-    body = _body(number, random.choice(_HARMLESS), LONG_S)
+    body = _body({"prompt": f"Question {number}"}, random.choice(_HARMLESS), LONG_S)
     return Wish(body, cancels=random.random() < 0.3, redrives=random.choice((1, 2)), search=search)
 
 
 def _poison(number: int) -> Wish:
-    return Wish(_body(number, {"fail": "exit", "at": 1}, LONG_S), Nature.POISON, redrives=0)
+    return Wish(_body(_asked(number), {"fail": "exit", "at": 1}, LONG_S), Nature.POISON, redrives=0)
 
 
 def _innocent(number: int, random: Random) -> Wish:
-    return Wish(_body(number, random.choice(_HARMLESS), LONG_S), Nature.INNOCENT)
+    return Wish(_body(_asked(number), random.choice(_HARMLESS), LONG_S), Nature.INNOCENT)
 
 
-def _body(number: int, script: dict[str, Any], deadline_s: float) -> dict[str, Any]:
+def _body(asked: dict[str, Any], script: dict[str, Any], deadline_s: float) -> dict[str, Any]:
     return {
         "model": "scripted",
-        "prompt": f"Question {number}",
+        **asked,
         "metadata": {"scripted": json.dumps(script)},
         "deadline_s": deadline_s,
     }
+
+
+def _asked(number: int, more: str = "") -> dict[str, Any]:
+    """Something plain, or by a template, which prompting fills in."""
+    if number % 2:
+        return {"prompt": f"Question {number}{more}"}
+    return {"template": "explain", "variables": {"topic": f"question {number}{more}", "audience": "a child"}}
 
 
 _HARMLESS: Sequence[dict[str, Any]] = ({}, {"tokens": 12, "delay_ms": 150}, {"tokens": 40, "delay_ms": 20})

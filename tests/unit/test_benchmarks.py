@@ -39,7 +39,7 @@ from benchmarks.model_streams import RAY_LLM, compare, tokens_of
 from benchmarks.peers.constant_stream import frames_of
 from benchmarks.peers_table import Turn, table
 from benchmarks.peers_table import result as peers_result
-from benchmarks.pipeline import ASYNC, OURS, PEERS, result
+from benchmarks.pipeline import ASYNC, OURS, PEERS, TEMPLATED, result
 from benchmarks.processes import name_of, processor_s
 from benchmarks.program import running
 from benchmarks.ratios import Pairs, compared, differences, ratios, spread
@@ -126,12 +126,13 @@ def test_a_refused_request_makes_the_load_worthless() -> None:
 
 
 def test_the_result_of_the_pipeline_has_the_medians_of_its_pairs() -> None:
-    rates = {OURS: [100.0, 300.0, 200.0], **{peer: [100.0] * 3 for peer in PEERS}}
+    rates = {OURS: [100.0, 300.0, 200.0], TEMPLATED: [150.0] * 3, **{peer: [100.0] * 3 for peer in PEERS}}
     on_postgres = {OURS: [300.0] * 3, ASYNC: [200.0] * 3}
     figures = result(rates, spread([3.0, 5.0, 4.5]), on_postgres, {"journal": 500})
     assert figures["vs_ray_serve_async"] == figures["vs_ray_serve_async_always"] == figures["vs_noop"] == 2
     assert figures["least_to_greatest"]["vs_noop"] == [1, 3]
     assert (figures["vs_ray_serve_async_postgres"], figures["accept_added_ms"]) == (1.5, 4.5)
+    assert figures["templated_vs_ray_serve_async"] == 1.5
 
 
 @pytest.mark.parametrize(

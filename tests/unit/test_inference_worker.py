@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,11 +14,12 @@ from deployments.inference.language import EngineLanguage, Interpreters
 from events.ids import derived_id
 from pipelines.commands import Answer, Finish
 from pipelines.errors import TransientError
-from pipelines.jobs import Reference, Status, StepState
+from pipelines.jobs import ClaimedJob, Reference, Status, StepState
 from pipelines.operations import EMPTY
 from tests.factories import job_id
 from tests.workers import Workshop, prompt
 
+Came = Callable[..., Awaitable[list[ClaimedJob]]]
 HANG = '{"fail": "hang", "at": 3}'
 
 
@@ -105,11 +106,12 @@ async def test_an_output_without_tokens_is_complete(shop: Workshop) -> None:
     assert (await shop.result()).output[0]["content"][0]["text"] == ""
 
 
+@pytest.mark.parametrize("came", [Workshop.prompts, Workshop.rendered])
 @pytest.mark.parametrize("at", [0, 1, 7, 15])
-async def test_a_failed_attempt_is_continued_to_the_same_text(tmp_path: Path, at: int) -> None:
+async def test_a_failed_attempt_is_continued_to_the_same_text(tmp_path: Path, at: int, came: Came) -> None:
     undisturbed, broken = Workshop(tmp_path), Workshop(tmp_path)
-    await undisturbed.run(await undisturbed.prompts(prompt()))
-    await broken.run(await broken.prompts(prompt(script=f'{{"fail": "raise", "at": {at}, "attempts": 1}}')))
+    await undisturbed.run(await came(undisturbed, prompt()))
+    await broken.run(await came(broken, prompt(script=f'{{"fail": "raise", "at": {at}, "attempts": 1}}')))
     assert (await broken.job()).step_state is StepState.WAITING
     await broken.run(await broken.claim_again())
     assert (await broken.state()).token_ids == (await undisturbed.state()).token_ids

@@ -88,7 +88,7 @@ async def test_a_poll_under_way_does_not_keep_a_new_reader_waiting(house: House)
     done = await house.post()
     await house.service.cancel(done)
     frames = await asyncio.wait_for(collect(house.service._readers, house, done), 2)
-    assert [frame["type"] for frame in frames] == ["event", "event", "end"]
+    assert [frame["type"] for frame in frames] == ["event", "event", "event", "end"]
     idle.cancel()
 
 

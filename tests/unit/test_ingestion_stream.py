@@ -81,7 +81,7 @@ async def test_a_reader_asks_for_the_seal_that_nobody_makes(house: House) -> Non
         assert (await socket.next() or {})["type"] == "event"
         await house.service.cancel(job_id)
         frames = await socket.frames()
-    assert kinds(frames) == ["event", "end"]
+    assert kinds(frames) == ["event", "event", "end"]
     assert frames[-1]["status"] == "cancelled"
 
 

@@ -21,7 +21,7 @@ from heliograph.models import add_model
 from tests.fault.matrix.cells import EVERYTHING, OUTAGE, POSTGRES_SERVER, Cell, Group, Kind
 from tests.fault.matrix.rows import Rows, postgres_rows, sqlite_rows
 from tests.postgres import PostgresServer
-from tests.servers import ServerProcess, title_of, until
+from tests.servers import ServerProcess, by_template, title_of, until
 
 MODEL = "smollm2-135m-instruct"
 DIE_S = 60.0  # within which a crash point must be passed
@@ -154,7 +154,7 @@ def body(kind: Kind, number: int) -> dict[str, Any]:
     if kind is Kind.VLLM:
         return {"model": MODEL, "prompt": f"Count from {number} upwards.", "max_output_tokens": 16}
     script = '{"tokens": 20, "delay_ms": 100}'
-    return {"model": "scripted", "prompt": f"Say something about {number}.", "metadata": {"scripted": script}}
+    return {"model": "scripted", **by_template(number), "metadata": {"scripted": script}}
 
 
 def search_body(store: str, number: int) -> dict[str, Any]:
@@ -163,7 +163,7 @@ def search_body(store: str, number: int) -> dict[str, Any]:
     tool = {"type": "file_search", "vector_store_ids": [store]}
     return {
         "model": asked["model"],
-        "input": asked["prompt"],
+        "input": f"Say something about {number}.",
         "metadata": asked["metadata"],
         "tools": [tool],
         "background": True,

@@ -31,6 +31,7 @@ _DEFAULTS = {
     # What Serve does whether or not anybody asks for anything, and Ray's agent for all that is counted.
     "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.25",  # each turn looks at all applications; Serve's own is 0.1
     "RAY_SERVE_METRICS_EXPORT_INTERVAL_MS": "1000",  # in each replica; Serve's own is 100
+    "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",  # a line about each request, read in Python; replicas count them as well
     "RAY_preload_python_modules": "heliograph.lean_serve",  # in each worker
     "RAY_worker_niceness": "0",  # Ray's 15 is meant for batch work; whatever else runs here would starve a server
 }

@@ -1,5 +1,6 @@
 """The ingress: HAProxy where it can run, its service ports closed to the network."""
 
+import importlib.util
 import socket
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from heliograph import haproxy
+from heliograph import haproxy, local_ray
 from tests.servers import free_port, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="HAProxy is for Linux")
@@ -38,6 +39,16 @@ def test_the_service_ports_are_bound_to_this_machine_and_the_configured_one_is_l
     subprocess.run([binary, "-c", "-f", str(config)], check=True, capture_output=True)
     binds = [line.strip() for line in config.read_text().splitlines() if "bind" in line]
     assert binds == ["bind 127.0.0.1:9101", "bind *:8000", "bind 127.0.0.1:8404"]
+
+
+def test_serve_knows_every_variable_that_it_is_told(tmp_path: Path) -> None:
+    ray = importlib.util.find_spec("ray")
+    assert ray is not None
+    assert ray.origin is not None
+    known = (Path(ray.origin).parent / "serve/_private/constants.py").read_text()
+    told = [name for name in {**local_ray._DEFAULTS, **haproxy._environment(tmp_path)} if name.startswith("RAY_SERVE_")]
+    assert [name for name in told if f'"{name}"' not in known] == []
+    assert len(told) > 10
 
 
 def test_without_an_application_it_says_that_it_is_not_ready_and_never_that_a_job_is_not_there(tmp_path: Path) -> None:

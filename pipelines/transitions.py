@@ -111,7 +111,8 @@ def _begin(command: Submit, now: float, *, reserved: int, delay_s: float = 0.0, 
 
 
 def _said_of_prompt(job: Job, command: Submit) -> list[pb.PromptRendered]:
-    if job.rendered is None:
+    """A line of a batch has always come with its prompt, and its story is kept short."""
+    if job.rendered is None or job.pipeline == LINE:
         return []
     return [pb.PromptRendered(prompt=reference_message(job.rendered), input_tokens=command.input_tokens)]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from actors.journal.envelopes import open_envelope
 from actors.journal.journal import Journal
 from actors.journal.protocol import FileQuery
 from actors.telemetry.logs import LOGGER, JsonLines
@@ -176,6 +177,14 @@ async def test_what_belongs_to_a_batch_tells_so_by_its_id() -> None:
     assert {batch_of(name) for name in (line_id(BATCH, 7), finalization_id(BATCH), output_id(BATCH))} == {BATCH}
     assert number_of(line_id(BATCH, 50_000)) == 50_000
     assert validation_id(BATCH) < line_id(BATCH, 1) < line_id(BATCH, 50_000) < finalization_id(BATCH)
+
+
+async def test_the_story_of_a_line_is_short(run: Run, journal: Journal) -> None:
+    await run.start(1)
+    await run.run(generated())
+    events = await journal.events("default", line_id(BATCH, 1), None, 100)
+    types = [open_envelope(event)[0].type for event in events]
+    assert types == ["JobSubmitted", "InferenceStarted", "InferenceCompleted", "ResultStored"]
 
 
 async def test_lines_that_end_before_the_last_is_there_finish_nothing(run: Run) -> None:

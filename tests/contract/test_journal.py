@@ -53,6 +53,20 @@ async def test_a_job_passes_through_its_five_events(journal: Journal) -> None:
     assert (job.status, job.fence, job.end) == (Status.COMPLETED, 2, 24)
 
 
+async def test_a_job_that_comes_with_its_prompt_begins_with_the_inference(journal: Journal) -> None:
+    prompt = rendered().prompt
+    await journal.submit([submit(rendered=prompt, input_tokens=3)])
+    assert await journal.claim(claim()) == []
+    (inference,) = await journal.claim(claim(INFERENCE, claim_id="c2"))
+    assert (inference.fence, inference.payloads) == (1, {prompt.reference: prompt.data})
+    await journal.finish([finish(inference, generated())])
+    expected = ["JobSubmitted", "PromptRendered", "InferenceStarted", "InferenceCompleted", "ResultStored"]
+    assert await event_types(journal) == expected
+    (job,) = await journal.jobs("default", [job_id()])
+    assert job is not None
+    assert (job.status, job.input_tokens) == (Status.COMPLETED, 3)
+
+
 async def test_a_repeated_submit_makes_no_second_job(journal: Journal) -> None:
     first = await journal.submit([submit(), submit()])
     again = await journal.submit([submit()])

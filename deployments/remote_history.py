@@ -1,6 +1,6 @@
-"""The history service by its handle: every question of `HistoryApi`, and Responses many at once."""
+"""The history service by its handle: every question of `HistoryApi`, and Responses and turns many at once."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, cast
 
@@ -10,6 +10,7 @@ from ray.serve.exceptions import BackPressureError
 
 from actors.sharding import ShardedCoalescer
 from deployments.history.history import HistoryApi, UnknownJobError
+from deployments.history.turns import EarlierTurn
 from events.ids import named_shard
 from pipelines.errors import TransientError
 from pipelines.ports import Ports
@@ -23,7 +24,10 @@ class RemoteHistory:
     def __init__(self, ports: Ports) -> None:
         self._handle = serve.get_deployment_handle("history", "history")
         self._responses: ShardedCoalescer[tuple[str, str], dict[str, Any] | None] = ShardedCoalescer(
-            self._ask_responses, shard=lambda wanted: named_shard(wanted[1]), name="responses", ports=ports
+            partial(self._ask, "responses"), shard=lambda wanted: named_shard(wanted[1]), name="responses", ports=ports
+        )
+        self._turns: ShardedCoalescer[tuple[str, str], EarlierTurn | None] = ShardedCoalescer(
+            partial(self._ask, "turns"), shard=lambda wanted: named_shard(wanted[1]), name="turns", ports=ports
         )
 
     def __getattr__(self, question: str) -> Callable[..., Awaitable[Any]]:
@@ -38,8 +42,12 @@ class RemoteHistory:
             raise UnknownJobError(job_id)
         return found
 
-    async def _ask_responses(self, wanted: Sequence[tuple[str, str]]) -> list[dict[str, Any] | None]:
-        return cast("list[dict[str, Any] | None]", await self._ask("responses", wanted))
+    async def turn(self, tenant: str, response_id: str) -> EarlierTurn:
+        """A stored job as a parent, asked for together with others: every response that goes on from one wants it."""
+        (found,) = await self._turns.do([(tenant, response_id)])
+        if found is None:
+            raise UnknownJobError(response_id)
+        return found
 
     async def _ask(self, question: str, *arguments: Any, **named: Any) -> Any:
         try:

@@ -106,8 +106,7 @@ class History(Conversations, Prompts):
 
     async def responses(self, wanted: Sequence[tuple[str, str]]) -> list[dict[str, Any] | None]:
         """The same for many (tenant, job), in one reading of each store; None for a job that is unknown."""
-        rows = map(_response_job, await self._rows.do([key for key in wanted if is_id(key[1])]))
-        jobs = [next(rows) if is_id(job_id) else None for _, job_id in wanted]
+        jobs = await self._response_jobs(wanted)
         needed = [(job.tenant, reference, None) for job in jobs if job for reference in _payloads_of(job)]
         payloads = iter(await self._blobs.get_many(needed))
         return [await self._response(job, payloads) if job else None for job in jobs]
@@ -123,7 +122,16 @@ class History(Conversations, Prompts):
 
     async def turn(self, tenant: str, response_id: str) -> EarlierTurn:
         """A stored job as a parent."""
-        return earlier_turn(*await self._stored(tenant, response_id))
+        (found,) = await self.turns([(tenant, response_id)])
+        if found is None:
+            raise UnknownJobError(response_id)
+        return found
+
+    async def turns(self, wanted: Sequence[tuple[str, str]]) -> list[EarlierTurn | None]:
+        """The same for many (tenant, job), in one reading of each store; None for a job that is unknown."""
+        jobs = [job if job is not None and job.stored else None for job in await self._response_jobs(wanted)]
+        payloads = iter(await self._blobs.get_many([(job.tenant, job.request, None) for job in jobs if job]))
+        return [earlier_turn(job, Request.model_validate_json(next(payloads))) if job else None for job in jobs]
 
     async def input_items(self, tenant: str, response_id: str) -> list[Item]:
         """The items that a stored job was given."""
@@ -163,6 +171,11 @@ class History(Conversations, Prompts):
         shown = failed[-MOST_ATTEMPTS:]
         texts = await self._tracebacks(tenant, [fact.error for _, fact in shown])
         return inspection(job, [attempt_view(*item, text) for item, text in zip(shown, texts, strict=True)])
+
+    async def _response_jobs(self, wanted: Sequence[tuple[str, str]]) -> list[Job | None]:
+        """The rows of these (tenant, job); None where there is no such Response."""
+        rows = map(_response_job, await self._rows.do([key for key in wanted if is_id(key[1])]))
+        return [next(rows) if is_id(job_id) else None for _, job_id in wanted]
 
     async def _stored_row(self, tenant: str, job_id: str) -> Job:
         job = _response_job(await self.row(tenant, job_id))

@@ -31,6 +31,16 @@ async def test_a_completed_job_hands_on_its_turn_and_what_preceded_it(house: His
     assert (done.context, done.before) == (context, before)
 
 
+async def test_many_turns_are_told_at_once(house: HistoryHouse) -> None:
+    await house.accept(0, Request(model="scripted", input=[item("msg_1")]))
+    await house.complete([item("msg_2", role="assistant")])
+    await house.accept(1, Request(model="scripted", input=[item("msg_3")], stored=False))
+    wanted = [(TENANT, job_id(1)), (TENANT, job_id(2)), (TENANT, "nonsense"), (TENANT, job_id(0)), ("b", job_id(0))]
+    told = await house.history.turns(wanted)
+    done = await house.history.turn(TENANT, job_id(0))
+    assert told == [None, None, None, done, None]
+
+
 async def test_many_responses_are_told_at_once(house: HistoryHouse) -> None:
     await house.accept(0, Request(model="scripted", input=[item("msg_1")]))
     await house.complete([item("msg_2", role="assistant")])

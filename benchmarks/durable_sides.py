@@ -17,6 +17,7 @@ from typing import NamedTuple
 import yaml
 
 from benchmarks.journal_file import JournalFile, open_journal_file, open_journal_schema
+from benchmarks.load import templated
 from benchmarks.program import REPOSITORY, running
 from benchmarks.redis_server import BROKER_DATABASE, client, redis_server
 from benchmarks.server import free_port, serve
@@ -64,9 +65,7 @@ class Side(NamedTuple):
 
 
 def _body(number: int) -> dict[str, object]:
-    """A job of ours that is rendered as a step of its own, for it has a template."""
-    asked = {"template": "explain", "variables": {"topic": f"number {number}", "audience": "a child"}}
-    return {"model": "scripted", **asked, "metadata": {"scripted": json.dumps({"tokens": 1})}}
+    return {"model": "scripted", **templated(number), "metadata": {"scripted": json.dumps({"tokens": 1})}}
 
 
 @contextmanager

@@ -26,6 +26,11 @@ class Load(NamedTuple):
             raise RuntimeError(f"expected only answers {status}, got {dict(self.statuses)}")
 
 
+def templated(number: int) -> dict[str, Any]:
+    """What a job of ours is to say, by a template: so prompting renders it as a step of its own."""
+    return {"template": "explain", "variables": {"topic": f"number {number}", "audience": "a child"}}
+
+
 def post(path: str, body: dict[str, Any]) -> bytes:
     """A whole POST request with a JSON body."""
     content = json.dumps(body).encode()

@@ -23,7 +23,7 @@ import yaml
 from redis import Redis
 
 from benchmarks.journal_file import JournalFile, open_journal_file, open_journal_schema
-from benchmarks.load import Load, post, send
+from benchmarks.load import Load, post, send, templated
 from benchmarks.peers.application import application
 from benchmarks.postgres_server import postgres_server
 from benchmarks.processes import processor_s
@@ -49,10 +49,6 @@ _numbers = count()  # of prompts
 
 def _plain(number: int) -> dict[str, Any]:
     return {"prompt": f"Say something about {number}."}
-
-
-def _templated(number: int) -> dict[str, Any]:
-    return {"template": "explain", "variables": {"topic": f"number {number}", "audience": "a child"}}
 
 
 class Side(NamedTuple):
@@ -82,7 +78,7 @@ def sides(journal: JournalFile, redis: Redis) -> dict[str, Side]:
     ours = Side("/async-generate", 3000, lambda: None, lambda _: journal.wait(within_s=TURN_S))
     return {
         OURS: ours,
-        TEMPLATED: ours._replace(asks=_templated),
+        TEMPLATED: ours._replace(asks=templated),
         ASYNC: task_consumer("everysec"),
         "ray_serve_async_always": task_consumer("always"),
         NOOP: Side("/constant/async-generate", 6000, lambda: None, lambda load: load.answered),

@@ -17,7 +17,7 @@ import uvloop
 
 from benchmarks.arrivals import Answer, offer, poisson
 from benchmarks.journal_file import JournalFile, open_journal_file
-from benchmarks.load import post, send
+from benchmarks.load import post, send, templated
 from benchmarks.program import REPOSITORY
 from benchmarks.ratios import spread
 from benchmarks.topologies_page import write
@@ -141,8 +141,7 @@ class Turn:
             sleep(TRY_S)
 
     def _job(self, tokens: int = TOKENS) -> bytes:
-        variables = {"topic": f"number {next(self._numbers)}", "audience": "a child"}
-        return post("/async-generate", {**_script(tokens), "template": "explain", "variables": variables})
+        return post("/async-generate", {**_script(tokens), **templated(next(self._numbers))})
 
     def _response(self) -> dict[str, Any]:
         asked = {**_script(TOKENS), "input": f"Say something about {next(self._numbers)}."}

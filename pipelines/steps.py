@@ -65,7 +65,7 @@ class Step(NamedTuple):
     topic: str
 
 
-def first_step(pipeline: str, model: str, *, rendered: bool = False) -> Step:
+def first_step(pipeline: str, model: str, *, rendered: bool) -> Step:
     """Where a submitted job begins: with the inference, where it comes with its prompt."""
     if pipeline == LINE:
         return Step(INFER, line_topic(model))

@@ -2,11 +2,14 @@
 
 Ray's daemons are told by the kernel to end when the thread that started them does, so start it on the main thread.
 What their workers have started in turn (vLLM's engine core, HAProxy) is adopted here when they die, and ended too.
+Where one of the daemons that nothing works without ends by itself, or by a signal to all of them, so does this process.
 """
 
 import ctypes
 import logging
 import os
+import socket
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -20,6 +23,7 @@ ATTEMPTS = 3
 logger = logging.getLogger(__name__)
 
 END_S = 5.0  # for the last processes to go
+WATCH_S = 1.0  # between looks at Ray's daemons
 _SET_CHILD_SUBREAPER = 36  # of prctl(2)
 
 # Whatever is set in the environment wins.
@@ -49,8 +53,10 @@ def local_ray(environment: Mapping[str, str], *, dashboard: bool) -> Iterator[st
     try:
         url = f"http://{_start(ray, dashboard=dashboard).dashboard_url}"
         # It reads all logs for drivers that print them, which is switched off below, and takes memory and time.
-        ray._private.worker._global_node.kill_log_monitor(check_alive=False)  # noqa: SLF001 - Ray has no option for it
-        yield url
+        node = ray._private.worker._global_node  # noqa: SLF001 - Ray has no option for it
+        node.kill_log_monitor(check_alive=False)
+        with _ending_with(node):
+            yield url
     finally:
         ray.shutdown()
         end_descendants()
@@ -83,6 +89,44 @@ def _start(ray: Any, *, dashboard: bool) -> Any:
             ray.shutdown()
             end_descendants()
     raise AssertionError  # the loop returns or raises
+
+
+@contextmanager
+def _ending_with(node: Any) -> Iterator[None]:
+    """End this process by status 1, and all below it, as soon as a daemon of this node has ended.
+
+    Ray ends it as well, but a minute later, and leaves what lies below.
+    """
+    over = threading.Event()
+    watch = threading.Thread(target=_watch, args=(node, over), name="watch-ray", daemon=True)
+    watch.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watch.join()  # before they are told to end
+
+
+def _watch(node: Any, over: threading.Event) -> None:
+    while not over.wait(WATCH_S):
+        if gone := _gone(node):
+            logger.critical("Ray's %s ended, so this server ends; its jobs go on when it is started again", gone)
+            end_descendants()
+            os._exit(1)  # the main thread may wait for Ray
+
+
+def _gone(node: Any) -> str | None:
+    """The daemon that has ended; one that is told to closes its port at once, and may linger."""
+    if any(kind == "raylet" for kind, _ in node.dead_processes()):
+        return "raylet"
+    host, _, port = node.gcs_address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=WATCH_S).close()
+    except ConnectionRefusedError:
+        return "gcs_server"
+    except OSError as error:  # a machine that is too busy is none of it
+        logger.warning("Ray's gcs_server: %s", error)
+    return None
 
 
 def end_descendants() -> None:

@@ -122,6 +122,13 @@ class ServerProcess:
         self._process.wait(20)
         self._close()
 
+    def kill_root(self) -> None:
+        """kill -9 of the process that was started, and of no other."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(20)
+        self._close()
+
     def kill(self, title: str) -> list[int]:
         """kill -9 of the processes whose title contains this; fails where there is none."""
         victims = until(lambda: self.find(title), seconds=30, what=f"a process {title}")

@@ -23,11 +23,14 @@ from vllm.v1.structured_output.backend_types import StructuredOutputGrammar
 from vllm.v1.worker import gpu_model_runner
 from vllm.v1.worker.gpu_input_batch import CachedRequestState
 
+from deployments.engines.vllm.lifeline import end_with_parent
+
 RESUME_IDS = "resume_ids"
 
 
 def scheduler(*, vllm_config: VllmConfig, **rest: Any) -> Scheduler:
     """The scheduler that fits; by now vLLM has decided whether it schedules asynchronously."""
+    end_with_parent()  # nothing else of ours runs in the process of the engine core
     kind = ResumingAsyncScheduler if vllm_config.scheduler_config.async_scheduling else ResumingScheduler
     return kind(vllm_config=vllm_config, **rest)
 

@@ -117,10 +117,11 @@ class Door:
 
     async def prepare(self, request: Request, call: Call) -> Submit:
         """Check a request, and put its payload away where it is large. A plain one gets its prompt."""
-        await self._check(request, call)
         data = request.encode()
+        plain = _is_plain(request) and len(data) <= INLINE_BYTES
+        await self._check(request, call, count=not plain)
+        prompt = await self._prompt(request, call) if plain else None
         command = self._command(request, call, await self._pack(call.tenant, data))
-        prompt = self._prompt(request) if _is_plain(request) and len(data) <= INLINE_BYTES else None
         if prompt is None:
             return command
         rendered = await self._pack(call.tenant, prompt.encode())
@@ -186,25 +187,29 @@ class Door:
             conversation=request.conversation or "",
         )
 
-    async def _check(self, request: Request, call: Call) -> None:
+    async def _check(self, request: Request, call: Call, *, count: bool = True) -> None:
+        """`count`: whether nobody else finds out if it has room."""
         size, card = call.size, self._models.get(request.model)
         if card is None:
             raise unknown_model(request.model)
         if request.template is not None:
             size = sum(len(message.content.encode()) for message in self._renderer.messages(request))
-        if not _is_short(size, request.max_output_tokens, card):
+        if count and not _is_short(size, request.max_output_tokens, card):
             await self._ports.run_blocking(lambda: self._renderer.check_length(request))
         await self._searches.check(call.tenant, request)
 
-    def _prompt(self, request: Request) -> Prompt | None:
+    async def _prompt(self, request: Request, call: Call) -> Prompt | None:
         """None where it cannot be told what is wrong: then prompting tries, as often as any step is tried."""
         try:
-            return self._renderer.prompt(request)
+            if _is_short(call.size, request.max_output_tokens, self._models[request.model]):
+                return self._renderer.prompt(request)
+            prompt: Prompt = await self._ports.run_blocking(lambda: self._renderer.prompt(request))
         except RejectError:
             raise
         except Exception:
             log.exception("rendering failed, and is left to prompting", extra={"model": request.model})
             return None
+        return prompt
 
     def _reservation(self, request: Request) -> int:
         """What a budget must have left for it: the most that it may generate."""

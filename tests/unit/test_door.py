@@ -1,6 +1,7 @@
 """What comes in with its prompt, and what is left to prompting."""
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -27,6 +28,23 @@ class Broken:
 
     def prompt(self, request: Request) -> Prompt:
         raise ZeroDivisionError(request.model)
+
+
+class Counting:
+    """A renderer that counts how often it renders."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(renderer(), name)
+
+    def check_length(self, request: Request) -> None:
+        self.prompt(request)
+
+    def prompt(self, request: Request) -> Prompt:
+        self.times += 1
+        return renderer().prompt(request)
 
 
 @pytest.fixture
@@ -107,3 +125,13 @@ async def test_what_cannot_be_rendered_for_no_known_reason_is_left_to_prompting(
         command = await door.prepare(asked(), CALL)
     assert command.first_step.topic == PROMPTING
     assert "left to prompting" in caplog.text
+
+
+@pytest.mark.parametrize("size", [100, CONTEXT], ids=["short", "perhaps too long"])
+async def test_a_plain_prompt_is_rendered_once(house: House, size: int) -> None:
+    cards = {"scripted": ModelCard(name="scripted", context=CONTEXT, default_max_output_tokens=16)}
+    counting = Counting()
+    door = Door(journal=house.journal, blobs=house.blobs, renderer=counting, models=cards, ports=make_ports())
+    command = await door.prepare(asked(), replace(CALL, size=size))
+    assert prompt_of(command) == renderer().prompt(asked())
+    assert counting.times == 1

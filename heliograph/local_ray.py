@@ -111,8 +111,10 @@ def _watch(node: Any, over: threading.Event) -> None:
     while not over.wait(WATCH_S):
         if gone := _gone(node):
             logger.critical("Ray's %s ended, so this server ends; its jobs go on when it is started again", gone)
-            end_descendants()
-            os._exit(1)  # the main thread may wait for Ray
+            try:
+                end_descendants()
+            finally:
+                os._exit(1)  # the main thread may wait for Ray
 
 
 def _gone(node: Any) -> str | None:

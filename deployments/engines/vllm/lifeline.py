@@ -14,7 +14,10 @@ _SET_PARENT_DEATH_SIGNAL = 1  # of prctl(2)
 
 
 def end_with_parent() -> None:
-    """Let the kernel (Linux) kill this process when the thread that started it ends, if that is one of Python's."""
+    """Let the kernel (Linux) kill this process when the thread that started it by `multiprocessing` ends.
+
+    Does nothing elsewhere, or where the engine core has no process of its own.
+    """
     parent = multiprocessing.parent_process()
     if parent is None or not sys.platform.startswith("linux"):
         return

@@ -76,7 +76,6 @@ def _start(ray: Any, *, dashboard: bool) -> Any:
         try:
             return ray.init(
                 address="local",
-                _node_ip_address="127.0.0.1",  # else Ray's own ports are open to the network
                 include_dashboard=dashboard,
                 dashboard_host="127.0.0.1",
                 log_to_driver=False,
